@@ -1,0 +1,128 @@
+"""A job and its life cycle, read off the clock: nothing runs while a job runs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import Factory, define
+
+Family = Literal["lipsync", "video_translate"]
+
+NOT_ACCESSIBLE = "video URL is not accessible"
+"""The documented error_message of a job whose video cannot be fetched."""
+
+
+@define(kw_only=True, slots=True)
+class Upload:
+    """A file that came in with a form.
+
+    Args:
+        path: where it lies.
+        filename: as the client called it.
+        content_type: as the client called it.
+        size: in bytes.
+    """
+
+    path: Path
+    filename: str
+    content_type: str
+    size: int
+
+
+@define(kw_only=True, eq=False)
+class Job:
+    """One lip sync or video translation request.
+
+    Args:
+        id: UUID in lower case.
+        family: which API it belongs to.
+        created_at: seconds since the epoch.
+        queue_seconds: spent in queued, and for translations at most as long again in uploading.
+        job_seconds: from created to finished.
+        reference_id: the caller's own id, or None.
+        error_message: what it fails with, None if it completes.
+        listed_at: when it first shows up in lists, in seconds since the epoch.
+        payload: what was asked for, as received.
+        uploads: files that came with it, by form field.
+        output: what to serve as the output video instead of the upload or the clip.
+        output_name: name of the output under /output/.
+        output_version: raised when the output changes, part of its ETag.
+        output_changed_at: seconds since the epoch, None until it is changed.
+        output_expired: whether the output's URL answers 403.
+        webhook_url: where to report the end, or None.
+        is_example: whether it is one of the documented examples, which are in no list.
+        has_ended: whether it was ended by hand, whatever the clock says.
+    """
+
+    id: str
+    family: Family
+    created_at: float
+    queue_seconds: float
+    job_seconds: float
+    reference_id: str | None = None
+    error_message: str | None = None
+    listed_at: float = 0.0
+    payload: Mapping[str, Any] = Factory(dict)
+    uploads: Mapping[str, Upload] = Factory(dict)
+    output: bytes | Path | None = None
+    output_name: str = ""
+    output_version: int = 1
+    output_changed_at: float | None = None
+    output_expired: bool = False
+    webhook_url: str | None = None
+    is_example: bool = False
+    has_ended: bool = False
+
+    @property
+    def started_at(self) -> float:
+        """When it leaves the queue, in seconds since the epoch."""
+        return self.created_at + self.queue_seconds
+
+    @property
+    def finished_at(self) -> float:
+        """When it ends, in seconds since the epoch."""
+        return self.created_at + self.job_seconds
+
+    def is_finished(self, now: float) -> bool:
+        """Return whether it has completed or failed by now."""
+        return self.has_ended or now >= self.finished_at
+
+    def is_started(self, now: float) -> bool:
+        """Return whether it has left the queue by now."""
+        return self.has_ended or now >= self.started_at
+
+    def status(self, now: float) -> str:
+        """Return the API's word for where the job stands.
+
+        Args:
+            now: seconds since the epoch.
+        """
+        if self.is_finished(now):
+            return "completed" if self.error_message is None else "failed"
+        if now < self.started_at:
+            return "queued"
+        if self.family == "video_translate" and now < self._uploaded_at:
+            return "uploading"
+        return "processing"
+
+    def end(self, now: float, *, error_message: str | None) -> None:
+        """End the job now, whatever the clock would have made of it.
+
+        Args:
+            now: seconds since the epoch.
+            error_message: what it fails with, None to complete it.
+
+        Raises:
+            ValueError: if it has ended before.
+        """
+        if self.is_finished(now):
+            message = f"job {self.id} has ended before"
+            raise ValueError(message)
+        self.job_seconds = now - self.created_at
+        self.queue_seconds = min(self.queue_seconds, self.job_seconds)
+        self.error_message = error_message
+        self.has_ended = True
+
+    @property
+    def _uploaded_at(self) -> float:
+        return self.started_at + min(self.queue_seconds, (self.job_seconds - self.queue_seconds) / 2)

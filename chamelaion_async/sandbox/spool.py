@@ -1,0 +1,34 @@
+"""The folder that uploads are kept in while a sandbox runs."""
+
+import asyncio
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
+from uuid import uuid4
+
+from attrs import define, field
+
+
+@define(eq=False)
+class Spool:
+    """A temporary folder, made when the first file comes in and removed with the sandbox."""
+
+    _folder: TemporaryDirectory[str] | None = field(init=False, default=None)
+
+    def create(self) -> tuple[Path, BinaryIO]:
+        """Return a new file's path and the file, open for writing."""
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix="chamelaion-sandbox-")
+        path = Path(self._folder.name, uuid4().hex)
+        return path, path.open("wb")
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the uploads lie, None while there are none."""
+        return None if self._folder is None else Path(self._folder.name)
+
+    async def close(self) -> None:
+        """Remove the folder and all that is in it."""
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            await asyncio.to_thread(folder.cleanup)

@@ -1,0 +1,162 @@
+"""What a generation call must hold, and the documented words for what it lacks.
+
+The order of the checks is not documented; assumed is: content type, shape of the body, type of each input,
+one video, one audio. Assumed too is that a URL must be an absolute http(s) one, and that unknown fields are
+ignored.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from .answers import ApiError
+from .jobs import NOT_ACCESSIBLE
+
+INVALID_BODY = "invalid request body"
+MODELS = ("expressive", "classic")
+_TTS_MODELS = ("eleven_v4", "eleven_multilingual_v2")
+_TRANSLATE_FLAGS = ("disable_background_audio", "disable_lip_sync", "formality")
+_TRANSLATE_TEXTS = ("reference_id", "source_language", "webhook_url")
+
+
+def invalid_body() -> ApiError:
+    """Return the 400 for a body that is not what it should be."""
+    return ApiError(400, INVALID_BODY)
+
+
+def json_value(text: bytes | str) -> Any:
+    """Return what a JSON text holds.
+
+    Raises:
+        ApiError: 400, if it is none.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise invalid_body() from None
+
+
+def json_object(text: bytes | str) -> dict[str, Any]:
+    """Return the object that a JSON text holds.
+
+    Raises:
+        ApiError: 400, if it holds none.
+    """
+    value = json_value(text)
+    if not isinstance(value, dict):
+        raise invalid_body()
+    return value
+
+
+def check_lipsync(body: Mapping[str, Any]) -> None:
+    """Refuse a lip sync call that is not one.
+
+    Raises:
+        ApiError: 400.
+    """
+    kinds = _input_kinds(body)
+    if any(kind not in {"video", "audio"} for kind in kinds):
+        raise ApiError(400, 'input type must be "video" or "audio"')
+    if kinds.count("video") != 1:
+        raise ApiError(400, "expected exactly one video input")
+    if kinds.count("audio") != 1:
+        raise ApiError(400, "expected exactly one audio input")
+    check_lipsync_options(body)
+
+
+def check_lipsync_options(body: Mapping[str, Any]) -> None:
+    """Refuse mistyped options of a lip sync call."""
+    _check_type(body, "reference_id", str)
+    _check_type(body, "disable_active_speaker_detection", bool)
+
+
+def check_translate(body: Mapping[str, Any]) -> None:
+    """Refuse a translation call that is not one.
+
+    Assumed: anything but exactly one input of type video has the text that lip sync has for it.
+
+    Raises:
+        ApiError: 400.
+    """
+    if _input_kinds(body) != ["video"]:
+        raise ApiError(400, "expected exactly one video input")
+    check_translate_options(body)
+
+
+def check_translate_options(body: Mapping[str, Any]) -> None:
+    """Refuse missing target languages and mistyped options of a translation call."""
+    languages = body.get("target_languages")
+    if not isinstance(languages, list) or not languages or not all(_is_text(each) for each in languages):
+        raise invalid_body()
+    for name in _TRANSLATE_TEXTS:
+        _check_type(body, name, str)
+    for name in _TRANSLATE_FLAGS:
+        _check_type(body, name, bool)
+    if body.get("model", MODELS[0]) not in MODELS:
+        raise invalid_body()
+    if body.get("webhook_url") is not None and not is_web_url(body["webhook_url"]):
+        raise invalid_body()
+    _check_type(body, "config", dict)
+    _check_config(body.get("config") or {})
+
+
+def is_web_url(text: object) -> bool:
+    """Return whether a value is an absolute http(s) URL."""
+    if not isinstance(text, str):
+        return False
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
+
+
+def failure_of(video_url: str) -> str | None:
+    """Return the error_message that a job with this video fails with, None if it completes."""
+    return NOT_ACCESSIBLE if "missing" in unquote(urlsplit(video_url).path) else None
+
+
+def video_url(body: Mapping[str, Any]) -> str:
+    """Return the URL of the one video input of a body that has been checked."""
+    return next(str(each["url"]) for each in body["inputs"] if each["type"] == "video")
+
+
+def _input_kinds(body: Mapping[str, Any]) -> list[str]:
+    inputs = body.get("inputs")
+    if not isinstance(inputs, Sequence) or isinstance(inputs, str):
+        raise invalid_body()
+    for each in inputs:
+        if not isinstance(each, dict) or not isinstance(each.get("type"), str) or not is_web_url(each.get("url")):
+            raise invalid_body()
+    return [each["type"] for each in inputs]
+
+
+def _check_config(config: Mapping[str, Any]) -> None:
+    if config.get("tts_model", _TTS_MODELS[0]) not in _TTS_MODELS:
+        raise invalid_body()
+    voices = config.get("speaker_voices", {})
+    subtitles = config.get("target_srts", {})
+    if not isinstance(voices, dict) or not all(isinstance(voice, str) for voice in voices.values()):
+        raise invalid_body()
+    if not isinstance(subtitles, dict):
+        raise invalid_body()
+    sources = [config["source_srt"]] if "source_srt" in config else []
+    for subtitle in (*sources, *subtitles.values()):
+        if not isinstance(subtitle, dict) or not isinstance(subtitle.get("content"), str):
+            raise invalid_body()
+
+
+def _check_type(body: Mapping[str, Any], name: str, kind: type) -> None:
+    if body.get(name) is not None and not isinstance(body[name], kind):
+        raise invalid_body()
+
+
+def _is_text(value: object) -> bool:
+    if not isinstance(value, str) or not value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
