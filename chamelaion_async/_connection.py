@@ -1,0 +1,246 @@
+"""The life of a client on its event loop: the aiohttp session, and everything that is under way on it.
+
+Closing must end calls and waits at once, leave nothing pending, and be told apart from the caller's own
+cancellation. Each call therefore runs in a scope that closing cancels, and each pause is a future that closing
+resolves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+from aiohttp.helpers import get_env_proxy_for_url
+from yarl import URL
+
+from ._wire import Secret
+from .errors import ClientClosedError, ConfigurationError
+
+__all__ = ["Connection", "Scope", "given_session_closed"]
+
+_KEEPALIVE = 60.0  # seconds; aiohttp's 15 would reconnect between any two polls at the longest interval
+
+
+class Connection:
+    """The session of a client, made on first use in the running loop."""
+
+    def __init__(self, given: aiohttp.ClientSession | None = None) -> None:
+        self._given = given
+        self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._scopes: set[Scope] = set()
+        self._sleepers: set[asyncio.Future[bool]] = set()
+        self._drained: asyncio.Future[None] | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether closing has begun."""
+        return self._closed
+
+    def check(self) -> None:
+        """Raise unless calls can be made here and now."""
+        if self._closed:
+            raise ClientClosedError("this AsyncClient is closed; make a new one")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise _other_loop()
+
+    def session(self) -> aiohttp.ClientSession:
+        """Return the session that calls go through."""
+        if self._session is None:
+            self._session = self._open()
+        elif self._given is not None and self._given.closed:
+            raise given_session_closed()
+        return self._session
+
+    def _open(self) -> aiohttp.ClientSession:
+        """Make a session of our own settings; from one that was given, only the connector and its proxy are used.
+
+        Session-wide headers, cookies, credentials, ``raise_for_status`` or ``base_url`` cannot be taken off a single
+        call, so a given session is never called itself.
+        """
+        given = self._given
+        shared: dict[str, Any] = {}
+        if given is not None:
+            if given.closed:
+                raise given_session_closed()
+            if getattr(given, "_loop", self._loop) is not self._loop:
+                raise _given_session_of_another_loop()
+            shared = {"connector_owner": False, "trace_configs": given.trace_configs}
+        connector = given.connector if given is not None else None
+        try:
+            session = aiohttp.ClientSession(
+                # The lanes bound what is under way; a second limit here would only hide waiting in the pool.
+                connector=connector or aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                **shared,
+            )
+        except RuntimeError as error:
+            raise _given_session_of_another_loop() from error
+        # aiohttp would send GET, PUT and DELETE a second time after a lost connection, unseen and uncounted.
+        session._retry_connection = False  # noqa: SLF001 - there is no public switch
+        if given is not None:
+            # It owns nothing; without this, aiohttp would warn of an unclosed session that is not one.
+            weakref.finalize(self, session.detach)
+        return session
+
+    @property
+    def may_need_proxy(self) -> bool:
+        """Whether the session that was given goes through a proxy, or takes one from the environment."""
+        given = self._given
+        return given is not None and (given.trust_env or getattr(given, "_default_proxy", None) is not None)
+
+    async def proxy_options(self, url: URL) -> dict[str, Any]:
+        """Return the arguments of a call that make it take the proxy which the given session would take.
+
+        aiohttp's own ``trust_env`` would add netrc credentials to the call as well.
+        """
+        given = self._given
+        proxy = getattr(given, "_default_proxy", None)  # no public name, and it must not be dropped silently
+        auth = getattr(given, "_default_proxy_auth", None)
+        if proxy is None:
+            try:
+                proxy, auth = await asyncio.to_thread(get_env_proxy_for_url, url)
+            except LookupError:
+                return {}
+            except ValueError as error:
+                raise ConfigurationError(
+                    "the proxy that the environment names is not a URL; mend HTTP_PROXY or HTTPS_PROXY, or pass a "
+                    "session without trust_env"
+                ) from error
+        options: dict[str, Any] = {"proxy": proxy}
+        if auth is not None:
+            # A tunnel is opened with headers of its own; where there is none, they stand in the request.
+            headers = {"Proxy-Authorization": Secret(auth.encode())}
+            options["headers" if url.scheme == "http" else "proxy_headers"] = headers
+        return options
+
+    async def sleep(self, seconds: float) -> None:
+        """Pause; closing the client ends the pause with ``ClientClosedError``."""
+        self.check()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[bool] = loop.create_future()
+        timer = loop.call_later(seconds, _resolve, waiter, True)
+        self._sleepers.add(waiter)
+        try:
+            slept = await waiter
+        finally:
+            timer.cancel()
+            self._sleepers.discard(waiter)
+        if not slept:
+            raise ClientClosedError("the AsyncClient was closed while this was waiting")
+
+    async def aclose(self) -> None:
+        """End every call and pause, wait until they are gone, and close the session. Idempotent."""
+        if self._closed and not self._scopes and (self._session is None or self._session.closed):
+            return
+        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+            raise _other_loop()
+        self._closed = True
+        for waiter in self._sleepers:
+            _resolve(waiter, False)
+        current = asyncio.current_task()
+        while others := [scope for scope in self._scopes if scope.task is not current]:
+            for scope in others:
+                scope.close()
+            if self._drained is None or self._drained.done():
+                self._drained = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._drained)
+        if self._session is not None:
+            if self._given is None:
+                await self._session.close()
+            else:
+                self._session.detach()
+
+    def enter(self, scope: Scope) -> None:
+        """Count a call as under way."""
+        self.check()
+        self._scopes.add(scope)
+
+    def leave(self, scope: Scope) -> None:
+        """Count a call as done."""
+        self._scopes.discard(scope)
+        if self._drained is not None:
+            _resolve(self._drained, None)
+
+    def session_lost(self) -> bool:
+        """Whether the session that was given has been closed by its owner."""
+        return self._given is not None and self._given.closed
+
+
+class Scope:
+    """A call under way, which closing the client ends.
+
+    Closing cancels the task as ``asyncio.timeout`` would: counted, so that a cancellation which the caller asked for
+    is told apart and goes through as it is. Time limits are aiohttp's.
+    """
+
+    __slots__ = ("_cancelling", "_closing", "_connection", "task")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise ConfigurationError("calls of AsyncClient must be made from a coroutine that runs as a task")
+        self.task = task
+        self._closing = False
+        self._cancelling = task.cancelling()
+        self._connection.enter(self)
+
+    def close(self) -> None:
+        """End the call; it leaves with ``ClientClosedError``."""
+        if not self._closing:
+            self._closing = True
+            self.task.cancel()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._connection.leave(self)
+        ours = self._closing and self.task.uncancel() <= self._cancelling
+        if error is None:
+            return
+        if isinstance(error, asyncio.CancelledError):
+            if ours:
+                raise ClientClosedError("the AsyncClient was closed during this call") from None
+            if self._connection.session_lost() and not self.task.cancelling():
+                # aiohttp cancels whoever queues for a connection of a session that closes: nobody asked for it.
+                raise given_session_closed() from error
+        elif ours and isinstance(error, Exception) and not isinstance(error, ClientClosedError):
+            raise ClientClosedError("the AsyncClient was closed during this call") from error
+
+
+def _other_loop() -> ConfigurationError:
+    return ConfigurationError(
+        "this AsyncClient belongs to another event loop; make one client in each loop and use it there"
+    )
+
+
+def given_session_closed() -> ClientClosedError:
+    """Return the error for a call whose session was closed by its owner."""
+    return ClientClosedError(
+        "the aiohttp session passed to AsyncClient is closed; keep it open while the client is in use, "
+        "or pass none and let the client make its own"
+    )
+
+
+def _given_session_of_another_loop() -> ConfigurationError:
+    return ConfigurationError(
+        "the aiohttp session passed in belongs to another event loop; make it in the loop that uses it"
+    )
+
+
+def _resolve(future: asyncio.Future[Any], value: object) -> None:
+    if not future.done():
+        future.set_result(value)

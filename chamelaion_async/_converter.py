@@ -1,0 +1,164 @@
+"""The one cattrs converter: decoded JSON in, models out, and no silent coercion on the way.
+
+cattrs by default turns ``null`` into ``"None"`` and ``5`` into ``"5"``. Here a value of another type than
+the field's is an error that names its path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar, get_args, get_origin
+
+import attrs
+from cattrs import BaseValidationError, Converter, override, transform_error
+from cattrs.cols import list_structure_factory, mapping_structure_factory
+from cattrs.gen import make_dict_structure_fn
+from cattrs.v import format_exception
+
+from .models import Page, Voice
+
+__all__ = ["ShapeError", "structure"]
+
+T = TypeVar("T")
+Hook = Callable[[Any, Any], Any]
+
+
+class ShapeError(ValueError):
+    """Decoded JSON that is not of the shape of the model; the text names the path."""
+
+
+class _MistypedError(Exception):
+    """One value of the wrong type, without its path."""
+
+
+_MAX_FAULTS = 5
+_SEPARATORS = frozenset("Tt ")
+_JSON_NAMES: dict[type[Any], str] = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    list: "array",
+    dict: "object",
+    type(None): "null",
+}
+
+
+def _mistyped(kind: type[Any], value: object) -> _MistypedError:
+    found = _JSON_NAMES.get(type(value), type(value).__name__)
+    return _MistypedError(f"expected {_JSON_NAMES[kind]}, got {found}")
+
+
+def _exactly(kind: type[Any]) -> Hook:
+    def hook(value: Any, _: Any) -> Any:
+        if type(value) is not kind:
+            raise _mistyped(kind, value)
+        return value
+
+    return hook
+
+
+def _float(value: Any, _: Any) -> float:
+    if type(value) not in (float, int):
+        raise _mistyped(float, value)
+    return float(value)
+
+
+def _optional(inner: Hook) -> Hook:
+    def hook(value: Any, target: Any) -> Any:
+        return None if value is None else inner(value, target)
+
+    return hook
+
+
+def _datetime(value: Any, _: Any) -> datetime:
+    """RFC 3339; a time without a zone is taken as UTC, a date without a time is refused."""
+    if type(value) is not str:
+        raise _mistyped(str, value)
+    try:
+        # fromisoformat would read a date alone as midnight, and take any letter between date and time.
+        time = datetime.fromisoformat(value.upper()) if value[10:11] in _SEPARATORS else None
+        if time is not None:
+            if time.tzinfo is UTC:
+                return time
+            return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise _MistypedError(f"expected an RFC 3339 date-time, got {value[:40]!r}")
+
+
+def _guard(kind: type[Any], inner: Hook) -> Hook:
+    """Check the JSON type first: a string is iterable too, and cattrs would make a list of its letters."""
+
+    def hook(value: Any, target: Any) -> Any:
+        if type(value) is not kind:
+            raise _mistyped(kind, value)
+        return inner(value, target)
+
+    return hook
+
+
+def _is_list(target: Any) -> bool:
+    return get_origin(target) is list
+
+
+def _is_mapping(target: Any) -> bool:
+    return get_origin(target) is Mapping
+
+
+def _is_page(target: Any) -> bool:
+    return get_origin(target) is Page
+
+
+def _page_factory(target: Any, converter: Converter) -> Hook:
+    return _guard(dict, make_dict_structure_fn(target, converter, data=override(rename=_page_key(target))))
+
+
+def _page_key(target: Any) -> str:
+    """Return where a page holds its records."""
+    return "voices" if get_args(target) == (Voice,) else "data"
+
+
+def _make_converter() -> Converter:
+    converter = Converter()
+    for kind in (str, int, bool):
+        converter.register_structure_hook(kind, _exactly(kind))
+    converter.register_structure_hook(float, _float)
+    converter.register_structure_hook(datetime, _datetime)
+    # cattrs' own hook for optional fields looks up the inner one at every call.
+    converter.register_structure_hook_func(lambda target: target == str | None, _optional(_exactly(str)))
+    converter.register_structure_hook_func(lambda target: target == datetime | None, _optional(_datetime))
+    converter.register_structure_hook_factory(
+        attrs.has, lambda target: _guard(dict, make_dict_structure_fn(target, converter))
+    )
+    converter.register_structure_hook_factory(_is_page, lambda target: _page_factory(target, converter))
+    converter.register_structure_hook_factory(
+        _is_list, lambda target: _guard(list, list_structure_factory(target, converter))
+    )
+    converter.register_structure_hook_factory(
+        _is_mapping, lambda target: _guard(dict, mapping_structure_factory(target, converter))
+    )
+    return converter
+
+
+_converter = _make_converter()
+
+
+def structure(data: Any, model: type[T]) -> T:
+    """Build ``model`` from decoded JSON.
+
+    Raises:
+        ShapeError: ``data`` does not have the shape; the text lists what is wrong and where.
+    """
+    try:
+        return _converter.structure(data, model)
+    except (BaseValidationError, _MistypedError) as error:
+        faults = transform_error(error, format_exception=_describe)
+        if _is_page(model):  # cattrs names attributes, not keys
+            faults = [fault.replace("@ $.data", f"@ $.{_page_key(model)}") for fault in faults]
+        raise ShapeError("; ".join(faults[:_MAX_FAULTS])) from error
+
+
+def _describe(error: BaseException, target: type[Any] | None) -> str:
+    return str(error) if isinstance(error, _MistypedError) else format_exception(error, target)

@@ -1,0 +1,168 @@
+"""Lanes: how many calls may be under way, and how soon the next one may start.
+
+A lane grants a slot, which bounds what this process has under way, and a permit from the budget, which bounds the
+rate. The budget is a protocol, so that many processes on one account can share theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from typing import Final, Literal, Protocol
+
+from .config import Pace
+
+__all__ = ["Budget", "Lane", "LaneName", "LocalBudget", "make_lanes"]
+
+LaneName = Literal["generation", "status"]
+_ALWAYS: Final = float("-inf")
+
+
+class Budget(Protocol):
+    """Grants the permits of the lanes."""
+
+    def try_acquire(self, lane: LaneName) -> bool:
+        """Take one permit if that needs no waiting; False is always a correct answer."""
+
+    async def acquire(self, lane: LaneName, n: int = 1) -> None:
+        """Return once ``n`` requests of ``lane`` may start. A cancelled caller leaves the queue."""
+
+    def throttled(self, lane: LaneName, seconds: float) -> None:
+        """Take note of a 429: nothing of ``lane`` may start for ``seconds``."""
+
+
+class _Gate:
+    """A queue before a gate that opens at a known time of the loop."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._opens_at = _ALWAYS
+        self._queue: deque[tuple[asyncio.Future[None], int]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def try_pass(self, n: int) -> bool:
+        if self._queue:
+            return False
+        if self._opens_at == _ALWAYS and not self._interval:
+            return True  # no rate, and no 429 so far: most clients, most of the time
+        now = asyncio.get_running_loop().time()
+        if now < self._opens_at:
+            return False
+        self._opens_at = now + n * self._interval
+        return True
+
+    async def acquire(self, n: int) -> None:
+        if self.try_pass(n):
+            return
+        loop = asyncio.get_running_loop()
+        entry = loop.create_future(), n
+        self._queue.append(entry)
+        self._arm(loop)
+        try:
+            await entry[0]
+        except asyncio.CancelledError:
+            # A permit that was granted in the same moment is lost, which keeps the rate below its bound.
+            with suppress(ValueError):
+                self._queue.remove(entry)
+            raise
+
+    def close_for(self, seconds: float) -> None:
+        self._opens_at = max(self._opens_at, asyncio.get_running_loop().time() + seconds)
+
+    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is None:
+            self._timer = loop.call_at(self._opens_at, self._open, loop)
+
+    def _open(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        while self._queue and loop.time() >= self._opens_at:
+            waiter, n = self._queue.popleft()
+            if not waiter.done():
+                self._opens_at = loop.time() + n * self._interval
+                waiter.set_result(None)
+        if self._queue:
+            self._arm(loop)
+
+
+class LocalBudget:
+    """The budget of a single process: evenly spaced permits, in order of arrival."""
+
+    def __init__(self, max_rate: float | None = None) -> None:
+        interval = 0.0 if max_rate is None else 1.0 / max_rate
+        self._gates: dict[LaneName, _Gate] = {"generation": _Gate(interval), "status": _Gate(interval)}
+
+    def try_acquire(self, lane: LaneName) -> bool:
+        """Take one permit if the gate is open and nobody waits before it."""
+        return self._gates[lane].try_pass(1)
+
+    async def acquire(self, lane: LaneName, n: int = 1) -> None:
+        """Return once ``n`` requests of ``lane`` may start. A cancelled caller leaves the queue."""
+        await self._gates[lane].acquire(n)
+
+    def throttled(self, lane: LaneName, seconds: float) -> None:
+        """Take note of a 429: nothing of ``lane`` may start for ``seconds``."""
+        self._gates[lane].close_for(seconds)
+
+
+class Lane:
+    """What one kind of call has to pass before it is sent: a slot first, then a permit, each in order of arrival."""
+
+    def __init__(self, name: LaneName, budget: Budget, max_concurrency: int) -> None:
+        self._name = name
+        self._budget = budget
+        self._free = max_concurrency
+        self._queue: deque[asyncio.Future[None]] = deque()
+
+    def try_acquire(self) -> bool:
+        """Enter if nothing has to be waited for; the quick way for a lane that is neither full nor closed."""
+        if self._free == 0 or not self._budget.try_acquire(self._name):
+            return False
+        self._free -= 1
+        return True
+
+    async def acquire(self) -> None:
+        """Wait for a slot and a permit."""
+        if self._free:
+            self._free -= 1
+        else:
+            await self._queue_for_slot()
+        try:
+            await self._budget.acquire(self._name)
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Hand the slot to whoever has waited longest."""
+        while self._queue:
+            waiter = self._queue.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._free += 1
+
+    def throttled(self, seconds: float) -> None:
+        """Close the lane for everyone after a 429."""
+        self._budget.throttled(self._name, seconds)
+
+    async def _queue_for_slot(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._queue.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled():
+                self.release()  # the slot was handed over in the same moment
+            with suppress(ValueError):
+                self._queue.remove(waiter)
+            raise
+
+
+def make_lanes(pace: Pace, budget: Budget | None = None) -> dict[LaneName, Lane]:
+    """Return the lanes of one client."""
+    shared = budget or LocalBudget(pace.max_rate)
+    return {
+        "generation": Lane("generation", shared, pace.max_concurrency),
+        "status": Lane("status", shared, pace.max_concurrency),
+    }

@@ -1,0 +1,79 @@
+"""Which failures may pass, and the repetition of a single call around them, driven by tenacity."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+
+from .config import RetryPolicy
+from .errors import APIConnectionError, APIStatusError, ChamelaionError, InternalServerError, RateLimitError
+
+__all__ = ["backoff", "is_passing", "repeat", "was_not_accepted"]
+
+T = TypeVar("T")
+_PASSING_STATUSES = frozenset({408, 425})
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same read may succeed a little later."""
+    return isinstance(error, (APIConnectionError, RateLimitError, InternalServerError)) or (
+        isinstance(error, APIStatusError) and error.status in _PASSING_STATUSES
+    )
+
+
+def was_not_accepted(error: BaseException) -> bool:
+    """Whether a call that changes something certainly changed nothing, so that it may be sent again."""
+    return isinstance(error, RateLimitError) or (isinstance(error, APIConnectionError) and error.sent == "no")
+
+
+def backoff(failures: int, initial: float, longest: float, random: Callable[[], float]) -> float:
+    """Return the pause after ``failures`` failures in a row: doubled each time, jittered by up to half."""
+    # The exponent is bounded, since a float overflows long before a patient caller gives up.
+    return min(initial * 2.0 ** min(failures - 1, 60), longest) * (1 - random() / 2)
+
+
+async def repeat(
+    attempt: Callable[[int], Awaitable[T]],
+    *,
+    after: ChamelaionError,
+    policy: RetryPolicy,
+    repeatable: Callable[[BaseException], bool],
+    sleep: Callable[[float], Awaitable[None]],
+    random: Callable[[], float],
+) -> T:
+    """Run ``attempt(number)`` again until it succeeds, fails for good, or the policy's attempts are used up.
+
+    The first attempt is the caller's and runs outside tenacity, which would cost a quick call a good part of its
+    time; its error is ``after``, which tenacity is handed as the outcome of attempt one.
+    """
+    outcomes = [after]
+    number = 0
+
+    async def next_attempt() -> T:
+        nonlocal number
+        number += 1
+        if outcomes:
+            raise outcomes.pop()
+        return await attempt(number)
+
+    def should_repeat(error: BaseException) -> bool:
+        return repeatable(error) and not (
+            isinstance(error, RateLimitError) and (error.retry_after or 0) > policy.max_retry_after
+        )
+
+    def pause(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome is not None else None
+        if isinstance(error, RateLimitError) and error.retry_after is not None:
+            return error.retry_after
+        return backoff(state.attempt_number, policy.initial, policy.max, random)
+
+    retrying = AsyncRetrying(
+        stop=stop_after_attempt(policy.attempts),
+        wait=pause,
+        retry=retry_if_exception(should_repeat),
+        sleep=sleep,
+        reraise=True,
+    )
+    return await retrying(next_attempt)

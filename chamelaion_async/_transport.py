@@ -1,0 +1,344 @@
+"""One call: pace, send, cap, decode, and a value or an error of ours; retries around it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from functools import cache, lru_cache, partial
+from typing import Any, Final, Literal, Protocol, TypeVar
+
+import aiohttp
+import attrs
+
+from . import _wire
+from ._connection import Connection, Scope, given_session_closed
+from ._pace import Lane, LaneName
+from ._retry import is_passing, repeat, was_not_accepted
+from .config import RetryPolicy
+from .errors import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    ConfigurationError,
+    InvalidResponseError,
+    RateLimitError,
+)
+from .models import RawResponse
+
+__all__ = ["ONCE", "Call", "Transport"]
+
+T = TypeVar("T")
+_Answer = tuple[int, Mapping[str, str], bytes]
+logger = logging.getLogger("chamelaion_async")
+
+ONCE: Final = RetryPolicy(attempts=1)
+"""For callers that are a retry loop themselves."""
+
+_EXCERPT: Final = 512
+_LANE_PAUSE: Final = 1.0  # seconds that a lane closes after a 429 that names no time
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD"})
+
+
+class Body(Protocol):
+    """A form on its way. See ``uploads.Form``."""
+
+    data: aiohttp.FormData
+    is_complete: bool
+    failure: Exception | None
+
+
+@attrs.define(kw_only=True)
+class Call:
+    """What to ask of the API. The path is already checked and quoted.
+
+    Attributes:
+        method: HTTP method.
+        path: Path below the base URL.
+        params: Query.
+        json: Body to send as JSON.
+        form: Body to upload instead, made anew for each attempt; its argument is to be called at each step forward.
+        authenticated: Whether to send the credentials.
+    """
+
+    method: str
+    path: str
+    params: _wire.Query | None = None
+    json: Any = None
+    form: Callable[[Callable[[], None]], Body] | None = None
+    authenticated: bool = True
+    is_read: bool = attrs.field(init=False)
+    """Whether the call changes nothing and costs nothing."""
+
+    def __attrs_post_init__(self) -> None:
+        self.is_read = self.method in _IDEMPOTENT
+
+
+@attrs.frozen(kw_only=True)
+class Transport:
+    """Carries calls to one base URL with one set of credentials.
+
+    Attributes:
+        connection: The session and what is under way on it; shared between views of a client.
+        lanes: The lanes; shared likewise.
+        base_url: Checked, without a trailing slash.
+        credentials: Headers with secrets; added per call, and only here, so that no redirect or download sees them.
+        headers: All other headers.
+        timeout: Seconds for one attempt, from sending to the last byte.
+        retry: How calls are repeated unless they say otherwise.
+    """
+
+    connection: Connection
+    lanes: Mapping[LaneName, Lane]
+    base_url: str
+    credentials: Mapping[str, _wire.Secret] = attrs.field(repr=False)
+    headers: Mapping[str, str]
+    timeout: float
+    retry: RetryPolicy
+
+    async def send(
+        self, call: Call, *, retry: RetryPolicy | None = None, timeout: float | None = None
+    ) -> RawResponse:
+        """Make the call and return its 2xx answer.
+
+        Args:
+            call: What to ask.
+            retry: Instead of the transport's own.
+            timeout: Seconds for one attempt, instead of the transport's own.
+
+        Raises:
+            ChamelaionError: One of the tree in ``errors``, and nothing else.
+        """
+        if call.authenticated and not self.credentials:
+            raise ConfigurationError(
+                f"{call.method} {call.path} needs credentials; pass api_key to AsyncClient or set CHAMELAION_API_KEY"
+            )
+        limit = self.timeout if timeout is None else timeout
+        try:
+            return await self._attempt(call, limit, 1)
+        except (APIConnectionError, APIStatusError) as error:
+            return await repeat(
+                partial(self._attempt, call, limit),
+                after=error,
+                policy=retry or self.retry,
+                repeatable=is_passing if call.is_read else was_not_accepted,
+                sleep=self.connection.sleep,
+                random=random.random,
+            )
+
+    async def fetch(
+        self, call: Call, model: type[T], *, retry: RetryPolicy | None = None, timeout: float | None = None
+    ) -> tuple[T, RawResponse]:
+        """Make the call and return its answer as ``model``, along with the raw one."""
+        response = await self.send(call, retry=retry, timeout=timeout)
+        try:
+            return _structure()(self.decode(call, response), model), response
+        except ValueError as error:
+            raise _invalid(call, response, f"not what the API promises: {error}") from error
+
+    def decode(self, call: Call, response: RawResponse) -> Any:
+        """Return the JSON of an answer.
+
+        Raises:
+            InvalidResponseError: It is not JSON.
+        """
+        try:
+            return _wire.decode_json(response.body)
+        except ValueError as error:
+            raise _invalid(call, response, f"not JSON: {error}") from error
+
+    async def _attempt(self, call: Call, timeout: float, number: int) -> RawResponse:
+        lane = self.lanes["status" if call.is_read else "generation"]
+        with Scope(self.connection):
+            # Queueing in a lane is our own doing and does not count against the time for an answer.
+            if not lane.try_acquire():
+                await lane.acquire()
+            try:
+                return await self._exchange(call, timeout, number)
+            except RateLimitError as error:
+                pause = _LANE_PAUSE if error.retry_after is None else error.retry_after
+                lane.throttled(min(pause, self.retry.max_retry_after))
+                raise
+            finally:
+                lane.release()
+
+    async def _exchange(self, call: Call, timeout: float, number: int) -> RawResponse:
+        if call.form is None:
+            return self._judged(call, await self._request(call, timeout, number, None), number)
+        # An upload takes as long as it takes; what is bounded is the time without a step forward.
+        clock = asyncio.get_running_loop().time
+        stall = asyncio.timeout(timeout)
+        body = call.form(lambda: stall.reschedule(clock() + timeout))
+        try:
+            async with stall:
+                answer = await self._request(call, timeout, number, body)
+        except TimeoutError as error:
+            if isinstance(error, APITimeoutError):
+                raise
+            raise _translated(error, call, timeout, number, body, ()) from error
+        return self._judged(call, answer, number)
+
+    async def _request(self, call: Call, timeout: float, number: int, body: Body | None) -> _Answer:
+        session = self.connection.session()
+        url = _wire.api_url(self.base_url, call.path, call.params)
+        options: dict[str, Any] = {}
+        if self.connection.may_need_proxy:
+            options = await self.connection.proxy_options(url)
+        if call.json is not None:
+            options["json"] = call.json
+        elif body is not None:
+            options["data"] = body.data
+        headers = {**self.headers, **self.credentials} if call.authenticated else {**self.headers}
+        headers |= options.pop("headers", {})
+        try:
+            async with session.request(
+                call.method,
+                url,
+                headers=headers,
+                allow_redirects=False,
+                timeout=_client_timeout(timeout, call.is_read, body is not None),
+                **options,
+            ) as response:
+                status = response.status
+                answered: Mapping[str, str] = response.headers
+                content = await _read_capped(response)
+        except _TooLargeError as error:
+            raise InvalidResponseError(
+                f"{call.method} {call.path} was answered {status} with more than {_wire.MAX_BODY} bytes, which no "
+                "answer of this API needs; it was not read to the end. Check that base_url is the API's",
+                method=call.method,
+                path=call.path,
+                status=status,
+                attempts=number,
+            ) from error
+        except (aiohttp.ClientError, OSError) as error:
+            if session.closed:
+                raise given_session_closed() from error
+            if body is not None and body.failure is not None:
+                raise body.failure from error
+            secrets = self.credentials.values()
+            is_harmless = _wire.redact(str(error), secrets) == str(error)
+            raise _translated(error, call, timeout, number, body, secrets) from error if is_harmless else None
+        except RuntimeError as error:
+            if session.closed:
+                raise given_session_closed() from error
+            raise
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s %s -> %d, %d bytes, attempt %d", call.method, call.path, status, len(content), number)
+        # A service that echoes the key must not bring it into errors, or into frames that a traceback shows.
+        secrets = self.credentials.values()
+        if not 200 <= status < 300:
+            answered = _wire.redact_headers(answered, secrets)
+        return status, answered, _wire.redact_body(content, secrets)
+
+    def _judged(self, call: Call, answer: _Answer, number: int) -> RawResponse:
+        status, headers, content = answer
+        if 200 <= status < 300:
+            return RawResponse(status=status, headers=headers, body=content, attempts=number)
+        raise _wire.status_error(
+            status,
+            headers,
+            content,
+            method=call.method,
+            path=call.path,
+            attempts=number,
+            now=datetime.now(UTC),
+            secrets=self.credentials.values(),
+        )
+
+
+@cache
+def _structure() -> Callable[[Any, type[T]], T]:
+    """Load cattrs with the first answer, since it is a good part of what importing the package would cost."""
+    from ._converter import structure  # noqa: PLC0415
+
+    return structure
+
+
+class _TooLargeError(Exception):
+    """A body that went beyond the cap."""
+
+
+async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
+    """Read a body, but never more than the cap: aiohttp itself would inflate a bomb to its end."""
+    content = response.content
+    body = await content.readany()
+    if content.at_eof():
+        return body
+    chunks, size = [body], len(body)
+    while chunk := await content.readany():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > _wire.MAX_BODY:
+            response.close()
+            raise _TooLargeError
+    return b"".join(chunks)
+
+
+@lru_cache(maxsize=16)
+def _client_timeout(seconds: float, is_read: bool, is_upload: bool = False) -> aiohttp.ClientTimeout:
+    """Bound a whole exchange, without aiohttp's rounding up to full seconds.
+
+    A call that changes something gets half of the time to connect: when that fails, it is certain that nothing was
+    sent, which the total timeout could not tell.
+    """
+    connect = None if is_read else seconds / 2
+    return aiohttp.ClientTimeout(total=None if is_upload else seconds, connect=connect, ceil_threshold=math.inf)
+
+
+def _translated(
+    error: aiohttp.ClientError | OSError,
+    call: Call,
+    timeout: float,
+    number: int,
+    body: Body | None,
+    secrets: Iterable[str],
+) -> APIConnectionError | InvalidResponseError:
+    """Name an error of aiohttp in our terms. Its repr may hold headers, so only its str is used."""
+    where = f"{call.method} {call.path}"
+    reason = _wire.redact(" ".join(str(error).split()), secrets) or type(error).__name__
+    if isinstance(error, aiohttp.ClientResponseError) and not isinstance(error, aiohttp.ClientHttpProxyError):
+        return InvalidResponseError(
+            f"{where} was answered with something that is not HTTP: {reason}. "
+            "Check that base_url is the API's and what stands between",
+            method=call.method,
+            path=call.path,
+            attempts=number,
+        )
+    # A form that is not whole cannot have been accepted, however much of it arrived.
+    lost = isinstance(error, _NOT_SENT) or (body is not None and not body.is_complete)
+    sent: Literal["no", "maybe"] = "no" if lost else "maybe"
+    fate = "it was not sent" if lost else "it may have been received"
+    kind, advice = APIConnectionError, "Check the network and base_url"
+    if isinstance(error, TimeoutError):
+        kind, advice = APITimeoutError, "Try again, or allow more time with timeout=…"
+        reason = f"no complete answer came within {timeout:g} s"
+    return kind(
+        f"{where} failed in attempt {number}: {reason}; {fate}. {advice}",
+        sent=sent,
+        method=call.method,
+        path=call.path,
+        attempts=number,
+    )
+
+
+_NOT_SENT: Final = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.ConnectionTimeoutError,
+)
+
+
+def _invalid(call: Call, response: RawResponse, reason: str) -> InvalidResponseError:
+    return InvalidResponseError(
+        f"{call.method} {call.path} was answered {response.status}, but the body is {reason}. "
+        "If this lasts, the API has changed or something else answers at base_url",
+        method=call.method,
+        path=call.path,
+        status=response.status,
+        attempts=response.attempts,
+        excerpt=response.body[:_EXCERPT],
+    )

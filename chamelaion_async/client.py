@@ -1,0 +1,348 @@
+"""The client: settings in, resources out, and a life cycle."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+import attrs
+
+from . import _wire
+from ._connection import Connection
+from ._pace import make_lanes
+from ._transport import Call, Transport
+from ._version import __version__
+from .config import ENVIRONMENTS, Pace, PollPolicy, RetryPolicy, check_seconds
+from .downloads import DownloadProgress, Downloads, plan
+from .errors import ConfigurationError
+from .models import Artifacts, LipsyncRequest, RawResponse, VideoTranslateRequest
+from .polling.wait import OnUpdate
+from .resources.account import HealthResource, UsersResource
+from .resources.lipsync import LipsyncResource
+from .resources.video_translate import VideoTranslateResource
+from .submission import Submissions
+
+__all__ = ["AsyncClient"]
+
+_USER_AGENT: Final = (
+    f"chamelaion-async/{__version__} aiohttp/{aiohttp.__version__} Python/{platform.python_version()}"
+)
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+@attrs.frozen
+class _Shared:
+    """What the views of one client have in common beside the connection and the lanes."""
+
+    submissions: Submissions = attrs.field(factory=Submissions)
+    downloads: set[Path] = attrs.field(factory=set)
+
+
+class AsyncClient:
+    """A client for the Chamelaion API.
+
+    Use it as an async context manager, or call ``aclose()``. One client serves any number of coroutines of one event
+    loop. Its session is opened by the first call, in the loop that makes it.
+
+    Args:
+        api_key: Sent as ``x-api-key``; by default ``CHAMELAION_API_KEY`` from the environment.
+        bearer_token: Sent as ``Authorization: Bearer``; by default ``CHAMELAION_BEARER_TOKEN``. Both are sent if both
+            are given. Without either, calls that need one raise ``ConfigurationError``.
+        environment: ``"production"`` or ``"staging"``.
+        base_url: Where the API lies, instead of an environment. http(s) only. The order is this argument,
+            ``environment``, ``CHAMELAION_BASE_URL``, production.
+        session: An aiohttp session whose connector is to be shared. It is never closed, and its headers, cookies,
+            credentials and other session-wide settings have no part in our calls; its proxy and trace settings do.
+        timeout: Seconds for one attempt of a call, from sending to the last byte of the answer.
+        retry: How single calls are repeated.
+        polling: How waits poll.
+        pace: How fast the whole client may go.
+        default_headers: Sent with every call. Credentials do not belong here.
+        allow_http: Permit plain http to a host that is not loopback; the key then travels in the clear.
+
+    Attributes:
+        health: Whether the service runs.
+        users: The identity behind the credentials.
+        lipsync: Lip sync jobs.
+        video_translate: Video translations and their voices.
+
+    Raises:
+        ConfigurationError: A setting cannot work. The text never holds a credential.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        bearer_token: str | None = None,
+        environment: str | None = None,
+        base_url: str | None = None,
+        session: aiohttp.ClientSession | None = None,
+        timeout: float = 60.0,
+        retry: RetryPolicy = RetryPolicy(),
+        polling: PollPolicy = PollPolicy(),
+        pace: Pace = Pace(),
+        default_headers: Mapping[str, str] | None = None,
+        allow_http: bool = False,
+    ) -> None:
+        # Rebound at once, so that no frame of ours shows the key in a traceback with local variables.
+        api_key = _secret(api_key, "CHAMELAION_API_KEY")
+        bearer_token = _secret(bearer_token, "CHAMELAION_BEARER_TOKEN")
+        url = _choose_base_url(base_url, environment)
+        self._wire_up(
+            Transport(
+                connection=Connection(session),
+                lanes=make_lanes(pace),
+                base_url=_wire.check_base_url(url, allow_http=allow_http),
+                credentials=_wire.credential_headers(api_key, bearer_token),
+                headers=_headers(default_headers),
+                timeout=check_seconds("timeout", timeout, positive=True),
+                retry=retry,
+            ),
+            polling,
+            _Shared(),
+        )
+
+    def _wire_up(self, transport: Transport, polling: PollPolicy, shared: _Shared) -> None:
+        self._transport = transport
+        self._polling = polling
+        self._shared = shared
+        self.health = HealthResource(transport)
+        self.users = UsersResource(transport)
+        self.lipsync = LipsyncResource(transport, polling, shared.submissions)
+        self.video_translate = VideoTranslateResource(transport, polling, shared.submissions)
+
+    def with_options(
+        self,
+        *,
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+        polling: PollPolicy | None = None,
+        default_headers: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Return a view of this client with other options; what is left out stays as it is.
+
+        The view shares session and pace with this client, and closing either closes both.
+
+        Args:
+            timeout: Seconds for one attempt of a call.
+            retry: How single calls are repeated.
+            polling: How waits poll.
+            default_headers: Added to the headers of this client; the same name replaces.
+
+        Raises:
+            ConfigurationError: An option cannot work.
+        """
+        transport = self._transport
+        headers = dict(transport.headers)
+        for name, value in _wire.plain_headers(default_headers).items():
+            for known in [known for known in headers if known.lower() == name.lower()]:
+                del headers[known]
+            headers[name] = value
+        view = object.__new__(type(self))
+        view._wire_up(
+            attrs.evolve(
+                transport,
+                headers=headers,
+                timeout=transport.timeout if timeout is None else check_seconds("timeout", timeout, positive=True),
+                retry=retry or transport.retry,
+            ),
+            polling or self._polling,
+            self._shared,
+        )
+        return view
+
+    @property
+    def base_url(self) -> str:
+        """Where calls go, without a trailing slash."""
+        return self._transport.base_url
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the client has been closed."""
+        return self._transport.connection.closed
+
+    async def wait_until_finished(
+        self,
+        id: str,
+        *,
+        timeout: float | None = 600.0,
+        polling: PollPolicy | None = None,
+        on_update: OnUpdate[LipsyncRequest] | None = None,
+    ) -> LipsyncRequest:
+        """Wait until a lip sync request is completed or failed: ``lipsync.requests.wait_until_finished``."""
+        return await self.lipsync.requests.wait_until_finished(
+            id, timeout=timeout, polling=polling, on_update=on_update
+        )
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | float | bool | Iterable[str] | None] | None = None,
+        json: Any = None,
+    ) -> Any:
+        """Call an endpoint that has no method here yet, and return its decoded JSON.
+
+        Credentials, pace, retries, the cap on answers and errors are those of every other call. GET is repeated as
+        ``RetryPolicy`` says; any other method only when it was certainly not accepted.
+
+        Args:
+            method: HTTP method, such as ``"GET"``.
+            path: Path below the base URL, such as ``"/v1/users/me"``.
+            params: Query parameters; None leaves one out, booleans are sent as ``true`` and ``false``.
+            json: Body, sent as JSON; None sends none.
+
+        Returns:
+            The decoded answer, or None where the answer has no body.
+
+        Raises:
+            ConfigurationError: Method or path cannot work; nothing was sent.
+            InvalidResponseError: The answer is not JSON.
+            ChamelaionError: Any other failure of the call.
+        """
+        call = _call(method, path, params, json)
+        response = await self._transport.send(call)
+        return self._transport.decode(call, response) if response.body else None
+
+    async def request_raw(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | float | bool | Iterable[str] | None] | None = None,
+        json: Any = None,
+    ) -> RawResponse:
+        """Do as ``request`` does, and return the answer undecoded with its status and headers.
+
+        Raises:
+            ConfigurationError: Method or path cannot work; nothing was sent.
+            ChamelaionError: Any failure of the call, an answer of 3xx, 4xx or 5xx included.
+        """
+        return await self._transport.send(_call(method, path, params, json))
+
+    async def download(
+        self,
+        request_or_url: str | LipsyncRequest | VideoTranslateRequest | Artifacts,
+        path: str | os.PathLike[str],
+        *,
+        on_progress: DownloadProgress | None = None,
+        overwrite: bool = False,
+    ) -> Path:
+        """Bring an output to disk.
+
+        The bytes go to ``NAME.part``, which is renamed when it is complete: no half file ever stands under the final
+        name. A download that breaks off is resumed (RFC 9110, sections 13.1.5 and 14), within this call and by
+        the next one for the same path; if the output has changed meanwhile, it starts over. No credentials are sent,
+        and redirects are followed to http(s) only. Memory stays constant.
+
+        Args:
+            request_or_url: A completed lip sync request, for its ``output_url``; a completed translation or one
+                language's ``Artifacts``, for all of their files; or any http(s) URL.
+            path: The file to write; a folder that exists takes a single output under the name in its URL. For a
+                translation it is the folder, made if need be, for ``LANGUAGE.mp4``, ``.wav`` and ``.srt``; for
+                artifacts that for ``video.mp4``, ``audio.wav`` and ``subtitles.srt``.
+            on_progress: Called with the bytes on disk and the bytes in all (None if unknown) of each file in turn.
+                What it raises ends the download and reaches the caller.
+            overwrite: Whether a file that exists may be replaced.
+
+        Returns:
+            The file, or the folder for more than one.
+
+        Raises:
+            DownloadError: There is no output, the file exists, the URL has expired (403), the disk is full, or the
+                download broke off too often. The part is kept where it can be resumed, and removed if not.
+            RequestFailedError: The request failed, so it has no output.
+            ClientClosedError: The client was closed meanwhile.
+
+        A cancellation closes the part and keeps it in the same way.
+        """
+        transport = self._transport
+        downloads = Downloads(
+            connection=transport.connection,
+            headers={"User-Agent": _USER_AGENT},
+            timeout=transport.timeout,
+            retry=transport.retry,
+            under_way=self._shared.downloads,
+        )
+        files = plan(request_or_url, path)
+        is_folder = isinstance(request_or_url, (VideoTranslateRequest, Artifacts))
+        if is_folder:
+            await asyncio.to_thread(Path(path).mkdir, parents=True, exist_ok=True)
+        for target, url in files.items():
+            await downloads.fetch(url, target, on_progress=on_progress, overwrite=overwrite)
+        return Path(path) if is_folder else next(iter(files))
+
+    async def aclose(self) -> None:
+        """Close the client. Calls and waits under way end at once with ``ClientClosedError``.
+
+        May be called any number of times. A session that was passed in stays open.
+        """
+        await self._transport.connection.aclose()
+
+    async def __aenter__(self) -> Self:
+        self._transport.connection.check()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        if "_transport" not in self.__dict__:
+            return "<AsyncClient that could not be made>"  # shown in the traceback of its own constructor
+        state = " closed" if self.is_closed else ""
+        return f"<AsyncClient {self.base_url}{state}>"
+
+
+def _secret(value: str | None, variable: str) -> str | None:
+    """Return the argument or the environment's value; an empty variable counts as none.
+
+    Whatever it is, it is masked here at once; what is wrong with it is said where the headers are made.
+    """
+    if value is None:
+        value = _wire.Secret(os.environ.get(variable, "").strip())
+        return value or None
+    return _wire.Secret(value if isinstance(value, str) else "")
+
+
+def _choose_base_url(base_url: str | None, environment: str | None) -> str:
+    if environment is not None and environment not in ENVIRONMENTS:
+        known = ", ".join(sorted(ENVIRONMENTS))
+        raise ConfigurationError(f"unknown environment {environment!r}; the known ones are: {known}")
+    if base_url is not None:
+        return base_url
+    if environment is not None:
+        return ENVIRONMENTS[environment]
+    return os.environ.get("CHAMELAION_BASE_URL", "").strip() or ENVIRONMENTS["production"]
+
+
+def _headers(extra: Mapping[str, str] | None) -> dict[str, str]:
+    headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
+    checked = _wire.plain_headers(extra)
+    replaced = {name.lower() for name in checked}
+    return {name: value for name, value in headers.items() if name.lower() not in replaced} | checked
+
+
+def _call(
+    method: str,
+    path: str,
+    params: Mapping[str, str | float | bool | Iterable[str] | None] | None,
+    json: Any,
+) -> Call:
+    verb = method.upper() if isinstance(method, str) else method
+    if verb not in _METHODS:
+        raise ConfigurationError(f"{method!r} is not one of the methods {', '.join(sorted(_METHODS))}")
+    _wire.check_json("json", json)
+    return Call(method=verb, path=_wire.api_path(path), params=_wire.stable_query(params), json=json)

@@ -1,0 +1,142 @@
+"""Settings: where the service lives, and the policies for retrying, polling and pacing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import attrs
+from tenacity import RetryCallState
+
+from .errors import ConfigurationError
+
+__all__ = ["ENVIRONMENTS", "Pace", "PollPolicy", "RetryPolicy"]
+
+ENVIRONMENTS: Final[Mapping[str, str]] = {
+    "production": "https://api.chamelaion.com/api",
+    "staging": "https://api.dev.chamelaion.com/api",
+}
+"""Base URL of each environment, from the servers that the API description names."""
+
+
+def check_seconds(name: str, value: object, *, positive: bool = False) -> float:
+    """Return ``value`` as a finite number that is not negative, or say what is wrong with it."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ConfigurationError(f"{name} must be a number, not {value!r}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number) or number < 0 or (positive and number == 0):
+        bound = "greater than zero" if positive else "zero or more"
+        raise ConfigurationError(f"{name} must be finite and {bound}, not {number!r}")
+    return number
+
+
+def check_count(name: str, value: object) -> None:
+    """Say what is wrong with a number of things that must be at least one."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{name} must be a whole number of at least 1, not {value!r}")
+
+
+def _number(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    check_seconds(attribute.name, value)
+
+
+def _positive(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    check_seconds(attribute.name, value, positive=True)
+
+
+def _count(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    check_count(attribute.name, value)
+
+
+def _fraction(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if check_seconds(attribute.name, value) > 1:
+        raise ConfigurationError(f"{attribute.name} must lie between 0 and 1, not {value!r}")
+
+
+def _callable(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not callable(value):
+        raise ConfigurationError(f"{attribute.name} must be callable, not {value!r}")
+
+
+def _not_below(lower: str) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+    def check(policy: Any, attribute: attrs.Attribute[Any], value: float) -> None:
+        floor = getattr(policy, lower)
+        if value < floor:
+            raise ConfigurationError(f"{attribute.name} ({value!r}) must not be below {lower} ({floor!r})")
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class RetryPolicy:
+    """How a single call is repeated when it fails for a passing reason.
+
+    A GET is repeated after a connection error, a timeout, 408, 425, 429 or 5xx. A POST costs money and is repeated
+    only when it was certainly not accepted: not sent at all, or refused with 429. Waits do not use this policy, since
+    a poll loop is its own retry.
+
+    Attributes:
+        attempts: Tries in all, the first included. 1 never repeats.
+        initial: Seconds before the second try, doubled before each further one, jittered by up to half.
+        max: Longest such pause in seconds.
+        max_retry_after: Longest ``Retry-After`` in seconds that a call sits out; a longer one is raised at
+            once as ``RateLimitError`` with its ``retry_after``.
+    """
+
+    attempts: int = attrs.field(default=3, validator=_count)
+    initial: float = attrs.field(default=0.5, validator=_number)
+    max: float = attrs.field(default=8.0, validator=[_number, _not_below("initial")])
+    max_retry_after: float = attrs.field(default=60.0, validator=_number)
+
+
+@attrs.frozen(kw_only=True)
+class PollPolicy:
+    """How often a wait asks, and how much trouble it rides out.
+
+    The pause after a look at an unfinished job is ``clamp(age_factor * age, min_interval, max_interval)``, where
+    the age is told by the service's clock. A job that has just been submitted is looked at every second, one that
+    has run for two minutes every twelve.
+
+    Attributes:
+        min_interval: Shortest pause between two looks, in seconds.
+        max_interval: Longest pause between two looks, in seconds.
+        age_factor: Part of the job's age that a pause lasts; 0.1 learns of the end at most 10 % late.
+        jitter: Part by which a pause varies at random, within the two bounds, so that many waits do not march in
+            step.
+        request_timeout: Seconds that one look may take.
+        max_retry_after: Longest ``Retry-After`` in seconds that is obeyed; a longer one is cut to this.
+        outage_budget: Seconds without a readable answer after which a wait gives up with
+            ``WaitUnreachableError``.
+        not_found_grace: Seconds for which 404 is taken as "not yet" for a job that was never seen.
+        wait: A tenacity wait strategy (any callable from ``RetryCallState`` to seconds) that replaces the
+            spacing above. ``Retry-After`` and the deadline still hold.
+    """
+
+    min_interval: float = attrs.field(default=1.0, validator=_number)
+    max_interval: float = attrs.field(default=12.0, validator=[_number, _not_below("min_interval")])
+    age_factor: float = attrs.field(default=0.1, validator=_number)
+    jitter: float = attrs.field(default=0.1, validator=_fraction)
+    request_timeout: float = attrs.field(default=20.0, validator=_positive)
+    max_retry_after: float = attrs.field(default=60.0, validator=_number)
+    outage_budget: float = attrs.field(default=120.0, validator=_number)
+    not_found_grace: float = attrs.field(default=5.0, validator=_number)
+    wait: Callable[[RetryCallState], float] | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_callable)
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Pace:
+    """How fast the whole client may go. Generation calls and status calls each have a lane of their own.
+
+    Attributes:
+        max_rate: Requests a second in each lane, or None for no limit but the service's own 429 answers.
+        max_concurrency: Requests under way at once in each lane.
+    """
+
+    max_rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    max_concurrency: int = attrs.field(default=100, validator=_count)

@@ -1,0 +1,279 @@
+"""Every error that this package raises, under one root.
+
+::
+
+    ChamelaionError
+    ├── ConfigurationError (also ValueError)
+    ├── ClientClosedError
+    ├── APIConnectionError
+    │   └── APITimeoutError (also TimeoutError)
+    ├── APIStatusError
+    │   ├── BadRequestError             400
+    │   ├── AuthenticationError         401
+    │   ├── PermissionDeniedError       403
+    │   ├── NotFoundError               404
+    │   ├── ConflictError               409
+    │   ├── QuotaExceededError          412
+    │   ├── UnprocessableEntityError    422
+    │   ├── RateLimitError              429
+    │   └── InternalServerError         5xx
+    ├── InvalidResponseError
+    ├── RequestFailedError
+    ├── WaitError
+    │   ├── WaitTimeoutError (also TimeoutError)
+    │   └── WaitUnreachableError
+    ├── SubmissionUncertainError
+    └── DownloadError
+
+Exceptions of aiohttp, tenacity and cattrs never reach the caller; where one was the reason it is the
+``__cause__``. ``asyncio.CancelledError`` is nobody's error and passes through untouched. All errors can be
+pickled and copied, and none of them holds the API key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+__all__ = [
+    "APIConnectionError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ChamelaionError",
+    "ClientClosedError",
+    "ConfigurationError",
+    "ConflictError",
+    "DownloadError",
+    "InternalServerError",
+    "InvalidResponseError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "QuotaExceededError",
+    "RateLimitError",
+    "RequestFailedError",
+    "SubmissionUncertainError",
+    "UnprocessableEntityError",
+    "WaitError",
+    "WaitTimeoutError",
+    "WaitUnreachableError",
+]
+
+
+class ChamelaionError(Exception):
+    """The root of all errors of this package; ``except ChamelaionError`` catches every one of them."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # The default would call the class with the text alone, which keyword-only arguments do not allow.
+        return _rebuild, (type(self), self.args, self.__dict__.copy())
+
+
+def _rebuild(kind: type[ChamelaionError], args: tuple[object, ...], state: dict[str, object]) -> ChamelaionError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(ChamelaionError, ValueError):
+    """An argument or setting cannot work. Nothing was sent."""
+
+
+class ClientClosedError(ChamelaionError):
+    """The client, or the session that it was given, is closed. Calls and waits under way end with this too."""
+
+
+class APIConnectionError(ChamelaionError):
+    """No complete answer came.
+
+    Attributes:
+        sent: ``"no"`` when the service certainly did not receive the request, else ``"maybe"``.
+        method: HTTP method of the call.
+        path: Path of the call below the base URL.
+        attempts: How many times the call was tried.
+    """
+
+    def __init__(self, text: str, *, sent: Literal["no", "maybe"], method: str, path: str, attempts: int = 1) -> None:
+        super().__init__(text)
+        self.sent = sent
+        self.method = method
+        self.path = path
+        self.attempts = attempts
+
+
+class APITimeoutError(APIConnectionError, TimeoutError):
+    """No complete answer came within the timeout of one attempt."""
+
+
+class APIStatusError(ChamelaionError):
+    """The service answered with a status that is not a success.
+
+    Attributes:
+        status: HTTP status code.
+        message: The service's own words, such as ``lipsync request not found``.
+        headers: Headers of the answer; look-ups ignore case.
+        body: The decoded JSON body, or its text where it is not JSON.
+        method: HTTP method of the call.
+        path: Path of the call below the base URL.
+        attempts: How many times the call was tried.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        status: int,
+        message: str,
+        headers: Mapping[str, str],
+        body: Any,
+        method: str,
+        path: str,
+        attempts: int = 1,
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.message = message
+        self.headers = headers
+        self.body = body
+        self.method = method
+        self.path = path
+        self.attempts = attempts
+
+
+class BadRequestError(APIStatusError):
+    """400: the service refuses the request as it is; sending it again does not help."""
+
+
+class AuthenticationError(APIStatusError):
+    """401: the API key or bearer token is missing, malformed or not accepted."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the key is known and may not do this."""
+
+
+class NotFoundError(APIStatusError):
+    """404: nothing is known under this id or path."""
+
+
+class ConflictError(APIStatusError):
+    """409: the request conflicts with the present state."""
+
+
+class QuotaExceededError(APIStatusError):
+    """412: the plan's quota is used up (``token limit reached``); waiting does not help."""
+
+
+class UnprocessableEntityError(APIStatusError):
+    """422: the service understood the request and refuses its values."""
+
+
+class RateLimitError(APIStatusError):
+    """429: too many requests.
+
+    Attributes:
+        retry_after: Seconds that the service asked to wait, or None where it did not say.
+    """
+
+    def __init__(self, text: str, *, retry_after: float | None = None, **details: Any) -> None:
+        super().__init__(text, **details)
+        self.retry_after = retry_after
+
+
+class InternalServerError(APIStatusError):
+    """5xx: the service, or a proxy before it, failed."""
+
+
+class InvalidResponseError(ChamelaionError):
+    """An answer arrived that is not what the API promises: not JSON, a field missing or mistyped, too large.
+
+    Attributes:
+        status: HTTP status code, or None where the answer had no readable one.
+        method: HTTP method of the call.
+        path: Path of the call below the base URL.
+        attempts: How many times the call was tried.
+        excerpt: The first bytes of the body, at most 512.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        method: str,
+        path: str,
+        status: int | None = None,
+        attempts: int = 1,
+        excerpt: bytes = b"",
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.method = method
+        self.path = path
+        self.attempts = attempts
+        self.excerpt = excerpt
+
+
+class RequestFailedError(ChamelaionError):
+    """The job itself ended without a result. Raised by ``request.raise_for_failure()`` only.
+
+    Attributes:
+        request: The request as it was last read; ``request.error_message`` says why.
+    """
+
+    def __init__(self, text: str, *, request: Any) -> None:
+        super().__init__(text)
+        self.request = request
+
+
+class WaitError(ChamelaionError):
+    """A wait ended before its job did. The job itself is not touched by this and goes on.
+
+    Attributes:
+        id: The id that was waited for, as it was given.
+        last: The request as it was last read, or None if it was never read.
+        elapsed: Seconds that the wait lasted.
+        polls: Number of times that the status was asked for.
+        last_error: The error of the last failed poll since the last good one, or None.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        id: str,
+        last: Any,
+        elapsed: float,
+        polls: int,
+        last_error: ChamelaionError | None,
+    ) -> None:
+        super().__init__(text)
+        self.id = id
+        self.last = last
+        self.elapsed = elapsed
+        self.polls = polls
+        self.last_error = last_error
+
+
+class WaitTimeoutError(WaitError, TimeoutError):
+    """The job had not finished when the timeout of the wait ran out."""
+
+
+class WaitUnreachableError(WaitError):
+    """Nothing readable came for the whole outage budget; ``__cause__`` is the last error."""
+
+
+class SubmissionUncertainError(ChamelaionError):
+    """A paid submission may or may not have been received, and was not repeated. ``__cause__`` says why.
+
+    Attributes:
+        reference_id: The reference under which the job can be looked up, or None if it carried none.
+    """
+
+    def __init__(self, text: str, *, reference_id: str | None) -> None:
+        super().__init__(text)
+        self.reference_id = reference_id
+
+
+class DownloadError(ChamelaionError):
+    """An output could not be brought to disk complete. Nothing stands under the final name."""

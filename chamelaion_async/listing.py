@@ -1,0 +1,56 @@
+"""Walking a list from its first page to its last, although the list changes meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Final, TypeVar
+
+from .config import check_count
+from .errors import ConfigurationError
+from .models import Page
+
+__all__ = ["PAGE_SIZE", "check_range", "walk"]
+
+T = TypeVar("T")
+
+PAGE_SIZE: Final = 100
+"""Records asked for at a time; a service that allows fewer lowers it and says so."""
+
+
+def check_range(limit: int | None, offset: int | None) -> None:
+    """Refuse a page that cannot exist, before it is asked for."""
+    if limit is not None:
+        check_count("limit", limit)
+    if offset is not None and (isinstance(offset, bool) or not isinstance(offset, int) or offset < 0):
+        raise ConfigurationError(f"offset must be a whole number of at least 0, not {offset!r}")
+
+
+async def walk(
+    fetch: Callable[[int, int], Awaitable[Page[T]]], *, page_size: int | None, identity: Callable[[T], str]
+) -> AsyncGenerator[T, None]:
+    """Yield each record of a list once.
+
+    Records that are added while the walk goes on push others onto a later page; what was seen is not yielded again.
+    A page that brings nothing new ends the walk, unless the list has grown by what pushed the page full.
+
+    Args:
+        fetch: Reads the page of a limit and an offset.
+        page_size: Records to ask for at a time; None asks for ``PAGE_SIZE``.
+        identity: What tells two records apart.
+    """
+    check_range(page_size, None)
+    limit = page_size or PAGE_SIZE
+    seen: set[str] = set()
+    offset, total = 0, 0
+    while True:
+        page = await fetch(limit, offset)
+        fresh = [record for record in page.data if identity(record) not in seen]
+        for record in fresh:
+            if identity(record) not in seen:
+                seen.add(identity(record))
+                yield record
+        has_grown = page.pagination.total > total
+        total = page.pagination.total
+        offset += len(page.data)
+        if not page.data or offset >= total or not (fresh or has_grown):
+            return

@@ -1,0 +1,1 @@
+"""Waiting for jobs: when to look, and the loop that looks."""

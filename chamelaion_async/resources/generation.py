@@ -1,0 +1,85 @@
+"""Submitting jobs: what lip sync and video translation have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from .. import _wire
+from .._transport import ONCE, Call, Transport
+from ..listing import PAGE_SIZE
+from ..models import GenerateAccepted, Job, Page
+from ..submission import Listing, Submissions
+from ..uploads import Form, MediaSource, Progress, open_media
+
+__all__ = ["Generation"]
+
+J = TypeVar("J", bound=Job)
+
+
+class Generation(Generic[J]):
+    """Submits the jobs of one family, each of them once."""
+
+    def __init__(
+        self, transport: Transport, submissions: Submissions, *, path: str, page_model: type[Page[J]]
+    ) -> None:
+        self._transport = transport
+        self._submissions = submissions
+        self._path = path
+        self._page_model = page_model
+
+    async def submit_json(self, body: Mapping[str, Any], reference_id: str | None) -> GenerateAccepted:
+        """Submit a job whose media the service fetches itself."""
+        call = Call(method="POST", path=f"{self._path}/generate", json=_without_none(body))
+        return await self._submit(call, reference_id)
+
+    async def submit_form(
+        self,
+        fields: Mapping[str, str | bool | None],
+        media: Sequence[tuple[str, MediaSource]],
+        reference_id: str | None,
+        on_progress: Progress | None,
+    ) -> GenerateAccepted:
+        """Submit a job whose media are uploaded."""
+        opened = [await open_media(field, source) for field, source in media]
+        texts = {name: _text(value) for name, value in _without_none(fields).items()}
+        call = Call(
+            method="POST",
+            path=f"{self._path}/generate-with-media",
+            form=partial(Form, texts, opened, on_progress),
+        )
+        return await self._submit(call, reference_id)
+
+    async def _submit(self, call: Call, reference_id: str | None) -> GenerateAccepted:
+        if reference_id is not None:
+            _wire.id_segment(reference_id)
+
+        async def post() -> GenerateAccepted:
+            accepted, _ = await self._transport.fetch(call, GenerateAccepted)
+            return accepted
+
+        return await self._submissions.submit(
+            post,
+            reference_id=reference_id,
+            list_jobs=self._list_jobs,
+            sleep=self._transport.connection.sleep,
+        )
+
+    async def _list_jobs(self, reference_id: str, *, once: bool) -> Listing:
+        params: _wire.Query = {"reference_id": reference_id, "limit": PAGE_SIZE}
+        call = Call(method="GET", path=f"{self._path}/requests", params=params)
+        page, response = await self._transport.fetch(call, self._page_model, retry=ONCE if once else None)
+        return Listing(
+            jobs=list[Job](page.data),
+            total=page.pagination.total,
+            server_time=_wire.server_time(response.headers),
+        )
+
+
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _text(value: str | bool) -> str:
+    return value if isinstance(value, str) else str(value).lower()

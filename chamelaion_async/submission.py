@@ -1,0 +1,203 @@
+"""Paid once: what becomes of a submission whose fate is unknown.
+
+A POST that got no readable answer may have started a job that costs money. Only the list of jobs can tell, and only
+if the submission carries a ``reference_id`` by which to find it. So the jobs that carry it already are noted before
+the submission; whatever else carries it afterwards is the job that this submission started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from http import HTTPStatus
+from typing import Final, Protocol
+
+import attrs
+
+from .errors import (
+    APIConnectionError,
+    APITimeoutError,
+    ChamelaionError,
+    InternalServerError,
+    InvalidResponseError,
+    SubmissionUncertainError,
+)
+from .models import GenerateAccepted, Job
+
+__all__ = ["Listing", "Submissions"]
+
+LOOKS: Final = (0.5, 1.5, 3.0)
+"""Pauses in seconds before each look for a job, since a list may lag behind what was accepted."""
+
+_ATTEMPTS: Final = 3
+
+
+@attrs.frozen(kw_only=True)
+class Listing:
+    """The newest jobs under one ``reference_id``.
+
+    Attributes:
+        jobs: Those on the page.
+        total: How many there are in all.
+        server_time: When the service answered, by its own clock.
+    """
+
+    jobs: list[Job]
+    total: int
+    server_time: datetime | None
+
+
+class ListJobs(Protocol):
+    """Reads one page of the jobs that carry a ``reference_id``."""
+
+    async def __call__(self, reference_id: str, *, once: bool) -> Listing:
+        """Read the page; ``once`` tries a single time."""
+
+
+@attrs.frozen
+class _Before:
+    """What carried the ``reference_id`` before the submission."""
+
+    ids: frozenset[str]
+    is_whole: bool
+    server_time: datetime | None
+
+    def is_new(self, job: Job) -> bool:
+        if job.id in self.ids:
+            return False
+        # Beyond the page that was noted, only the service's own clock can tell the older jobs.
+        return self.is_whole or (self.server_time is not None and job.created_at >= self.server_time)
+
+
+@attrs.define
+class Submissions:
+    """The submissions under way of one client, by ``reference_id``."""
+
+    _under_way: dict[str, list[_Submission]] = attrs.field(factory=dict)
+
+    async def submit(
+        self,
+        post: Callable[[], Awaitable[GenerateAccepted]],
+        *,
+        reference_id: str | None,
+        list_jobs: ListJobs,
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> GenerateAccepted:
+        """Submit once, whatever happens to the answer.
+
+        Raises:
+            SubmissionUncertainError: It may or may not have been accepted, and the list could not decide.
+            ChamelaionError: It was certainly not accepted.
+        """
+        submission = _Submission(post, reference_id, list_jobs, sleep)
+        if reference_id is None:
+            return await submission.post_unnamed()
+        others = self._under_way.setdefault(reference_id, [])
+        for other in others:
+            other.has_company = submission.has_company = True
+        others.append(submission)
+        try:
+            return await submission.post_named(reference_id)
+        finally:
+            others.remove(submission)
+            if not others:
+                del self._under_way[reference_id]
+
+
+@attrs.define(eq=False)
+class _Submission:
+    _post: Callable[[], Awaitable[GenerateAccepted]]
+    _reference_id: str | None
+    _list_jobs: ListJobs
+    _sleep: Callable[[float], Awaitable[None]]
+    has_company: bool = False
+
+    async def post_unnamed(self) -> GenerateAccepted:
+        try:
+            return await self._post()
+        except ChamelaionError as error:
+            if _is_certain(error):
+                raise
+            raise self._uncertain(
+                "it carried no reference_id by which it could be found. Look through the newest requests before you "
+                "submit again, and pass a reference_id next time",
+                error,
+            ) from error
+
+    async def post_named(self, reference_id: str) -> GenerateAccepted:
+        before = await self._note(reference_id)
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._post()
+            except ChamelaionError as error:
+                if _is_certain(error):
+                    raise
+                found = await self._find(reference_id, before, error)
+                if found is not None:
+                    return found
+                if not _may_be_repeated(error):
+                    raise self._uncertain("the list does not show it yet, and it may still come", error) from error
+                if attempt == _ATTEMPTS:
+                    raise self._uncertain(f"the list does not show it after {attempt} attempts", error) from error
+
+    async def _note(self, reference_id: str) -> _Before | None:
+        try:
+            listing = await self._list_jobs(reference_id, once=True)
+        except (APIConnectionError, InternalServerError, InvalidResponseError):
+            return None  # only an answer that gets lost as well would need it
+        ids = frozenset(job.id for job in listing.jobs)
+        return _Before(ids, len(ids) >= listing.total, listing.server_time)
+
+    async def _find(
+        self, reference_id: str, before: _Before | None, cause: ChamelaionError
+    ) -> GenerateAccepted | None:
+        if before is None:
+            raise self._uncertain(
+                "the list could not be read beforehand, so an older job might be taken for it", cause
+            )
+        for pause in LOOKS:
+            await self._sleep(pause)
+            try:
+                listing = await self._list_jobs(reference_id, once=False)
+            except ChamelaionError as error:
+                raise self._uncertain(f"the list that would tell could not be read ({error})", cause) from error
+            new = [job for job in listing.jobs if before.is_new(job)]
+            if new and (len(new) > 1 or self.has_company):
+                raise self._uncertain(
+                    f"{len(new)} new jobs carry its reference_id; give each submission one of its own", cause
+                )
+            if new:
+                return GenerateAccepted(request_id=new[0].id, status="success")
+        if self.has_company:
+            raise self._uncertain("another submission with its reference_id was under way", cause)
+        return None
+
+    def _uncertain(self, reason: str, cause: ChamelaionError) -> SubmissionUncertainError:
+        named = "" if self._reference_id is None else f" with reference_id {self._reference_id!r}"
+        check = (
+            ""
+            if self._reference_id is None
+            else f". Before you submit again, check list(reference_id={self._reference_id!r})"
+        )
+        error = SubmissionUncertainError(
+            f"the submission{named} may or may not have been accepted: {reason}{check}. The reason: {cause}",
+            reference_id=self._reference_id,
+        )
+        error.__cause__ = cause
+        return error
+
+
+def _is_certain(error: ChamelaionError) -> bool:
+    """Whether it is known that no job was started."""
+    if isinstance(error, APIConnectionError):
+        return error.sent == "no"
+    return not isinstance(error, (InternalServerError, InvalidResponseError))
+
+
+def _may_be_repeated(error: ChamelaionError) -> bool:
+    """Whether a submission that the list does not show can be taken for lost: not while the service may be at it."""
+    if isinstance(error, InternalServerError):
+        return error.status != HTTPStatus.GATEWAY_TIMEOUT
+    return isinstance(error, APIConnectionError) and not isinstance(error, APITimeoutError)

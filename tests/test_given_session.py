@@ -1,0 +1,543 @@
+"""A session passed in lends its connector, its proxy and its traces; nothing else of it changes what calls mean."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import gzip
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from chamelaion_async import (
+    APIConnectionError,
+    AsyncClient,
+    ChamelaionError,
+    ClientClosedError,
+    ConfigurationError,
+    NotFoundError,
+    RetryPolicy,
+    User,
+)
+from chamelaion_async.sandbox import Fault, Sandbox
+
+ONCE = RetryPolicy(attempts=1)
+GOOD = b'{"name": "k"}'
+RawServer = Callable[[Callable[[bytes, asyncio.StreamWriter], Any]], Any]
+
+
+def answer(body: bytes, headers: bytes = b"", status: bytes = b"200 OK") -> bytes:
+    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s" % (status, len(body), headers, body)
+
+
+class Recorder:
+    """A server that notes whole requests and answers them all alike."""
+
+    def __init__(self, reply: bytes = answer(GOOD)) -> None:
+        self.requests: list[bytes] = []
+        self.writers: set[asyncio.StreamWriter] = set()
+        self._reply = reply
+
+    async def __call__(self, request: bytes, writer: asyncio.StreamWriter) -> None:
+        self.requests.append(request)
+        self.writers.add(writer)
+        writer.write(self._reply)
+
+    @property
+    def targets(self) -> list[bytes]:
+        return [request.split(b"\r\n", 1)[0] for request in self.requests]
+
+
+@pytest.fixture(autouse=True)
+def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials for every host but the proxy lie in the environment; the address of a proxy does not."""
+    file = tmp_path / "netrc"
+    file.write_text(
+        "".join(f"machine {host} login netrc-user password netrc-password\n" for host in ("127.0.0.1", "api.test"))
+    )
+    file.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(file))
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def session_with(**settings: Any) -> aiohttp.ClientSession:
+    """A session of the test's own making; what aiohttp deprecates in making it is no matter here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        for name in ("auth", "proxy_auth"):
+            if name in settings:
+                settings[name] = aiohttp.BasicAuth(*settings[name])
+        return aiohttp.ClientSession(**settings)
+
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "key": {"headers": {"x-api-key": "sk-of-the-session"}},
+    "key in capitals": {"headers": {"X-API-KEY": "sk-of-the-session"}},
+    "authorization": {"headers": {"Authorization": "Bearer tok-of-the-session"}},
+    "other headers": {"headers": {"X-Other": "1", "Accept": "text/html", "User-Agent": "other"}},
+    "cookies": {"cookies": {"session": "crumbs"}},
+    "auth": {"auth": ("user", "password")},
+    "skipped headers": {"skip_auto_headers": ["User-Agent", "Accept-Encoding", "Accept"]},
+    "raise_for_status": {"raise_for_status": True},
+    "base_url": {"base_url": "http://elsewhere.test/x/"},
+    "auto_decompress": {"auto_decompress": False},
+    "trust_env": {"trust_env": True},
+    "timeout": {"timeout": aiohttp.ClientTimeout(total=1e-6)},
+    "version": {"version": aiohttp.HttpVersion10},
+    "json_serialize": {"json_serialize": lambda _: "nonsense"},
+    "read_bufsize": {"read_bufsize": 1},
+    "max_line_size": {"max_line_size": 1, "max_field_size": 1},
+    "fallback_charset_resolver": {"fallback_charset_resolver": lambda *_: "utf-16"},
+}
+ALL_SETTINGS = pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+
+
+@ALL_SETTINGS
+async def test_settings_of_the_session_change_nothing_in_what_is_sent(
+    raw_server: RawServer, settings: dict[str, Any]
+) -> None:
+    recorder = Recorder()
+    base_url = await raw_server(recorder)
+    async with AsyncClient("sk-key", base_url=base_url) as client:
+        await client.request("POST", "/v1/things", json={"a": 1})
+    async with (
+        session_with(**settings) as session,
+        AsyncClient("sk-key", base_url=base_url, session=session) as client,
+    ):
+        await client.request("POST", "/v1/things", json={"a": 1})
+
+    assert recorder.requests[1] == recorder.requests[0]
+
+
+@ALL_SETTINGS
+async def test_settings_of_the_session_change_nothing_in_what_is_read(
+    raw_server: RawServer, settings: dict[str, Any]
+) -> None:
+    recorder = Recorder(answer(gzip.compress(GOOD), b"Content-Encoding: gzip\r\n"))
+    async with (
+        session_with(**settings) as session,
+        AsyncClient("sk-key", base_url=await raw_server(recorder), session=session) as client,
+    ):
+        assert await client.users.me() == User(name="k")
+
+
+@ALL_SETTINGS
+async def test_settings_of_the_session_change_no_error(sandbox: Sandbox, settings: dict[str, Any]) -> None:
+    async with (
+        session_with(**settings) as session,
+        AsyncClient("sk-key", base_url=sandbox.base_url, session=session) as client,
+    ):
+        with pytest.raises(NotFoundError, match="lipsync request not found"):
+            await client.lipsync.requests.get("nobody")
+
+
+@ALL_SETTINGS
+async def test_settings_of_the_session_add_no_credentials_to_health(
+    raw_server: RawServer, settings: dict[str, Any]
+) -> None:
+    recorder = Recorder(answer(b'{"status": "ok"}'))
+    async with (
+        session_with(**settings) as session,
+        AsyncClient(base_url=await raw_server(recorder), session=session) as client,
+    ):
+        await client.health.check()
+
+    lines = recorder.requests[0].lower().split(b"\r\n")
+    assert [line for line in lines if line.startswith((b"x-api-key", b"authorization", b"cookie"))] == []
+
+
+async def test_the_session_is_not_changed(sandbox: Sandbox) -> None:
+    async with aiohttp.ClientSession(headers={"X-Mine": "1"}, cookies={"mine": "1"}) as session:
+        async with AsyncClient("sk-key", base_url=sandbox.base_url, session=session) as client:
+            await client.users.me()
+
+        assert (dict(session.headers), [c.key for c in session.cookie_jar]) == ({"X-Mine": "1"}, ["mine"])
+
+
+async def test_cookies_of_an_answer_do_not_come_into_the_jar_of_the_session(raw_server: RawServer) -> None:
+    recorder = Recorder(answer(GOOD, b"Set-Cookie: tracked=yes; Path=/\r\n"))
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with (
+        aiohttp.ClientSession(cookie_jar=jar) as session,
+        AsyncClient("sk-key", base_url=await raw_server(recorder), session=session) as client,
+    ):
+        await client.users.me()
+
+    assert list(jar) == []
+
+
+async def test_cookies_of_an_answer_are_not_sent_back(raw_server: RawServer) -> None:
+    recorder = Recorder(answer(GOOD, b"Set-Cookie: tracked=yes; Path=/\r\n"))
+    base_url = (await raw_server(recorder)).replace("127.0.0.1", "localhost")
+    async with aiohttp.ClientSession() as session, AsyncClient("sk", base_url=base_url, session=session) as client:
+        await client.users.me()
+        await client.users.me()
+
+    assert b"cookie" not in recorder.requests[1].lower()
+
+
+async def test_cookies_of_an_answer_are_not_sent_back_without_a_given_session_either(raw_server: RawServer) -> None:
+    recorder = Recorder(answer(GOOD, b"Set-Cookie: tracked=yes; Path=/\r\n"))
+    base_url = (await raw_server(recorder)).replace("127.0.0.1", "localhost")
+    async with AsyncClient("sk", base_url=base_url) as client:
+        await client.users.me()
+        await client.users.me()
+
+    assert b"cookie" not in recorder.requests[1].lower()
+
+
+async def test_the_connections_of_the_session_are_used(raw_server: RawServer) -> None:
+    recorder = Recorder()
+    base_url = await raw_server(recorder)
+    async with (
+        aiohttp.ClientSession() as session,
+        AsyncClient("sk-key", base_url=base_url, session=session) as client,
+    ):
+        async with session.get(base_url) as response:
+            await response.read()
+        await client.users.me()
+
+    assert (len(recorder.requests), len(recorder.writers)) == (2, 1)
+
+
+async def test_the_session_is_open_and_works_after_the_client_has_closed(sandbox: Sandbox) -> None:
+    async with aiohttp.ClientSession() as session:
+        async with AsyncClient("sk-key", base_url=sandbox.base_url, session=session) as client:
+            await client.users.me()
+
+        async with session.get(f"{sandbox.base_url}/health") as response:
+            assert (session.closed, response.status) == (False, 200)
+
+
+async def test_the_session_is_open_after_a_client_closed_that_made_no_call() -> None:
+    async with aiohttp.ClientSession() as session:
+        async with AsyncClient("sk-key", session=session):
+            pass
+
+        assert not session.closed
+
+
+async def test_two_clients_share_a_session_and_close_one_after_the_other(sandbox: Sandbox) -> None:
+    async with aiohttp.ClientSession() as session:
+        first = AsyncClient("sk-1", base_url=sandbox.base_url, session=session)
+        second = AsyncClient("sk-2", base_url=sandbox.base_url, session=session)
+        await asyncio.gather(first.users.me(), second.users.me())
+        await first.aclose()
+
+        assert (await second.users.me()).name == "production-key"
+        await second.aclose()
+
+
+async def test_a_client_dropped_without_closing_leaves_no_warning(sandbox: Sandbox) -> None:
+    async with aiohttp.ClientSession() as session:
+        client = AsyncClient("sk-key", base_url=sandbox.base_url, session=session)
+        await client.users.me()
+        del client
+        gc.collect()  # an unclosed session would warn now, which is an error here
+
+        assert not session.closed
+
+
+async def test_traces_of_the_session_run(sandbox: Sandbox) -> None:
+    seen: list[str] = []
+    trace = aiohttp.TraceConfig()
+
+    async def start(_: object, __: object, params: aiohttp.TraceRequestStartParams) -> None:
+        seen.append(f"{params.method} {params.url.path}")
+
+    async def end(_: object, __: object, params: aiohttp.TraceRequestEndParams) -> None:
+        seen.append(str(params.response.status))
+
+    trace.on_request_start.append(start)
+    trace.on_request_end.append(end)
+    async with (
+        aiohttp.ClientSession(trace_configs=[trace]) as session,
+        AsyncClient("sk-key", base_url=sandbox.base_url, session=session) as client,
+    ):
+        await client.users.me()
+
+    assert seen == ["GET /api/v1/users/me", "200"]
+
+
+async def started(raw_server: RawServer, proxy: Recorder) -> str:
+    """The address of a proxy, by a name that netrc does not know."""
+    address: str = (await raw_server(proxy)).replace("127.0.0.1", "localhost").removesuffix("/api")
+    return address
+
+
+async def through_proxy(session: aiohttp.ClientSession, **settings: Any) -> User:
+    async with AsyncClient(
+        "sk-key", base_url="http://api.test/api", allow_http=True, session=session, **settings
+    ) as client:
+        return await client.users.me()
+
+
+async def test_the_proxy_of_the_session_is_asked(raw_server: RawServer) -> None:
+    proxy = Recorder()
+    async with aiohttp.ClientSession(proxy=await started(raw_server, proxy)) as session:
+        await through_proxy(session)
+
+    assert proxy.targets == [b"GET http://api.test/api/v1/users/me HTTP/1.1"]
+
+
+async def test_the_credentials_for_the_proxy_of_the_session_are_sent_to_it(raw_server: RawServer) -> None:
+    proxy = Recorder()
+    async with session_with(proxy=await started(raw_server, proxy), proxy_auth=("user", "password")) as session:
+        await through_proxy(session)
+
+    assert b"proxy-authorization: basic dxnlcjpwyxnzd29yza==" in proxy.requests[0].lower()
+
+
+async def test_the_credentials_in_the_address_of_the_proxy_of_the_session_are_sent_to_it(
+    raw_server: RawServer,
+) -> None:
+    proxy = Recorder()
+    address = (await started(raw_server, proxy)).replace("//", "//user:password@")
+    async with aiohttp.ClientSession(proxy=address) as session:
+        await through_proxy(session)
+
+    assert b"proxy-authorization: basic dxnlcjpwyxnzd29yza==" in proxy.requests[0].lower()
+
+
+async def test_the_credentials_for_the_proxy_of_the_environment_are_sent_to_it(
+    raw_server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = Recorder()
+    monkeypatch.setenv("http_proxy", (await started(raw_server, proxy)).replace("//", "//user:password@"))
+    async with aiohttp.ClientSession(trust_env=True) as session:
+        await through_proxy(session)
+
+    assert b"proxy-authorization: basic dxnlcjpwyxnzd29yza==" in proxy.requests[0].lower()
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
+async def test_the_proxy_of_the_environment_is_asked_where_the_session_trusts_it(
+    raw_server: RawServer, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    proxy = Recorder()
+    monkeypatch.setenv(name, await started(raw_server, proxy))
+    async with aiohttp.ClientSession(trust_env=True) as session:
+        await through_proxy(session)
+
+    assert proxy.targets == [b"GET http://api.test/api/v1/users/me HTTP/1.1"]
+
+
+async def test_the_proxy_of_the_environment_is_told_no_credentials_of_netrc_for_the_api(
+    raw_server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = Recorder()
+    monkeypatch.setenv("http_proxy", await started(raw_server, proxy))
+    async with aiohttp.ClientSession(trust_env=True) as session:
+        await through_proxy(session)
+
+    assert b"\r\nauthorization:" not in proxy.requests[0].lower()
+
+
+async def test_no_proxy_is_respected(
+    raw_server: RawServer, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = Recorder()
+    monkeypatch.setenv("http_proxy", await started(raw_server, proxy))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    async with (
+        aiohttp.ClientSession(trust_env=True) as session,
+        AsyncClient("sk-key", base_url=sandbox.base_url, session=session) as client,
+    ):
+        await client.users.me()
+
+    assert (proxy.requests, sandbox.count()) == ([], 1)
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["session without trust_env", "no session"])
+async def test_the_proxy_of_the_environment_is_not_asked_by_default(
+    raw_server: RawServer, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, given: bool
+) -> None:
+    proxy = Recorder()
+    monkeypatch.setenv("http_proxy", await started(raw_server, proxy))
+    async with (
+        aiohttp.ClientSession() as session,
+        AsyncClient("sk-key", base_url=sandbox.base_url, session=session if given else None) as client,
+    ):
+        await client.users.me()
+
+    assert (proxy.requests, sandbox.count()) == ([], 1)
+
+
+async def test_the_proxy_of_the_session_comes_before_that_of_the_environment(
+    raw_server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_session, of_environment = Recorder(), Recorder()
+    monkeypatch.setenv("http_proxy", await started(raw_server, of_environment))
+    async with aiohttp.ClientSession(proxy=await started(raw_server, of_session), trust_env=True) as session:
+        await through_proxy(session)
+
+    assert (len(of_session.requests), len(of_environment.requests)) == (1, 0)
+
+
+@pytest.mark.parametrize("status", [b"403 Forbidden", b"407 Proxy Authentication Required", b"502 Bad Gateway"])
+async def test_a_proxy_that_refuses_the_tunnel_means_that_nothing_was_sent(
+    raw_server: RawServer, status: bytes
+) -> None:
+    proxy = Recorder(answer(b"", status=status))
+    async with (
+        aiohttp.ClientSession(proxy=await started(raw_server, proxy)) as session,
+        AsyncClient("sk-key", base_url="https://api.test/api", session=session, retry=ONCE) as client,
+    ):
+        with pytest.raises(APIConnectionError) as caught:
+            await client.request("POST", "/v1/things")
+
+    assert caught.value.sent == "no"
+
+
+async def test_a_proxy_does_not_see_the_key_of_a_call_through_a_tunnel(raw_server: RawServer) -> None:
+    proxy = Recorder(answer(b"", status=b"403 Forbidden"))
+    async with (
+        aiohttp.ClientSession(proxy=await started(raw_server, proxy)) as session,
+        AsyncClient("sk-key", base_url="https://api.test/api", session=session, retry=ONCE) as client,
+    ):
+        with pytest.raises(APIConnectionError):
+            await client.users.me()
+
+    assert (proxy.targets, b"sk-key" in proxy.requests[0]) == ([b"CONNECT api.test:443 HTTP/1.1"], False)
+
+
+@pytest.mark.parametrize("proxy", ["http://[nowhere", "socks5://127.0.0.1:1", "nonsense", "http://"])
+async def test_a_proxy_that_cannot_work_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    async with aiohttp.ClientSession(proxy=proxy) as session:
+        with pytest.raises(ChamelaionError):
+            await through_proxy(session, retry=ONCE)
+
+
+@pytest.mark.parametrize("proxy", ["http://[nowhere", "http://"])
+async def test_a_proxy_in_the_environment_that_cannot_work_is_an_error_of_ours(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    async with aiohttp.ClientSession(trust_env=True) as session:
+        with pytest.raises(ChamelaionError):
+            await through_proxy(session, retry=ONCE)
+
+
+async def test_a_session_that_is_closed_already_is_a_clear_error(sandbox: Sandbox) -> None:
+    session = aiohttp.ClientSession()
+    await session.close()
+    async with AsyncClient("sk-key", base_url=sandbox.base_url, session=session) as client:
+        with pytest.raises(ClientClosedError, match="session passed to AsyncClient is closed"):
+            await client.users.me()
+
+
+@pytest.mark.parametrize("owner", [True, False], ids=["owned connector", "shared connector"])
+async def test_a_session_that_is_closed_between_calls_is_a_clear_error(sandbox: Sandbox, owner: bool) -> None:
+    connector = aiohttp.TCPConnector()
+    session = aiohttp.ClientSession(connector=connector, connector_owner=owner)
+    try:
+        async with AsyncClient("sk-key", base_url=sandbox.base_url, session=session) as client:
+            await client.users.me()
+            await session.close()
+            with pytest.raises(ClientClosedError, match="session passed to AsyncClient is closed"):
+                await client.users.me()
+    finally:
+        await connector.close()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_session_that_is_closed_during_a_call_ends_it(raw_server: RawServer, method: str) -> None:
+    asked = asyncio.Event()
+
+    async def exchange(_: bytes, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await asyncio.get_running_loop().create_future()
+
+    session = aiohttp.ClientSession()
+    async with AsyncClient("sk-key", base_url=await raw_server(exchange), session=session) as client:
+        task = asyncio.create_task(client.request(method, "/v1/things"))
+        await asked.wait()
+        await session.close()
+
+        async with asyncio.timeout(2):
+            with pytest.raises(ClientClosedError):
+                await task
+
+
+async def test_a_session_that_is_closed_ends_those_who_queue_for_its_connections(raw_server: RawServer) -> None:
+    asked = asyncio.Event()
+
+    async def exchange(_: bytes, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await asyncio.get_running_loop().create_future()
+
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1))
+    async with AsyncClient("sk-key", base_url=await raw_server(exchange), session=session) as client:
+        tasks = [asyncio.create_task(client.users.me()) for _ in range(4)]
+        await asked.wait()
+        await session.close()
+
+        async with asyncio.timeout(2):
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert [type(result) for result in results] == [ClientClosedError] * 4
+
+
+async def test_a_wait_ends_when_the_session_is_closed(sandbox: Sandbox) -> None:
+    job = sandbox.add_job(job_seconds=3600)
+    seen = asyncio.Event()
+    session = aiohttp.ClientSession()
+    async with AsyncClient("sk-key", base_url=sandbox.base_url, session=session) as client:
+        task = asyncio.create_task(client.wait_until_finished(job.id, on_update=lambda _: seen.set()))
+        await seen.wait()
+        await session.close()
+
+        async with asyncio.timeout(3):
+            with pytest.raises(ClientClosedError):
+                await task
+
+
+async def test_closing_the_client_after_its_session_is_harmless(sandbox: Sandbox) -> None:
+    session = aiohttp.ClientSession()
+    client = AsyncClient("sk-key", base_url=sandbox.base_url, session=session)
+    await client.users.me()
+    await session.close()
+    await client.aclose()
+
+    assert client.is_closed
+
+
+async def test_a_session_of_another_loop_is_a_clear_error(sandbox: Sandbox) -> None:
+    made: list[aiohttp.ClientSession] = []
+    ready, over = threading.Event(), threading.Event()
+
+    async def elsewhere() -> None:
+        async with aiohttp.ClientSession() as session:
+            made.append(session)
+            ready.set()
+            await asyncio.to_thread(over.wait, 5)
+
+    thread = threading.Thread(target=asyncio.run, args=(elsewhere(),))
+    thread.start()
+    await asyncio.to_thread(ready.wait, 5)
+    try:
+        async with AsyncClient("sk-key", base_url=sandbox.base_url, session=made[0]) as client:
+            with pytest.raises(ConfigurationError, match="session passed in belongs to another event loop"):
+                await client.users.me()
+    finally:
+        over.set()
+        await asyncio.to_thread(thread.join, 5)
+
+
+async def test_a_timeout_frees_the_connection_of_the_session(sandbox: Sandbox) -> None:
+    sandbox.inject(Fault.hang(), times=1)
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session,
+        AsyncClient("sk-key", base_url=sandbox.base_url, session=session, retry=ONCE) as client,
+    ):
+        with pytest.raises(ChamelaionError):
+            await client.with_options(timeout=0.05).users.me()
+
+        assert (await client.users.me()).name == "production-key"

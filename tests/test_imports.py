@@ -1,0 +1,246 @@
+"""The direction of the arrows: a module imports only from rooms below its own, and the core imports no extra."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import chamelaion_async
+
+PACKAGE = "chamelaion_async"
+ROOT = Path(chamelaion_async.__file__).parent
+
+# The table "Rooms". A room is a module or a package directly below ours.
+ROWS = {
+    "errors": 0,
+    "_version": 0,
+    "models": 1,
+    "config": 1,
+    "_wire": 2,
+    "_converter": 2,
+    "_retry": 3,
+    "_pace": 3,
+    "_connection": 3,
+    "_transport": 4,
+    "polling": 5,
+    "downloads": 5,
+    "uploads": 5,
+    "listing": 5,  # not in the table; beside what the resources are built from
+    "submission": 5,  # likewise
+    "resources": 6,
+    "client": 7,
+    "cli": 8,
+    "testing": 8,
+}
+TOP_ROW = 8
+CORE_NEEDS = {"aiohttp", "attrs", "cattrs", "tenacity", "multidict", "yarl"}  # the last two come with aiohttp
+SANDBOX_NEEDS = {"aiohttp", "attrs", "multidict", "yarl"}
+
+
+def modules() -> Iterator[tuple[str, bool, str]]:
+    """Yield name, whether it is a package, and source of every module."""
+    for file in sorted(ROOT.rglob("*.py")):
+        parts = [PACKAGE, *file.relative_to(ROOT).with_suffix("").parts]
+        is_package = parts[-1] == "__init__"
+        yield ".".join(parts[:-1] if is_package else parts), is_package, file.read_text("utf-8")
+
+
+def imported(name: str, is_package: bool, source: str) -> Iterator[str]:
+    """Yield the full names that a module imports anywhere in it, ``TYPE_CHECKING`` and functions included.
+
+    ``from .x import y`` gives ``package.x.y``: whether ``y`` is a module makes no difference to the room.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = name.split(".") if is_package else name.split(".")[:-1]
+                above = parents[: len(parents) - node.level + 1]
+                base = ".".join([*above, base] if base else above)
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def room_of(name: str) -> str:
+    """Return the room of a full name within the package; the package's own front is ``""``."""
+    return [*name.split("."), ""][1]
+
+
+def violations(name: str, is_package: bool, source: str) -> list[str]:
+    """Say which imports of a module go upwards or sideways."""
+    room = room_of(name)
+    found = []
+    for target in imported(name, is_package, source):
+        if target.split(".")[0] != PACKAGE:
+            continue
+        other = room_of(target)
+        if other not in ROWS and other != "sandbox":
+            other = ""  # a name of the front, such as AsyncClient
+        if not _may_import(room, other):
+            found.append(f"{name} imports {target}")
+    return found
+
+
+def _may_import(room: str, other: str) -> bool:
+    if room == other:
+        return room != ""
+    if room == "sandbox":
+        return False
+    if room == "":
+        return ROWS.get(other, TOP_ROW) < TOP_ROW
+    if other in ("sandbox", ""):
+        return ROWS.get(room) == TOP_ROW
+    return ROWS[other] < ROWS.get(room, -1)
+
+
+def outsiders(source: str) -> set[str]:
+    """Return the foreign top-level names that are imported as soon as the module is."""
+    pending: list[ast.AST] = list(ast.parse(source).body)
+    found = set()
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            found.add(node.module.split(".")[0])
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            pending.extend(ast.iter_child_nodes(node))
+    return found - sys.stdlib_module_names - {PACKAGE}
+
+
+MODULES = [pytest.param(*module, id=module[0]) for module in modules()]
+CORE = [p for p in MODULES if room_of(str(p.values[0])) not in ("sandbox", "cli", "testing")]
+SANDBOX = [p for p in MODULES if room_of(str(p.values[0])) == "sandbox"]
+
+
+@pytest.mark.parametrize(("name", "is_package", "source"), MODULES)
+def test_a_module_has_a_room(name: str, is_package: bool, source: str) -> None:
+    assert room_of(name) in {"", "sandbox", *ROWS}
+
+
+@pytest.mark.parametrize(("name", "is_package", "source"), MODULES)
+def test_a_module_imports_only_from_below(name: str, is_package: bool, source: str) -> None:
+    assert violations(name, is_package, source) == []
+
+
+@pytest.mark.parametrize(("name", "is_package", "source"), CORE)
+def test_the_core_needs_four_packages_and_no_extra(name: str, is_package: bool, source: str) -> None:
+    assert outsiders(source) <= CORE_NEEDS
+
+
+@pytest.mark.parametrize(("name", "is_package", "source"), SANDBOX)
+def test_the_sandbox_needs_no_more_than_the_core(name: str, is_package: bool, source: str) -> None:
+    assert outsiders(source) <= SANDBOX_NEEDS
+
+
+@pytest.mark.parametrize(
+    ("name", "is_package", "source"),
+    [
+        ("errors", False, "from .models import Job"),
+        ("models", False, "from .config import Pace"),
+        ("config", False, "from . import models"),
+        ("_wire", False, "from chamelaion_async._converter import structure"),
+        ("_wire", False, "import chamelaion_async._transport as t"),
+        ("_pace", False, "from ._retry import backoff"),
+        ("_connection", False, "from ._pace import Lane"),
+        ("_transport", False, "from . import _wire, client"),
+        ("_transport", False, "def late():\n    from .client import AsyncClient"),
+        ("_transport", False, "if TYPE_CHECKING:\n    from .resources.lipsync import X"),
+        ("_transport", False, "from . import AsyncClient"),
+        ("_transport", False, "import chamelaion_async"),
+        ("_transport", False, "from .sandbox import Sandbox"),
+        ("polling.wait", False, "from .. import downloads"),
+        ("polling.wait", False, "from ..resources import requests"),
+        ("polling", True, "from ..uploads import Upload"),
+        ("polling.deep", True, "from ...client import AsyncClient"),
+        ("uploads", False, "from .polling.wait import wait_until_finished"),
+        ("resources.lipsync", False, "from ..client import AsyncClient"),
+        ("client", False, "from .testing import sandbox"),
+        ("client", False, "from .cli import main"),
+        ("client", False, "import chamelaion_async.sandbox.server"),
+        ("cli.app", False, "from ..testing import sandbox"),
+        ("", True, "from .cli import main"),
+        ("", True, "from .sandbox import Sandbox"),
+        ("", True, "from . import testing"),
+        ("sandbox.server", False, "from ..errors import ChamelaionError"),
+        ("sandbox.server", False, "from .. import __version__"),
+        ("sandbox", True, "import chamelaion_async.models"),
+    ],
+)
+def test_the_check_sees_an_import_that_goes_up_or_sideways(name: str, is_package: bool, source: str) -> None:
+    full = f"{PACKAGE}.{name}" if name else PACKAGE
+    assert len(violations(full, is_package, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "is_package", "source"),
+    [
+        ("errors", False, "import asyncio\nfrom attrs import frozen"),
+        ("models", False, "from .errors import ChamelaionError"),
+        ("_transport", False, "from . import _wire\nfrom ._connection import Scope"),
+        ("polling.wait", False, "from .schedule import spacing\nfrom ..models import Job"),
+        ("polling.wait", False, "from . import schedule"),
+        ("polling", True, "from .wait import wait_until_finished\nfrom . import loader"),
+        ("resources.lipsync", False, "from .. import _wire\nfrom .requests import RequestsResource"),
+        ("", True, "from .client import AsyncClient\nfrom ._version import __version__"),
+        ("cli.app", False, "from .. import AsyncClient\nfrom ..sandbox import Sandbox\nfrom .text import show"),
+        ("testing", False, "from chamelaion_async import AsyncClient\nfrom .sandbox import Sandbox"),
+        ("sandbox.server", False, "from .clock import Clock\nfrom . import lanes\nimport chamelaion_async.sandbox"),
+    ],
+)
+def test_the_check_lets_an_import_that_goes_down_pass(name: str, is_package: bool, source: str) -> None:
+    full = f"{PACKAGE}.{name}" if name else PACKAGE
+    assert violations(full, is_package, source) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import orjson", {"orjson"}),
+        ("from rich.table import Table", {"rich"}),
+        ("try:\n    import orjson\nexcept ImportError:\n    pass", {"orjson"}),
+        ("class A:\n    import orjson", {"orjson"}),
+        ("def late():\n    import orjson", set()),
+        ("import json\nfrom .models import Job", set()),
+    ],
+)
+def test_the_check_sees_what_is_imported_along(source: str, found: set[str]) -> None:
+    assert outsiders(source) == found
+
+
+def test_the_check_looks_at_every_room_of_the_package() -> None:
+    seen = {room_of(name) for name, _, _ in modules()}
+    assert seen >= {"", "errors", "models", "_wire", "_transport", "polling", "resources", "client", "sandbox"}
+
+
+@pytest.fixture(scope="module")
+def loaded() -> set[str]:
+    """The modules that stand in a fresh interpreter after ``import chamelaion_async``."""
+    answer = subprocess.run(
+        [sys.executable, "-c", f"import {PACKAGE}, sys; print(*sys.modules, sep='\\n')"],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT.parent)},
+        text=True,
+        timeout=60,
+    )
+    return set(answer.stdout.split())
+
+
+def test_a_fresh_interpreter_loads_the_client(loaded: set[str]) -> None:
+    assert f"{PACKAGE}.client" in loaded
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["cyclopts", "rich", "orjson", "pytest", f"{PACKAGE}.sandbox", f"{PACKAGE}.cli", f"{PACKAGE}.testing"],
+)
+def test_importing_the_package_does_not_load(name: str, loaded: set[str]) -> None:
+    assert [module for module in loaded if module == name or module.startswith(f"{name}.")] == []

@@ -1,0 +1,534 @@
+"""The key goes to the API and nowhere else: not into errors, logs and tracebacks, nor to another host."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import gzip
+import logging
+import pickle
+import socket
+import traceback
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from chamelaion_async import (
+    APIStatusError,
+    AsyncClient,
+    ChamelaionError,
+    ConfigurationError,
+    InvalidResponseError,
+    PollPolicy,
+    RetryPolicy,
+    WaitTimeoutError,
+)
+from chamelaion_async.sandbox import Fault, Sandbox
+
+KEY = "sk-live-5up3r53cr37"
+TOKEN = "tok-live-70p53cr37"
+TWICE = RetryPolicy(attempts=2, initial=0, max=0)
+RawServer = Callable[[Callable[[bytes, asyncio.StreamWriter], Any]], Any]
+
+
+def answer(body: bytes, headers: bytes = b"", status: bytes = b"200 OK") -> bytes:
+    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s" % (status, len(body), headers, body)
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def safe_repr(value: object) -> str:
+    """What an error tracker sends home of a local variable."""
+    try:
+        return repr(value)
+    except Exception as error:  # noqa: BLE001 - as error trackers do
+        return f"<{type(error).__name__}>"
+
+
+def everything(error: BaseException) -> str:
+    """All that an error may show of itself, of its causes, and of the frames that it came through."""
+    parts = [*traceback.TracebackException.from_exception(error).format()]
+    for link in chain(error):
+        for frame, _ in traceback.walk_tb(link.__traceback__):
+            parts += [f"{frame.f_code.co_qualname}: {name} = {safe_repr(it)}" for name, it in frame.f_locals.items()]
+        parts += [repr(link), str(link), repr(link.args), repr(vars(link)), *getattr(link, "__notes__", [])]
+    parts.append(pickle.dumps(error).decode("latin-1"))
+    parts.append(repr(vars(copy.copy(error))))
+    return "\n".join(parts)
+
+
+def leaks(text: str) -> list[str]:
+    return [line[:200] for line in text.splitlines() if KEY in line or TOKEN in line]
+
+
+def made(base_url: str, **settings: Any) -> AsyncClient:
+    return AsyncClient(KEY, bearer_token=TOKEN, base_url=base_url, **{"retry": TWICE, "timeout": 0.1, **settings})
+
+
+async def failure(
+    client: AsyncClient, call: Callable[[AsyncClient], Awaitable[Any]] | None = None
+) -> ChamelaionError:
+    async with client:
+        with pytest.raises(ChamelaionError) as caught:
+            await (call(client) if call else client.users.me())
+    return caught.value
+
+
+def test_the_search_for_leaks_finds_one_in_a_message() -> None:
+    assert leaks(everything(ValueError(KEY)))
+
+
+def test_the_search_for_leaks_finds_one_in_a_frame() -> None:
+    def careless(key: str) -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError) as caught:
+        careless(TOKEN)
+
+    assert any("careless: key" in leak for leak in leaks(everything(caught.value)))
+
+
+def test_the_search_for_leaks_finds_one_in_a_cause() -> None:
+    def translated() -> None:
+        try:
+            raise KeyError(KEY)
+        except KeyError as error:
+            raise LookupError from error
+
+    with pytest.raises(LookupError) as caught:
+        translated()
+
+    assert any("KeyError" in leak for leak in leaks(everything(caught.value)))
+
+
+ANSWERS = {
+    "400": answer(b'{"error": "invalid request body"}', status=b"400 Bad Request"),
+    "401": answer(b'{"error": "invalid token"}', status=b"401 Unauthorized"),
+    "403": answer(b"", status=b"403 Forbidden"),
+    "404": answer(b"{}", status=b"404 Not Found"),
+    "412": answer(b'{"error": "token limit reached"}', status=b"412 Precondition Failed"),
+    "418": answer(b"teapot", status=b"418 Teapot"),
+    "429": answer(b"", b"Retry-After: 0\r\n", status=b"429 Too Many Requests"),
+    "500": answer(b"<html>", status=b"500 Oops"),
+    "redirect": answer(b"", b"Location: https://elsewhere.test/\r\n", status=b"302 Found"),
+    "no answer": b"",
+    "garbage": b"\x00\x01\x02\r\n\r\n",
+    "huge header": b"HTTP/1.1 200 OK\r\nX-Big: " + b"x" * 100_000 + b"\r\n\r\n",
+    "truncated": b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{",
+    "broken chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "corrupt gzip": answer(b"not gzip", b"Content-Encoding: gzip\r\n"),
+    "too large": answer(gzip.compress(b"x" * 9_000_000, 1), b"Content-Encoding: gzip\r\n"),
+    "empty": answer(b""),
+    "html": answer(b"<html>"),
+    "bad UTF-8": answer(b'"\xff"'),
+    "deep nesting": answer(b"[" * 100_000),
+    "null": answer(b"null"),
+    "wrong type": answer(b'{"name": 5}'),
+}
+
+
+@pytest.mark.parametrize("data", ANSWERS.values(), ids=ANSWERS)
+async def test_no_answer_makes_an_error_that_shows_the_key(raw_server: RawServer, data: bytes) -> None:
+    async def exchange(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        writer.close()
+
+    assert leaks(everything(await failure(made(await raw_server(exchange))))) == []
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_a_timeout_does_not_show_the_key(sandbox: Sandbox, method: str) -> None:
+    sandbox.inject(Fault.hang())
+    error = await failure(
+        made(sandbox.base_url), lambda client: client.request(method, "/v1/users/me", json={"a": 1})
+    )
+
+    assert leaks(everything(error)) == []
+
+
+async def test_a_reset_does_not_show_the_key(sandbox: Sandbox) -> None:
+    sandbox.inject(Fault.reset())
+
+    assert leaks(everything(await failure(made(sandbox.base_url)))) == []
+
+
+async def test_a_refused_connection_does_not_show_the_key() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+
+    assert leaks(everything(await failure(made(f"http://127.0.0.1:{port}")))) == []
+
+
+class Unknown(AbstractResolver):
+    """Knows no name."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        raise OSError(None, "Name or service not known")
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_an_unknown_host_does_not_show_the_key() -> None:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=Unknown())) as session:
+        error = await failure(made("https://nowhere.test", session=session))
+
+    assert leaks(everything(error)) == []
+
+
+async def test_failing_tls_does_not_show_the_key() -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        error = await failure(made(f"https://127.0.0.1:{port}", timeout=5))
+
+    assert leaks(everything(error)) == []
+
+
+async def test_a_refusing_proxy_does_not_show_the_key(raw_server: RawServer) -> None:
+    async def exchange(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(b"", status=b"403 Forbidden"))
+
+    async with aiohttp.ClientSession(proxy=await raw_server(exchange)) as session:
+        error = await failure(made("https://api.test", session=session, timeout=5))
+
+    assert leaks(everything(error)) == []
+
+
+async def test_a_closed_client_does_not_show_the_key() -> None:
+    client = made("https://api.test")
+    await client.aclose()
+    with pytest.raises(ChamelaionError) as caught:
+        await client.users.me()
+
+    assert leaks(everything(caught.value)) == []
+
+
+async def test_closing_during_a_call_does_not_show_the_key(raw_server: RawServer) -> None:
+    asked = asyncio.Event()
+
+    async def exchange(_: bytes, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await asyncio.get_running_loop().create_future()
+
+    client = made(await raw_server(exchange), timeout=5)
+    task = asyncio.create_task(client.users.me())
+    await asked.wait()
+    await client.aclose()
+    with pytest.raises(ChamelaionError) as caught:
+        await task
+
+    assert leaks(everything(caught.value)) == []
+
+
+async def test_a_cancelled_call_does_not_show_the_key(raw_server: RawServer) -> None:
+    asked = asyncio.Event()
+
+    async def exchange(_: bytes, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await asyncio.get_running_loop().create_future()
+
+    async with made(await raw_server(exchange), timeout=5) as client:
+        task = asyncio.create_task(client.users.me())
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+
+    assert leaks(everything(caught.value)) == []
+
+
+async def test_a_wait_that_times_out_does_not_show_the_key(sandbox: Sandbox) -> None:
+    job = sandbox.add_job(job_seconds=3600)
+    error = await failure(made(sandbox.base_url), lambda client: client.wait_until_finished(job.id, timeout=0))
+
+    assert isinstance(error, WaitTimeoutError)
+    assert leaks(everything(error)) == []
+
+
+async def test_a_wait_through_an_outage_does_not_show_the_key(sandbox: Sandbox) -> None:
+    sandbox.inject(Fault.reset())
+    policy = PollPolicy(outage_budget=0)
+    error = await failure(made(sandbox.base_url), lambda client: client.wait_until_finished("dub-42", polling=policy))
+
+    assert leaks(everything(error)) == []
+
+
+@pytest.mark.parametrize("id", ["", "..", "\ud800", "x" * 600], ids=ascii)
+async def test_a_refused_id_does_not_show_the_key(id: str) -> None:
+    error = await failure(made("https://api.test"), lambda client: client.lipsync.requests.get(id))
+
+    assert leaks(everything(error)) == []
+
+
+CONSTRUCTORS: dict[str, Callable[[], object]] = {
+    "base_url": lambda: AsyncClient(KEY, bearer_token=TOKEN, base_url="ftp://api.test"),
+    "base_url over http": lambda: AsyncClient(KEY, bearer_token=TOKEN, base_url="http://api.test"),
+    "environment": lambda: AsyncClient(KEY, bearer_token=TOKEN, environment="prod"),
+    "timeout": lambda: AsyncClient(KEY, bearer_token=TOKEN, timeout=-1),
+    "headers": lambda: AsyncClient(KEY, bearer_token=TOKEN, default_headers={"bad name": "x"}),
+    "key with a space": lambda: AsyncClient(KEY + " x"),
+    "key with a line break": lambda: AsyncClient(KEY + "\nx"),
+    "key beyond ASCII": lambda: AsyncClient(KEY + "ü"),
+    "key as bytes": lambda: AsyncClient(KEY.encode()),  # type: ignore[arg-type]
+    "token with a space": lambda: AsyncClient(bearer_token=TOKEN + " x"),
+    "token as bytes": lambda: AsyncClient(bearer_token=TOKEN.encode()),  # type: ignore[arg-type]
+    "empty token beside a key": lambda: AsyncClient(KEY, bearer_token=""),
+    "headers of a view": lambda: AsyncClient(KEY).with_options(default_headers={"bad name": "x"}),
+    "timeout of a view": lambda: AsyncClient(KEY).with_options(timeout=0),
+}
+
+
+MISPLACED: dict[str, Callable[[], object]] = {
+    "base_url with the key as user": lambda: AsyncClient(base_url=f"https://{KEY}@api.test"),
+    "base_url with the key as password": lambda: AsyncClient(base_url=f"https://user:{KEY}@api.test"),
+    "base_url with the key as query": lambda: AsyncClient(base_url=f"https://api.test?key={KEY}"),
+    "base_url with the key, and broken": lambda: AsyncClient(base_url=f"https://{KEY}@api.test:port"),
+    "key among the headers": lambda: AsyncClient(default_headers={"x-api-key": KEY}),
+    "token among the headers": lambda: AsyncClient(default_headers={"Authorization": f"Bearer {TOKEN}"}),
+}
+
+
+@pytest.mark.parametrize("make", [*CONSTRUCTORS.values(), *MISPLACED.values()], ids=[*CONSTRUCTORS, *MISPLACED])
+def test_the_text_of_a_failing_constructor_does_not_hold_the_key(make: Callable[[], object]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+
+    assert leaks(f"{caught.value} {caught.value!r}") == []
+
+
+@pytest.mark.parametrize("make", CONSTRUCTORS.values(), ids=CONSTRUCTORS)
+def test_a_failing_constructor_does_not_show_the_key(make: Callable[[], object]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+
+    assert leaks(everything(caught.value)) == []
+
+
+def test_a_client_that_failed_in_its_constructor_can_be_shown() -> None:
+    shown: list[str] = []
+
+    class Studio(AsyncClient):
+        def __init__(self) -> None:
+            try:
+                super().__init__(KEY, base_url="ftp://api.test")
+            finally:
+                shown.append(repr(self))  # what error trackers do with the locals of a frame
+
+    with pytest.raises(ConfigurationError):
+        Studio()
+
+    assert shown
+
+
+def test_a_failing_constructor_does_not_show_a_key_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAMELAION_API_KEY", KEY + " x")
+    monkeypatch.setenv("CHAMELAION_BEARER_TOKEN", TOKEN)
+    with pytest.raises(ConfigurationError) as caught:
+        AsyncClient()
+
+    assert leaks(everything(caught.value)) == []
+
+
+def echo_body(request: bytes, status: bytes) -> bytes:
+    return answer(request, status=status)
+
+
+def echo_json(request: bytes, status: bytes) -> bytes:
+    return answer(b'{"error": "who is %s, %s?"}' % (KEY.encode(), TOKEN.encode()), status=status)
+
+
+def echo_headers(request: bytes, status: bytes) -> bytes:
+    return answer(b"{}", b"X-Key: %s\r\nX-Auth: Bearer %s\r\n" % (KEY.encode(), TOKEN.encode()), status)
+
+
+def echo_location(request: bytes, status: bytes) -> bytes:
+    return answer(b"", b"Location: https://elsewhere.test/%s?t=%s\r\n" % (KEY.encode(), TOKEN.encode()), status)
+
+
+def echo_beyond_the_excerpt(request: bytes, status: bytes) -> bytes:
+    return answer(b"x" * (512 - len(KEY) + 2) + KEY.encode(), status=status)
+
+
+def echo_raw(request: bytes, status: bytes) -> bytes:
+    return request
+
+
+def echo_status_line(request: bytes, status: bytes) -> bytes:
+    return b"HTTP/1.1 2x0 %s\r\n\r\n" % KEY.encode()
+
+
+def echo_bad_header(request: bytes, status: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nbad header %s: %s\r\n\r\n" % (KEY.encode(), TOKEN.encode())
+
+
+ECHOES = pytest.mark.parametrize(
+    ("echo", "status"),
+    [
+        (echo_body, b"401 Unauthorized"),
+        (echo_body, b"500 Oops"),
+        (echo_body, b"200 OK"),
+        (echo_json, b"401 Unauthorized"),
+        (echo_json, b"429 Too Many Requests"),
+        (echo_json, b"200 OK"),
+        (echo_headers, b"401 Unauthorized"),
+        (echo_headers, b"200 OK"),
+        (echo_location, b"302 Found"),
+        (echo_beyond_the_excerpt, b"200 OK"),
+        (echo_raw, b""),
+        (echo_status_line, b""),
+        (echo_bad_header, b""),
+    ],
+    ids=lambda value: value.decode() if isinstance(value, bytes) else value.__name__,
+)
+
+
+def an_echo(echo: Callable[[bytes, bytes], bytes], status: bytes) -> Callable[[bytes, asyncio.StreamWriter], Any]:
+    async def exchange(request: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(echo(request, status))
+        writer.close()
+
+    return exchange
+
+
+@ECHOES
+async def test_an_error_does_not_hold_a_key_that_the_service_echoes(
+    raw_server: RawServer, echo: Callable[[bytes, bytes], bytes], status: bytes
+) -> None:
+    error = await failure(made(await raw_server(an_echo(echo, status)), retry=RetryPolicy(attempts=1)))
+
+    assert leaks(f"{error} {error!r} {vars(error)!r} {pickle.dumps(error).decode('latin-1')}") == []
+
+
+@pytest.mark.parametrize(
+    ("echo", "status"),
+    [
+        (echo_json, b"401 Unauthorized"),
+        (echo_json, b"429 Too Many Requests"),
+        (echo_json, b"500 Oops"),
+        (echo_headers, b"401 Unauthorized"),
+        (echo_location, b"302 Found"),
+    ],
+    ids=lambda value: value.decode() if isinstance(value, bytes) else value.__name__,
+)
+async def test_a_traceback_does_not_show_a_key_that_the_service_echoes(
+    raw_server: RawServer, echo: Callable[[bytes, bytes], bytes], status: bytes
+) -> None:
+    error = await failure(made(await raw_server(an_echo(echo, status)), retry=RetryPolicy(attempts=1)))
+
+    assert leaks(everything(error)) == []
+
+
+async def test_an_excerpt_does_not_end_in_the_middle_of_a_key(raw_server: RawServer) -> None:
+    base_url = await raw_server(an_echo(echo_beyond_the_excerpt, b"200 OK"))
+    error = await failure(made(base_url))
+
+    assert isinstance(error, InvalidResponseError)
+    assert b"sk-live" not in error.excerpt
+
+
+@pytest.mark.parametrize("kind", [repr, str, lambda thing: repr(vars(thing))], ids=["repr", "str", "vars"])
+def test_a_client_and_its_parts_do_not_show_the_key(kind: Callable[[object], str]) -> None:
+    client = made("https://api.test").with_options(timeout=5)
+    parts: list[object] = [client, client.users, client.health, client.lipsync, client.lipsync.requests]
+
+    assert leaks(" ".join(kind(part) for part in parts)) == []
+
+
+def test_a_transport_does_not_show_the_key() -> None:
+    transport = made("https://api.test")._transport
+
+    assert leaks(f"{transport!r} {transport.credentials!r} {transport.headers!r}") == []
+
+
+def test_credentials_do_not_show_themselves_in_formatted_structures() -> None:
+    transport = made("https://api.test")._transport
+
+    assert (
+        leaks(f"{[transport.credentials]!s} {dict(transport.credentials)} {tuple(transport.credentials.values())}")
+        == []
+    )
+
+
+async def test_no_log_record_holds_the_key(
+    sandbox: Sandbox, raw_server: RawServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for name in logging.root.manager.loggerDict:
+        caplog.set_level(logging.DEBUG, logger=name)
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0.0  # so that every step is logged
+    try:
+        async with made(sandbox.base_url) as client:
+            await client.users.me()
+            for fault in (Fault.status(401), Fault.reset(), Fault.garbage(), Fault.truncate(5), Fault.hang()):
+                sandbox.inject(fault)
+                with pytest.raises(ChamelaionError):
+                    await client.request("POST", "/v1/users/me", json={"a": 1})
+                with pytest.raises(ChamelaionError):
+                    await client.users.me()
+                sandbox.clear_faults()
+        await failure(made(await raw_server(an_echo(echo_body, b"401 Unauthorized"))))
+    finally:
+        loop.set_debug(False)
+        loop.slow_callback_duration = 0.1
+
+    ours = [record for record in caplog.records if record.name == "chamelaion_async"]
+    assert ours
+    assert leaks(caplog.text + repr([vars(record) for record in caplog.records])) == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_the_key_follows_no_redirect_to_another_host(
+    sandbox: Sandbox, raw_server: RawServer, method: str, status: int
+) -> None:
+    arrived: list[bytes] = []
+
+    async def elsewhere(request: bytes, writer: asyncio.StreamWriter) -> None:
+        arrived.append(request)
+        writer.write(answer(b'{"name": "thief"}'))
+
+    sandbox.inject(Fault.redirect(await raw_server(elsewhere), status=status))
+    error = await failure(
+        made(sandbox.base_url), lambda client: client.request(method, "/v1/users/me", json={"a": 1})
+    )
+
+    assert isinstance(error, APIStatusError)
+    assert (error.status, arrived) == (status, [])
+
+
+async def test_a_redirect_within_the_host_is_not_followed_either(sandbox: Sandbox) -> None:
+    sandbox.inject(Fault.redirect("/api/v1/users/me", status=307))
+
+    assert (await failure(made(sandbox.base_url)), sandbox.count())[1] == 1
+
+
+async def test_a_session_that_is_given_never_carries_the_key(sandbox: Sandbox, raw_server: RawServer) -> None:
+    arrived: list[bytes] = []
+
+    async def elsewhere(request: bytes, writer: asyncio.StreamWriter) -> None:
+        arrived.append(request)
+        writer.write(answer(b"{}"))
+
+    async with aiohttp.ClientSession() as session, made(sandbox.base_url, session=session) as client:
+        await client.users.me()
+        async with session.get(await raw_server(elsewhere)) as response:
+            await response.read()
+
+    assert leaks(arrived[0].decode()) == []
