@@ -1,0 +1,79 @@
+"""The command line as a whole: its commands, and what becomes of an error in any of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from cyclopts import App, CycloptsError
+
+from .._version import __version__
+from ..errors import ChamelaionError
+from .account import health, whoami
+from .demo import demo
+from .exits import ExitCode, of_error
+from .jobs import get, wait
+from .output import abandon_stdout, complain, tolerate_any_text
+from .serve import sandbox
+from .words import explain
+
+__all__ = ["app", "run"]
+
+_HELP: Final = """\
+Lip sync jobs of the Chamelaion API from the shell. Begin with *chamelaion-async demo*.
+
+The key is taken from CHAMELAION_API_KEY. Exit codes: 0 all is well, 1 a job failed or is not known, 2 the command
+line, the settings or the credentials are wrong, 3 no answer or not in time, 130 interrupted.
+"""
+
+app = App(
+    name="chamelaion-async",
+    help=_HELP,
+    help_format="markdown",
+    version=f"chamelaion-async {__version__}",
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+)
+for _command in (demo, get, wait, health, whoami, sandbox):
+    app.command(_command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and turn however it ends into an exit code; no error leaves with a traceback.
+
+    Args:
+        arguments: What follows the name of the command; by default that of this process.
+    """
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    tolerate_any_text()
+    try:
+        return int(app(tokens, exit_on_error=False, print_error=False) or ExitCode.OK)
+    except CycloptsError as error:
+        complain(f"{_without_secrets(str(error), tokens)} Try --help.")
+        return ExitCode.USAGE
+    except ChamelaionError as error:
+        complain(explain(error))
+        return of_error(error)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        abandon_stdout()
+        return ExitCode.BROKEN_PIPE
+    except OSError as error:
+        complain(str(error))
+        abandon_stdout()
+        return ExitCode.USAGE
+
+
+def _without_secrets(text: str, tokens: Sequence[str]) -> str:
+    """Mask what was meant as a key: a complaint about the command line quotes it."""
+    secrets = set()
+    for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
+        name, joined, value = token.partition("=")
+        if name.startswith("--") and ("key" in name or "token" in name):
+            secrets.add(value if joined else following)
+    for secret in sorted(secrets, key=len, reverse=True):
+        if secret and not secret.startswith("--"):
+            text = text.replace(secret, "***")
+    return text

@@ -1,0 +1,58 @@
+"""The options that every command on the service has in common."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Literal
+
+import attrs
+from cyclopts import Parameter
+
+from ..client import AsyncClient
+from ..errors import ConfigurationError
+
+__all__ = ["Service"]
+
+
+@Parameter(name="*")
+@attrs.frozen(kw_only=True)
+class Service:
+    """Which service to call, and as whom.
+
+    Attributes:
+        api_key: API key. Better set CHAMELAION_API_KEY: other users of a machine can read command lines.
+        bearer_token: Bearer token, instead of or along with a key. Better set CHAMELAION_BEARER_TOKEN.
+        environment: Service to call. Default: production.
+        base_url: Where the API lies, instead of an environment, such as a sandbox's first line. Default:
+            CHAMELAION_BASE_URL.
+        allow_http: Permit plain http to another machine; the key then travels in the clear.
+    """
+
+    api_key: Annotated[str | None, Parameter(show_default=False)] = attrs.field(default=None, repr=False)
+    bearer_token: Annotated[str | None, Parameter(show_default=False)] = attrs.field(default=None, repr=False)
+    environment: Literal["production", "staging"] | None = None
+    base_url: str | None = None
+    allow_http: Annotated[bool, Parameter(negative="", show_default=False)] = False
+
+    def client(self, *, timeout: float = 60.0, needs_key: bool = True) -> AsyncClient:
+        """Return a client with these options.
+
+        Args:
+            timeout: Seconds for one attempt of a call.
+            needs_key: Whether to refuse at once if there are no credentials.
+
+        Raises:
+            ConfigurationError: There are none, or an option cannot work.
+        """
+        variables = ("CHAMELAION_API_KEY", "CHAMELAION_BEARER_TOKEN")
+        given = self.api_key is not None or self.bearer_token is not None
+        if needs_key and not given and not any(os.environ.get(name, "").strip() for name in variables):
+            raise ConfigurationError("no API key; set CHAMELAION_API_KEY (a sandbox takes any value)")
+        return AsyncClient(
+            self.api_key,
+            bearer_token=self.bearer_token,
+            environment=self.environment,
+            base_url=self.base_url,
+            allow_http=self.allow_http,
+            timeout=timeout,
+        )

@@ -1,0 +1,69 @@
+"""Words and numbers as the terminal shows them, with nothing in them that a terminal would obey."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from ..models import Job
+
+__all__ = ["clean", "column_width", "one_line", "result", "seconds", "summary", "timestamp"]
+
+_WIDEST: Final = 40
+
+
+def clean(text: str) -> str:
+    r"""Return text with everything that is not printable spelled out, such as ``\x1b`` for Escape.
+
+    Ids, messages and URLs come from outside; a control sequence among them could redraw the screen, and a mark of
+    writing direction could turn a URL into another.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def one_line(text: str) -> str:
+    """Return text cleaned and with each stretch of white space as one space."""
+    return clean(" ".join(text.split()))
+
+
+def column_width(names: Iterable[str]) -> int:
+    """Return how wide to print a column of names; a very long one sticks out instead of pushing all others."""
+    return min(max((len(clean(name)) for name in names), default=0), _WIDEST)
+
+
+def seconds(span: timedelta | None) -> str:
+    """Return a length of time, such as ``4.2 s`` or ``3 min 05 s``; a dash for none."""
+    if span is None:
+        return "-"
+    total = span.total_seconds()
+    if round(total, 1) < 60:
+        return f"{total:.1f} s"
+    minutes, rest = divmod(round(total), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def timestamp(time: datetime) -> str:
+    """Return a time in UTC, to the second."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def summary(job: Job) -> str:
+    """Return what is known of a job beyond its status: how long it queued and took, and what came of it."""
+    parts = []
+    if job.queue_time is not None:
+        parts.append(f"queued {seconds(job.queue_time)}")
+    if job.duration is not None:
+        parts.append(f"took {seconds(job.duration)}")
+    if job.is_finished:
+        parts.append(result(job))
+    return "  ".join(part for part in parts if part)
+
+
+def result(job: Job) -> str:
+    """Return what came of a finished job: the URL of its output, or why there is none."""
+    if job.is_completed:
+        return clean(getattr(job, "output_url", None) or "no output URL")
+    return clean(job.error_message or "the service gave no reason")
