@@ -1,0 +1,84 @@
+"""Settings of the documentation build; it needs no network."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sphinx.application import Sphinx
+
+import chamelaion_async
+from chamelaion_async import sandbox
+
+project = "chamelaion-async"
+author = "the chamelaion-async contributors"
+project_copyright = author
+version = release = chamelaion_async.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build", "examples"]
+nitpicky = True
+# What signatures name without it being public API: type variables, and classes of the standard library and aiohttp
+# that only their own documentation could describe.
+nitpick_ignore_regex = [
+    ("py:.*", r"(.*\.)?[TJ]|Any|Self|Literal|TracebackType|RetryCallState"),
+    ("py:.*", r"(collections|collections\.abc|datetime|types|typing|enum|abc|os|aiohttp|tenacity|pathlib)\..*"),
+    ("py:.*", r"bool|bytes|dict|float|int|list|str|tuple|None"),
+    ("py:.*", r"Exception|KeyError|OSError|RuntimeError|TimeoutError|ValueError"),
+    ("py:.*", r"chamelaion_async\.uploads\..*"),
+]
+
+default_role = "code"
+myst_heading_anchors = 3
+myst_enable_extensions = ["colon_fence", "deflist"]
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+python_maximum_signature_line_length = 88
+
+html_theme = "furo"
+html_title = f"chamelaion-async {version}"
+html_copy_source = False
+html_show_sphinx = False
+
+MODELS = {
+    "chamelaion_async.resources.lipsync": "LipsyncRequest",
+    "chamelaion_async.resources.video_translate": "VideoTranslateRequest",
+}
+
+# Readers import from the package, not from the modules that it is made of: show and link the names as they are used.
+for module in (chamelaion_async, sandbox):
+    for name in module.__all__:
+        if isinstance(value := getattr(module, name), type):
+            value.__module__ = module.__name__
+
+
+def plain_words(*event: Any) -> None:
+    """Keep what docstrings say in plain words from being read as markup."""
+    what, lines = event[1], event[-1]
+    lines[:] = [re.sub(r'"[^"]*\*"', r"``\g<0>``", line) for line in lines]
+    if what == "property":
+        # napoleon takes the words before a colon in the first line for a type; an empty comment has none.
+        lines[:0] = ["..", ""]
+
+
+def plain_signature(*event: Any) -> tuple[str | None, str | None]:
+    """Show default policies as users write them, and the model of a family in place of its type variable."""
+    name, signature, returns = event[2], event[-2], event[-1]
+    model = next((model for family, model in MODELS.items() if name.startswith(family)), "J")
+    for old, new in (
+        (r"(Pace|PollPolicy|RetryPolicy)\(\w+=.*?\)", r"\1()"),
+        (r"\bNOTHING\b", "WallClock()"),
+        (r"(?<![\w.])J\b", model),
+    ):
+        signature = signature and re.sub(old, new, signature)
+        returns = returns and re.sub(old, new, returns)
+    return signature, returns
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", plain_words, priority=100)
+    app.connect("autodoc-process-signature", plain_signature)

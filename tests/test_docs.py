@@ -1,0 +1,276 @@
+"""The documentation keeps its word: its examples run, and it names what the package offers.
+
+Every ``python`` block of README.md and of docs/ is run, page by page, in one namespace per page. ``await`` may stand
+at the top level, as in ``python -m asyncio``. ``CHAMELAION_BASE_URL`` and ``CHAMELAION_API_KEY`` lead to a sandbox.
+Time is virtual, for the client and for the sandbox, so that no example takes any.
+
+- A ``text`` block right after it is what the block prints; ``...`` stands for anything.
+- A block that begins with ``# conftest.py`` or ``# test_NAME.py`` is that file, and pytest runs it.
+- ``<!-- not run: REASON -->`` on the line before it leaves a block out.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import doctest
+import inspect
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+import chamelaion_async
+from chamelaion_async import sandbox as sandbox_module
+from chamelaion_async.cli import main
+from chamelaion_async.cli.app import app
+from chamelaion_async.sandbox import Sandbox, WallClock
+
+ROOT = Path(__file__).parents[1]
+TOP = sorted(path for path in ROOT.glob("*.md") if path.stem.isupper())
+DOCS = sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)
+TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in [*TOP, *DOCS]}
+EPOCH = 1_775_563_200.0
+
+_FENCE = re.compile(r"(?P<indent> *)(?P<fence>```+)(?P<language>\S*)")
+_NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
+_FILE = re.compile(r"# (conftest|test_\w+)\.py")
+
+
+PYTEST_INI = """\
+[pytest]
+asyncio_mode = auto
+asyncio_default_fixture_loop_scope = function
+filterwarnings = error
+"""
+
+
+@attrs.frozen(kw_only=True)
+class Block:
+    """One fenced block of a page."""
+
+    language: str
+    code: str
+    line: int
+    before: str
+    """The last line that is not empty before the block."""
+
+    @property
+    def is_run(self) -> bool:
+        return self.language == "python" and not _NOT_RUN.fullmatch(self.before)
+
+    @property
+    def file(self) -> str | None:
+        first = self.code.partition("\n")[0]
+        return first[2:] if _FILE.fullmatch(first) else None
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """Yield the fenced blocks of a page, in order."""
+    before, lines = "", iter(enumerate(text.splitlines(), start=1))
+    for number, line in lines:
+        if opening := _FENCE.match(line):
+            inside: list[str] = []
+            for _, each in lines:
+                if each.strip() == opening["fence"]:
+                    break
+                inside.append(each.removeprefix(opening["indent"]))
+            code = "".join(f"{each}\n" for each in inside)
+            yield Block(language=opening["language"], code=code, line=number + 1, before=before)
+            before = "```"
+        elif line.strip():
+            before = line
+
+
+def files(text: str) -> dict[str, str]:
+    """Return the blocks that are test files, by file name."""
+    return {block.file: block.code for block in blocks(text) if block.is_run and block.file}
+
+
+def outputs(text: str) -> Iterator[tuple[Block, str | None]]:
+    """Yield the blocks that are run in place, each with what it should print if the page says so."""
+    found = list(blocks(text))
+    for block, after in zip(found, [*found, None][1:], strict=True):
+        if block.is_run and block.file is None:
+            says = after is not None and after.language == "text" and after.before == "```"
+            yield block, after.code if says and after is not None else None
+
+
+class _InARunningLoop(ast.NodeTransformer):
+    """A script's ``asyncio.run(main())`` is awaited: the loop runs already."""
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        return ast.copy_location(ast.Await(node.args[0]), node) if ast.unparse(node.func) == "asyncio.run" else node
+
+
+async def run(text: str, name: str = "page") -> None:
+    """Run the examples of a page; what fails, or prints something else than the page says, is an error."""
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    for block, expected in outputs(text):
+        # Empty lines before it let tracebacks point to the line of the page.
+        tree = _InARunningLoop().visit(ast.parse("\n" * (block.line - 1) + block.code, name))
+        code = compile(tree, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            pending = eval(code, namespace)
+            if inspect.isawaitable(pending):
+                await pending
+        if expected is not None and not _agree(expected, printed.getvalue()):
+            pytest.fail(f"{name}:{block.line} prints\n{printed.getvalue()}and not, as the page says,\n{expected}")
+
+
+def _agree(expected: str, printed: str) -> bool:
+    return doctest.OutputChecker().check_output(expected, printed, doctest.ELLIPSIS)
+
+
+@pytest.fixture
+async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Lead clients to a sandbox, and let every sandbox live in the time of the loop."""
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(WallClock, "time", lambda _: EPOCH + loop.time())
+    async with Sandbox() as sandbox:
+        monkeypatch.setenv("CHAMELAION_BASE_URL", sandbox.base_url)
+        monkeypatch.setenv("CHAMELAION_API_KEY", "sk-sandbox")
+        yield
+
+
+@pytest.mark.virtual_time
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize("page", [page for page, text in TEXTS.items() if any(outputs(text))])
+async def test_examples_run(page: str) -> None:
+    await run(TEXTS[page], page)
+
+
+@pytest.mark.parametrize("page", [page for page, text in TEXTS.items() if files(text)])
+def test_examples_that_are_test_files_pass(page: str, tmp_path: Path) -> None:
+    for name, code in files(TEXTS[page]).items():
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text(PYTEST_INI, encoding="utf-8")
+    path = os.pathsep.join([str(Path(chamelaion_async.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("```python\n[][0]\n```\n", IndexError),
+        ("```python\nimport asyncio\nawait asyncio.wait_for(asyncio.Event().wait(), 0)\n```\n", TimeoutError),
+        ("```python\nimport asyncio\nasync def main(): [][0]\nasyncio.run(main())\n```\n", IndexError),
+        ("```python\nprint(1)\n```\n\n```text\n2\n```\n", pytest.fail.Exception),
+        ("```python\npass\n```\n```text\n2\n```\n", pytest.fail.Exception),
+        ("```python\nprint(\n```\n", SyntaxError),
+        ("```python\nclient\n```\n", NameError),
+        ("1. Do this:\n\n   ```python\n   [][0]\n   ```\n", IndexError),
+        ("<!-- not run: -->\n```python\n[][0]\n```\n", IndexError),
+    ],
+)
+async def test_an_example_that_is_wrong_fails(text: str, error: type[BaseException]) -> None:
+    with pytest.raises(error):
+        await run(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```python\nx = 1\n```\nand then\n```python\nprint(x, 'more')\n```\n\n```text\n1 ...\n```\n",
+        "```python\nprint(1)\n```\nThis is no output:\n```text\n2\n```\n",
+        "<!-- not run: it shows a fragment -->\n```python\n[][0]\n```\n",
+        "```shell\nexit 1\n```\n",
+    ],
+)
+async def test_an_example_that_is_right_passes(text: str) -> None:
+    await run(text)
+
+
+def test_the_readme_begins_with_two_commands() -> None:
+    shell = next(
+        block for block in blocks(TEXTS["README.md"]) if block.language in {"shell", "sh", "bash", "console"}
+    )
+    lines = shell.code.splitlines()
+    assert len(lines) == 2
+    assert "demo" in lines[0]
+    assert "nox" in lines[1]
+    ci = ROOT / ".ci" / "run"
+    if ci.exists():  # not in a source distribution
+        assert lines[1] in ci.read_text(encoding="utf-8").splitlines()
+
+
+_DIRECTIVE = re.compile(r"\.\. (?:auto(?:class|exception|function|data)|py:data):: (?P<name>[\w.]+)")
+_MODULE = re.compile(r"\.\. currentmodule:: (?P<name>[\w.]+)")
+
+
+def documented(module: str) -> list[str]:
+    """Return the names of a module that the reference describes."""
+    names: list[str] = []
+    for page in (ROOT / "docs" / "reference").glob("*.md"):
+        current = ""
+        for line in page.read_text(encoding="utf-8").splitlines():
+            if found := _MODULE.match(line):
+                current = found["name"]
+            elif (found := _DIRECTIVE.match(line)) and "." not in found["name"] and current == module:
+                names.append(found["name"])
+    return sorted(names)
+
+
+@pytest.mark.parametrize("module", [chamelaion_async, sandbox_module], ids=lambda module: module.__name__)
+def test_the_reference_describes_every_public_name_once(module: object) -> None:
+    assert documented(module.__name__) == sorted(module.__all__)  # type: ignore[attr-defined]  # modules, both
+
+
+COMMANDS = [
+    line
+    for text in TEXTS.values()
+    for block in blocks(text)
+    if block.language == "shell"
+    for line in block.code.splitlines()
+    if line.startswith("chamelaion-async ")
+]
+
+
+@pytest.mark.parametrize("line", dict.fromkeys(COMMANDS))
+def test_commands_in_the_documentation_are_commands(line: str) -> None:
+    app.parse_args(line.split()[1:], exit_on_error=False, print_error=False)
+
+
+def test_the_page_of_commands_names_every_command_and_option(capsys: pytest.CaptureFixture[str]) -> None:
+    page = TEXTS[str(Path("docs", "reference", "commands.md"))]
+    commands = [name for name in app if not name.startswith("-")]
+    assert set(commands) <= set(re.findall(r"^## (.+)$", page, re.MULTILINE))
+    for command in commands:
+        main([command, "--help"])
+    options = set(re.findall(r"(?<=\s)--[a-z][a-z-]+", capsys.readouterr().out))
+    assert options == set(re.findall(r"`(--[a-z][a-z-]+)", page)) - {"--help"}
+
+
+_LINK = re.compile(r"\]\((?!https?:|mailto:)(?P<target>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
+
+
+@pytest.mark.parametrize("page", TOP, ids=lambda page: page.name)
+def test_links_of_the_pages_outside_docs_lead_somewhere(page: Path) -> None:
+    """Sphinx checks those within docs/."""
+    for link in _LINK.finditer(page.read_text(encoding="utf-8")):
+        target = page.parent / link["target"] if link["target"] else page
+        assert target.exists(), link[0]
+        if link["anchor"]:
+            assert link["anchor"] in anchors(target), link[0]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
