@@ -7,8 +7,7 @@ rate. The budget is a protocol, so that many processes on one account can share 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from contextlib import suppress
+from collections import OrderedDict
 from typing import Final, Literal, Protocol
 
 from .config import Pace
@@ -38,7 +37,7 @@ class _Gate:
     def __init__(self, interval: float) -> None:
         self._interval = interval
         self._opens_at = _ALWAYS
-        self._queue: deque[tuple[asyncio.Future[None], int]] = deque()
+        self._queue: OrderedDict[asyncio.Future[None], int] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
 
     def try_pass(self, n: int) -> bool:
@@ -56,15 +55,14 @@ class _Gate:
         if self.try_pass(n):
             return
         loop = asyncio.get_running_loop()
-        entry = loop.create_future(), n
-        self._queue.append(entry)
+        waiter = loop.create_future()
+        self._queue[waiter] = n
         self._arm(loop)
         try:
-            await entry[0]
+            await waiter
         except asyncio.CancelledError:
             # A permit that was granted in the same moment is lost, which keeps the rate below its bound.
-            with suppress(ValueError):
-                self._queue.remove(entry)
+            self._queue.pop(waiter, None)
             raise
 
     def close_for(self, seconds: float) -> None:
@@ -77,7 +75,7 @@ class _Gate:
     def _open(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         while self._queue and loop.time() >= self._opens_at:
-            waiter, n = self._queue.popleft()
+            waiter, n = self._queue.popitem(last=False)
             if not waiter.done():
                 self._opens_at = loop.time() + n * self._interval
                 waiter.set_result(None)
@@ -112,7 +110,7 @@ class Lane:
         self._name = name
         self._budget = budget
         self._free = max_concurrency
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
 
     def try_acquire(self) -> bool:
         """Enter if nothing has to be waited for; the quick way for a lane that is neither full nor closed."""
@@ -136,7 +134,7 @@ class Lane:
     def release(self) -> None:
         """Hand the slot to whoever has waited longest."""
         while self._queue:
-            waiter = self._queue.popleft()
+            waiter, _ = self._queue.popitem(last=False)
             if not waiter.done():
                 waiter.set_result(None)
                 return
@@ -148,14 +146,13 @@ class Lane:
 
     async def _queue_for_slot(self) -> None:
         waiter = asyncio.get_running_loop().create_future()
-        self._queue.append(waiter)
+        self._queue[waiter] = None  # ordered, and a cancelled waiter leaves without a search
         try:
             await waiter
         except asyncio.CancelledError:
             if not waiter.cancelled():
                 self.release()  # the slot was handed over in the same moment
-            with suppress(ValueError):
-                self._queue.remove(waiter)
+            self._queue.pop(waiter, None)
             raise
 
 

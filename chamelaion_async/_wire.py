@@ -113,7 +113,7 @@ def _shown(url: object) -> str:
     """Return a URL for a message, without what may be a secret: credentials, query and fragment."""
     text = re.split(r"[?#]", str(url), maxsplit=1)[0]
     credentials, at, rest = text.rpartition("@")
-    scheme = re.match(r"[a-z]+:/*", credentials)
+    scheme = re.match(r"https?:/*", credentials)
     return repr(f"{scheme[0] if scheme else ''}{_MASK}@{rest}" if at else text)[:200]
 
 

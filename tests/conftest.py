@@ -9,11 +9,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+import hypothesis
 import pytest
 from aioresponses import aioresponses
 
 from chamelaion_async import AsyncClient
 from chamelaion_async.sandbox import Sandbox
+
+# A slow machine is no reason to call a property false.
+hypothesis.settings.register_profile("steady", deadline=None)
+hypothesis.settings.load_profile("steady")
 
 BASE_URL = "https://api.example.com/api"
 
