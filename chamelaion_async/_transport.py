@@ -50,6 +50,9 @@ class Body(Protocol):
     is_complete: bool
     failure: Exception | None
 
+    async def aclose(self) -> None:
+        """End the sending and let go of the files."""
+
 
 @attrs.define(kw_only=True)
 class Call:
@@ -176,9 +179,11 @@ class Transport:
             async with stall:
                 answer = await self._request(call, timeout, number, body)
         except TimeoutError as error:
-            if isinstance(error, APITimeoutError):
+            if error is body.failure or isinstance(error, APITimeoutError):
                 raise
             raise _translated(error, call, timeout, number, body, ()) from error
+        finally:
+            await body.aclose()
         return self._judged(call, answer, number)
 
     async def _request(self, call: Call, timeout: float, number: int, body: Body | None) -> _Answer:
@@ -193,6 +198,7 @@ class Transport:
             options["data"] = body.data
         headers = {**self.headers, **self.credentials} if call.authenticated else {**self.headers}
         headers |= options.pop("headers", {})
+        status: int | None = None
         try:
             async with session.request(
                 call.method,
@@ -218,10 +224,12 @@ class Transport:
             if session.closed:
                 raise given_session_closed() from error
             if body is not None and body.failure is not None:
-                raise body.failure from error
+                raise body.failure  # noqa: B904 - it has a cause of its own
             secrets = self.credentials.values()
             is_harmless = _wire.redact(str(error), secrets) == str(error)
-            raise _translated(error, call, timeout, number, body, secrets) from error if is_harmless else None
+            failure = _translated(error, call, timeout, number, body, secrets)
+            failure.status = status
+            raise failure from error if is_harmless else None
         except RuntimeError as error:
             if session.closed:
                 raise given_session_closed() from error

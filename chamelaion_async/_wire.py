@@ -44,10 +44,10 @@ __all__ = [
     "credential_headers",
     "decode_json",
     "id_segment",
-    "media_url",
     "parse_http_date",
     "parse_retry_after",
     "plain_headers",
+    "public_url",
     "redact",
     "redact_body",
     "redact_headers",
@@ -212,17 +212,14 @@ def _encodable(text: str) -> str:
     return text
 
 
-def media_url(name: str, url: str) -> str:
+def public_url(name: str, url: str, advice: str) -> str:
     """Return a URL that the service is to fetch or call, or refuse what is not http(s)."""
     try:
-        parsed = URL(url)
-    except (TypeError, ValueError):
-        raise ConfigurationError(f"{name} {_shown(url)} is not a URL") from None
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ConfigurationError(
-            f"{name} {_shown(url)} must be an http(s) URL that the service can reach; "
-            "a file is uploaded with generate_with_media"
-        )
+        parsed = URL(url) if isinstance(url, str) and url.isprintable() and " " not in url else URL()
+    except ValueError:
+        parsed = URL()
+    if parsed.scheme not in ("http", "https") or not _is_host(parsed.raw_host or ""):
+        raise ConfigurationError(f"{name} {_shown(url)} must be an http(s) URL that the service can reach; {advice}")
     return url
 
 

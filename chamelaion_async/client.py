@@ -40,7 +40,8 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 class _Shared:
     """What the views of one client have in common beside the connection and the lanes."""
 
-    submissions: Submissions = attrs.field(factory=Submissions)
+    lipsync: Submissions = attrs.field(factory=Submissions)
+    translations: Submissions = attrs.field(factory=Submissions)
     downloads: set[Path] = attrs.field(factory=set)
 
 
@@ -115,8 +116,8 @@ class AsyncClient:
         self._shared = shared
         self.health = HealthResource(transport)
         self.users = UsersResource(transport)
-        self.lipsync = LipsyncResource(transport, polling, shared.submissions)
-        self.video_translate = VideoTranslateResource(transport, polling, shared.submissions)
+        self.lipsync = LipsyncResource(transport, polling, shared.lipsync)
+        self.video_translate = VideoTranslateResource(transport, polling, shared.translations)
 
     def with_options(
         self,

@@ -92,14 +92,25 @@ class APIConnectionError(ChamelaionError):
         method: HTTP method of the call.
         path: Path of the call below the base URL.
         attempts: How many times the call was tried.
+        status: HTTP status code of an answer that broke off after its headers, else None.
     """
 
-    def __init__(self, text: str, *, sent: Literal["no", "maybe"], method: str, path: str, attempts: int = 1) -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        sent: Literal["no", "maybe"],
+        method: str,
+        path: str,
+        attempts: int = 1,
+        status: int | None = None,
+    ) -> None:
         super().__init__(text)
         self.sent = sent
         self.method = method
         self.path = path
         self.attempts = attempts
+        self.status = status
 
 
 class APITimeoutError(APIConnectionError, TimeoutError):

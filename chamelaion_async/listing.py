@@ -31,7 +31,7 @@ async def walk(
     """Yield each record of a list once.
 
     Records that are added while the walk goes on push others onto a later page; what was seen is not yielded again.
-    A page that brings nothing new ends the walk, unless the list has grown by what pushed the page full.
+    A page that brings nothing new ends the walk, unless the list has grown by as much.
 
     Args:
         fetch: Reads the page of a limit and an offset.
@@ -41,16 +41,17 @@ async def walk(
     check_range(page_size, None)
     limit = page_size or PAGE_SIZE
     seen: set[str] = set()
-    offset, total = 0, 0
+    offset, total, pushed = 0, None, 0
     while True:
         page = await fetch(limit, offset)
-        fresh = [record for record in page.data if identity(record) not in seen]
-        for record in fresh:
-            if identity(record) not in seen:
-                seen.add(identity(record))
-                yield record
-        has_grown = page.pagination.total > total
+        fresh = {identity(record): record for record in page.data if identity(record) not in seen}
+        seen.update(fresh)
+        for record in fresh.values():
+            yield record
+        # As many records may come again as new ones have pushed down since the page before.
+        pushed += 0 if total is None else max(page.pagination.total - total, 0)
+        pushed -= len(page.data) - len(fresh)
         total = page.pagination.total
         offset += len(page.data)
-        if not page.data or offset >= total or not (fresh or has_grown):
+        if not page.data or offset >= total or (not fresh and pushed < 0):
             return

@@ -8,8 +8,7 @@ the submission; whatever else carries it afterwards is the job that this submiss
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
-from http import HTTPStatus
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import attrs
@@ -18,8 +17,10 @@ from .errors import (
     APIConnectionError,
     APITimeoutError,
     ChamelaionError,
+    ClientClosedError,
     InternalServerError,
     InvalidResponseError,
+    RateLimitError,
     SubmissionUncertainError,
 )
 from .models import GenerateAccepted, Job
@@ -30,6 +31,8 @@ LOOKS: Final = (0.5, 1.5, 3.0)
 """Pauses in seconds before each look for a job, since a list may lag behind what was accepted."""
 
 _ATTEMPTS: Final = 3
+_SKEW: Final = timedelta(seconds=60)  # by which the clock in the headers and the one that stamps jobs may differ
+_GATEWAY_TIMEOUTS: Final = frozenset({504, 524})
 
 
 @attrs.frozen(kw_only=True)
@@ -63,10 +66,25 @@ class _Before:
     server_time: datetime | None
 
     def is_new(self, job: Job) -> bool:
+        """Whether the job was certainly not there before, by the service's own clock where it tells one."""
         if job.id in self.ids:
             return False
-        # Beyond the page that was noted, only the service's own clock can tell the older jobs.
-        return self.is_whole or (self.server_time is not None and job.created_at >= self.server_time)
+        return self.is_whole if self.server_time is None else job.created_at >= self.server_time
+
+    def is_strange(self, job: Job) -> bool:
+        """Whether the job may be either: not noted, and yet older than the note by the clock."""
+        if job.id in self.ids or self.is_new(job):
+            return False
+        return self.server_time is None or self.is_whole or job.created_at >= self.server_time - _SKEW
+
+    def is_covered_by(self, listing: Listing) -> bool:
+        """Whether all that came since must be on the page: it is the whole list, or its newest end."""
+        times = [job.created_at for job in listing.jobs]
+        return len(times) >= listing.total or (
+            self.server_time is not None
+            and times == sorted(times, reverse=True)
+            and times[-1] < self.server_time - _SKEW
+        )
 
 
 @attrs.define
@@ -145,7 +163,7 @@ class _Submission:
     async def _note(self, reference_id: str) -> _Before | None:
         try:
             listing = await self._list_jobs(reference_id, once=True)
-        except (APIConnectionError, InternalServerError, InvalidResponseError):
+        except (APIConnectionError, InternalServerError, InvalidResponseError, RateLimitError):
             return None  # only an answer that gets lost as well would need it
         ids = frozenset(job.id for job in listing.jobs)
         return _Before(ids, len(ids) >= listing.total, listing.server_time)
@@ -157,21 +175,27 @@ class _Submission:
             raise self._uncertain(
                 "the list could not be read beforehand, so an older job might be taken for it", cause
             )
+        is_covered = True
         for pause in LOOKS:
             await self._sleep(pause)
             try:
                 listing = await self._list_jobs(reference_id, once=False)
+            except ClientClosedError:
+                raise
             except ChamelaionError as error:
                 raise self._uncertain(f"the list that would tell could not be read ({error})", cause) from error
             new = [job for job in listing.jobs if before.is_new(job)]
-            if new and (len(new) > 1 or self.has_company):
-                raise self._uncertain(
-                    f"{len(new)} new jobs carry its reference_id; give each submission one of its own", cause
-                )
+            if any(map(before.is_strange, listing.jobs)):
+                raise self._uncertain("the list shows a job that may be this one or an older one", cause)
+            if len(new) > 1 or (new and self.has_company):
+                raise self._uncertain("other jobs carry its reference_id; give each submission one of its own", cause)
             if new:
                 return GenerateAccepted(request_id=new[0].id, status="success")
+            is_covered = before.is_covered_by(listing)
         if self.has_company:
             raise self._uncertain("another submission with its reference_id was under way", cause)
+        if not is_covered:
+            raise self._uncertain("too many jobs carry its reference_id to tell that it is not among them", cause)
         return None
 
     def _uncertain(self, reason: str, cause: ChamelaionError) -> SubmissionUncertainError:
@@ -199,5 +223,6 @@ def _is_certain(error: ChamelaionError) -> bool:
 def _may_be_repeated(error: ChamelaionError) -> bool:
     """Whether a submission that the list does not show can be taken for lost: not while the service may be at it."""
     if isinstance(error, InternalServerError):
-        return error.status != HTTPStatus.GATEWAY_TIMEOUT
-    return isinstance(error, APIConnectionError) and not isinstance(error, APITimeoutError)
+        return error.status not in _GATEWAY_TIMEOUTS
+    # Where the answer had begun, the service had made up its mind.
+    return isinstance(error, APIConnectionError) and not isinstance(error, APITimeoutError) and error.status is None

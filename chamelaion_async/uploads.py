@@ -7,17 +7,19 @@ silently upload nothing. Files are read in threads, so that the event loop is ne
 from __future__ import annotations
 
 import asyncio
-import io
 import os
+import stat
+import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol, cast
+from typing import Any, BinaryIO, Final, Protocol
 
 import attrs
 from aiohttp import FormData, payload
 from aiohttp.abc import AbstractStreamWriter
 
+from .config import check_count
 from .errors import ConfigurationError
 
 __all__ = ["Form", "Media", "MediaSource", "Progress", "Upload", "open_media"]
@@ -81,16 +83,14 @@ async def open_media(field: str, source: MediaSource) -> Media:
         size = await asyncio.to_thread(_size_of, field, path)
         label, name, read = f"{field} {str(path)!r}", path.name, _from_path(path, size)
     elif isinstance(origin, (bytes, bytearray, memoryview)):
-        # A view costs nothing, where a copy of a film would.
-        view = memoryview(origin).cast("B")
+        view = _view(field, origin)
         label, size, name, read = f"{field} (bytes)", len(view), field, _from_bytes(view)
     elif callable(origin):
         if upload.size is None:
             raise ConfigurationError(f"{field}: a function of chunks needs its size: Upload(function, size=…)")
-        label, size, name, read = f"{field} (chunks)", upload.size, field, _from_chunks(origin)
+        check_count(f"the size of {field}", upload.size)
+        label, size, name, read = f"{field} (chunks)", upload.size, field, _from_chunks(field, origin)
     elif hasattr(origin, "read"):
-        if isinstance(cast("object", origin), io.TextIOBase):  # untyped callers do pass them
-            raise ConfigurationError(f"{field} is a file opened as text; open it with mode 'rb'")
         start, size = await asyncio.to_thread(_rest_of, field, origin)
         own_name = getattr(origin, "name", None)
         name = os.path.basename(own_name) if isinstance(own_name, str) else field  # noqa: PTH119
@@ -101,21 +101,42 @@ async def open_media(field: str, source: MediaSource) -> Media:
         )
     if size <= 0:
         raise ConfigurationError(f"{label} is empty; nothing was submitted")
+    content_type = upload.content_type
+    if content_type is not None and not (content_type.isascii() and content_type.isprintable()):
+        raise ConfigurationError(f"{field}: {content_type!r} is not a media type, such as 'video/mp4'")
     return Media(
         field=field,
         label=label,
         size=size,
         read=read,
-        file_name=upload.file_name or name,
-        content_type=upload.content_type,
+        file_name=_sendable(upload.file_name or name),
+        content_type=content_type,
     )
+
+
+def _sendable(name: str) -> str:
+    """Return a name that a header can hold: no control characters, nothing that is not Unicode."""
+    return "".join(c if c.isprintable() else "_" for c in name.encode("utf-8", "replace").decode())
+
+
+def _view(field: str, data: bytes | bytearray | memoryview) -> memoryview:
+    """Look at bytes without copying them: a copy of a film would cost as much as the film."""
+    try:
+        return memoryview(data).cast("B")
+    except TypeError as error:
+        raise ConfigurationError(f"{field} must be contiguous bytes: {error}") from error
 
 
 def _size_of(field: str, path: Path) -> int:
     try:
-        with path.open("rb") as file:
-            return os.fstat(file.fileno()).st_size
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) and not path.is_dir():
+            raise ConfigurationError(f"{field} {str(path)!r} is not a regular file; pass Upload with chunks instead")
+        with path.open("rb"):
+            return found.st_size
     except (OSError, ValueError) as error:
+        if isinstance(error, ConfigurationError):
+            raise
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigurationError(
             f"{field} {str(path)!r} cannot be read: {reason}. Nothing was submitted; a str is taken as a path"
@@ -123,49 +144,105 @@ def _size_of(field: str, path: Path) -> int:
 
 
 def _rest_of(field: str, file: BinaryIO) -> tuple[int, int]:
+    """Return where an open file stands and how much follows."""
     try:
         start = file.tell()
         end = file.seek(0, os.SEEK_END)
         file.seek(start)
-    except (OSError, ValueError) as error:
+        is_binary = isinstance(file.read(0), bytes)
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise ConfigurationError(
             f"{field} is a file that is closed or cannot be rewound ({error}); pass a path, or Upload with chunks"
         ) from error
+    if not is_binary:
+        raise ConfigurationError(f"{field} is a file opened as text; open it with mode 'rb'")
     return start, end - start
+
+
+class _File:
+    """A file that threads read. It can be let go of while a read is still under way, without waiting for it."""
+
+    def __init__(self, file: BinaryIO, start: int, *, is_ours: bool) -> None:
+        self._file = file
+        self._start = start
+        self._is_ours = is_ours
+        self._lock = threading.Lock()
+        self._is_released = False
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Read from ``offset``; a caller's file stands where it stood both before and afterwards."""
+        try:
+            with self._lock:
+                if self._is_released:
+                    return b""
+                self._file.seek(self._start + offset)
+                try:
+                    return self._file.read(count)
+                finally:
+                    self._file.seek(self._start)
+        finally:
+            if self._is_released:
+                self.release()
+
+    def release(self) -> None:
+        """Close the file if it is ours, now or when the read that is under way has ended."""
+        self._is_released = True
+        if self._is_ours and self._lock.acquire(blocking=False):
+            try:
+                self._file.close()
+            finally:
+                self._lock.release()
+
+    async def _read_in_thread(self, offset: int, count: int) -> bytes:
+        reading = asyncio.get_running_loop().run_in_executor(None, self.read, offset, count)
+        try:
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            if not self._is_ours:
+                await asyncio.wait([reading])  # or the caller would get his file back while it is being moved
+            raise
+
+    async def chunks(self, size: int) -> AsyncGenerator[bytes, None]:
+        """Give ``size`` bytes, or as many as there are; and more if there are more, for the reader to notice."""
+        offset = 0
+        while offset < size:
+            chunk = await self._read_in_thread(offset, min(CHUNK, size - offset))
+            offset += len(chunk)
+            if offset == size:
+                chunk += await self._read_in_thread(size, 1)
+            if not chunk:
+                return
+            yield chunk
 
 
 def _from_path(path: Path, size: int) -> _Reader:
     async def read() -> AsyncGenerator[bytes, None]:
-        file = await asyncio.to_thread(path.open, "rb")
+        opening: asyncio.Future[BinaryIO] = asyncio.get_running_loop().run_in_executor(None, path.open, "rb")
         try:
-            async for chunk in _chunks_of(file, size):
-                yield chunk
+            file = _File(await asyncio.shield(opening), 0, is_ours=True)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_opened)
+            raise
+        try:
+            async with aclosing(file.chunks(size)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
         finally:
-            file.close()
+            file.release()
 
     return read
 
 
-def _from_file(file: BinaryIO, start: int, size: int) -> _Reader:
-    async def read() -> AsyncGenerator[bytes, None]:
-        await asyncio.to_thread(file.seek, start)
-        try:
-            async for chunk in _chunks_of(file, size):
-                yield chunk
-        finally:
-            file.seek(start)
+def _close_opened(opening: asyncio.Future[BinaryIO]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+def _from_file(origin: BinaryIO, start: int, size: int) -> _Reader:
+    def read() -> AsyncGenerator[bytes, None]:
+        return _File(origin, start, is_ours=False).chunks(size)
 
     return read
-
-
-async def _chunks_of(file: BinaryIO, size: int) -> AsyncGenerator[bytes, None]:
-    left = size
-    while left > 0:
-        chunk = await asyncio.to_thread(file.read, min(CHUNK, left))
-        if not chunk:
-            return  # the writer counts, and says what is missing
-        left -= len(chunk)
-        yield chunk
 
 
 def _from_bytes(view: memoryview) -> _Reader:
@@ -176,12 +253,19 @@ def _from_bytes(view: memoryview) -> _Reader:
     return read
 
 
-def _from_chunks(factory: Chunks) -> _Reader:
+def _from_chunks(field: str, factory: Chunks) -> _Reader:
     async def read() -> AsyncGenerator[bytes, None]:
-        async for chunk in factory():
-            # A single huge chunk would stand in memory twice while the socket takes it in.
-            for start in range(0, len(chunk), CHUNK):
-                yield chunk[start : start + CHUNK]
+        source = factory()
+        try:
+            async for chunk in source:
+                if not isinstance(chunk, (bytes, bytearray, memoryview)):
+                    raise ConfigurationError(f"{field}: the chunks must be bytes, not {type(chunk).__name__}")
+                # A single huge chunk would stand in memory twice while the socket takes it in.
+                for start in range(0, len(chunk), CHUNK):
+                    yield bytes(chunk[start : start + CHUNK])
+        finally:
+            if isinstance(source, AsyncGenerator):
+                await source.aclose()
 
     return read
 
@@ -232,6 +316,7 @@ class Form:
         self.failure: Exception | None = None
         self._on_progress = on_progress
         self._on_chunk = on_chunk
+        self._sender: asyncio.Task[Any] | None = None
         self._sent = 0
         self._total = sum(medium.size for medium in media)
         # Text first: whoever reads the form as a stream then knows all about the files that follow.
@@ -244,15 +329,23 @@ class Form:
 
     async def send(self, media: Media, writer: AbstractStreamWriter) -> None:
         """Write one medium to the connection."""
+        self._sender = asyncio.current_task()
         async with aclosing(self._counted(media)) as chunks:
             async for chunk in chunks:
                 await writer.write(chunk)
+
+    async def aclose(self) -> None:
+        """End the sending, if it still goes on, and wait until its files are let go of."""
+        sender = self._sender
+        if sender is not None and sender is not asyncio.current_task() and not sender.done():
+            sender.cancel()
+            await asyncio.wait([sender])
 
     async def _counted(self, media: Media) -> AsyncGenerator[bytes, None]:
         """Read, count and report. All that can fail here is on our side, and is kept as what it is."""
         left = media.size
         try:
-            async with aclosing(media.read()) as chunks:
+            async with aclosing(self._readable(media)) as chunks:
                 async for chunk in chunks:
                     left -= len(chunk)
                     if left < 0:
@@ -265,14 +358,23 @@ class Form:
                         self._on_progress(self._sent, self._total)
             if left:
                 raise _changed(media, f"ended {left} bytes early")
-        except OSError as error:
-            self.failure = ConfigurationError(
-                f"{media.label} could not be read to its end: {error}. Nothing was submitted"
-            )
-            raise self.failure from error
         except Exception as error:
             self.failure = error
             raise
+
+    async def _readable(self, media: Media) -> AsyncGenerator[bytes, None]:
+        """Give the chunks of a medium, and say of which medium a failing read was."""
+        async with aclosing(media.read()) as chunks:
+            while True:
+                try:
+                    chunk = await anext(chunks)
+                except StopAsyncIteration:
+                    return
+                except OSError as error:
+                    raise ConfigurationError(
+                        f"{media.label} could not be read to its end: {error}. Nothing was submitted"
+                    ) from error
+                yield chunk
 
 
 def _changed(media: Media, how: str) -> ConfigurationError:

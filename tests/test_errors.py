@@ -83,7 +83,7 @@ def status_details() -> dict[str, Any]:
 
 
 def connection_details() -> dict[str, Any]:
-    return {"sent": "maybe", "method": "POST", "path": "/v1/lipsync/generate", "attempts": 2}
+    return {"sent": "maybe", "method": "POST", "path": "/v1/lipsync/generate", "attempts": 2, "status": 200}
 
 
 def wait_details() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ..models import GenerateAccepted, Job, Page
 from ..submission import Listing, Submissions
 from ..uploads import Form, MediaSource, Progress, open_media
 
-__all__ = ["Generation"]
+__all__ = ["Generation", "media_url"]
 
 J = TypeVar("J", bound=Job)
 
@@ -75,6 +75,11 @@ class Generation(Generic[J]):
             total=page.pagination.total,
             server_time=_wire.server_time(response.headers),
         )
+
+
+def media_url(name: str, url: str) -> str:
+    """Return the URL of a medium that the service is to fetch."""
+    return _wire.public_url(name, url, "a file is uploaded with generate_with_media")
 
 
 def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:

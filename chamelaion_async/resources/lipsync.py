@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from .. import _wire
 from .._transport import Transport
 from ..config import PollPolicy
 from ..models import GenerateAccepted, LipsyncRequest, Page
 from ..submission import Submissions
 from ..uploads import MediaSource, Progress
-from .generation import Generation
+from .generation import Generation, media_url
 from .requests import RequestsResource
 
 __all__ = ["LipsyncRequests", "LipsyncResource"]
@@ -114,8 +113,8 @@ class LipsyncResource:
         A cancellation after sending leaves open whether the job was started; so does closing the client.
         """
         inputs = [
-            {"type": "video", "url": _wire.media_url("video", video)},
-            {"type": "audio", "url": _wire.media_url("audio", audio)},
+            {"type": "video", "url": media_url("video", video)},
+            {"type": "audio", "url": media_url("audio", audio)},
         ]
         body = {
             "inputs": inputs,

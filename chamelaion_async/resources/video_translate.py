@@ -15,7 +15,7 @@ from ..listing import check_range, walk
 from ..models import GenerateAccepted, Page, Subtitle, VideoTranslateRequest, Voice
 from ..submission import Submissions
 from ..uploads import MediaSource, Progress, Upload
-from .generation import Generation
+from .generation import Generation, media_url
 from .requests import RequestsResource
 
 __all__ = ["VideoTranslateRequests", "VideoTranslateResource", "VoicesResource"]
@@ -216,7 +216,7 @@ class VideoTranslateResource:
             ChamelaionError: Any other failure; the job was not started.
         """
         body = {
-            "inputs": [{"type": "video", "url": _wire.media_url("video", video)}],
+            "inputs": [{"type": "video", "url": media_url("video", video)}],
             "target_languages": _languages(target_languages),
             "config": _config(config, speaker_voices, source_srt, target_srts),
             "disable_background_audio": disable_background_audio,
@@ -225,7 +225,7 @@ class VideoTranslateResource:
             "model": model,
             "reference_id": reference_id,
             "source_language": source_language,
-            "webhook_url": None if webhook_url is None else _wire.media_url("webhook_url", webhook_url),
+            "webhook_url": _webhook(webhook_url),
         }
         return await self._generation.submit_json(body, reference_id)
 
@@ -285,7 +285,7 @@ class VideoTranslateResource:
             "model": model,
             "reference_id": reference_id,
             "source_language": source_language,
-            "webhook_url": None if webhook_url is None else _wire.media_url("webhook_url", webhook_url),
+            "webhook_url": _webhook(webhook_url),
         }
         media: list[tuple[str, MediaSource]] = [("video", video)]
         if source_srt is not None:
@@ -294,6 +294,10 @@ class VideoTranslateResource:
             _languages([language])
             media.append((f"target_srt.{language}", _srt(subtitle, f"{language}.srt")))
         return await self._generation.submit_form(fields, media, reference_id, on_progress)
+
+
+def _webhook(url: str | None) -> str | None:
+    return None if url is None else _wire.public_url("webhook_url", url, "it is called when the job ends")
 
 
 def _languages(languages: Sequence[str]) -> list[str]:
@@ -315,14 +319,18 @@ def _config(
     if speaker_voices is not None:
         merged["speaker_voices"] = {str(speaker): voice for speaker, voice in speaker_voices.items()}
     if source_srt is not None:
-        merged["source_srt"] = _subtitle(source_srt)
+        merged["source_srt"] = _subtitle("source_srt", source_srt)
     if target_srts is not None:
-        merged["target_srts"] = {language: _subtitle(subtitle) for language, subtitle in target_srts.items()}
+        merged["target_srts"] = {
+            language: _subtitle("target_srts", subtitle) for language, subtitle in target_srts.items()
+        }
     _wire.check_json("config", merged)
     return merged or None
 
 
-def _subtitle(subtitle: Subtitle) -> dict[str, str]:
+def _subtitle(name: str, subtitle: Subtitle) -> dict[str, str]:
+    if not isinstance(subtitle, Subtitle):
+        raise ConfigurationError(f"{name} must be a Subtitle(content=…), not {type(subtitle).__name__}")
     fields = {"content": subtitle.content, "file_name": subtitle.file_name, "language": subtitle.language}
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -371,6 +379,6 @@ def _voice_filters(
 def _time(name: str, time: datetime | None) -> str | None:
     if time is None:
         return None
-    if time.tzinfo is None:
+    if time.utcoffset() is None:
         raise ConfigurationError(f"{name} {time} has no time zone; pass an aware datetime")
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
