@@ -42,6 +42,7 @@ from .models import (
     VideoTranslateRequest,
     Voice,
 )
+from .uploads import Upload
 
 __all__ = [
     "APIConnectionError",
@@ -77,6 +78,7 @@ __all__ = [
     "SubmissionUncertainError",
     "Subtitle",
     "UnprocessableEntityError",
+    "Upload",
     "User",
     "VideoTranslateRequest",
     "Voice",

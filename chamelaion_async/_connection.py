@@ -79,6 +79,7 @@ class Connection:
                 # The lanes bound what is under way; a second limit here would only hide waiting in the pool.
                 connector=connector or aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                requote_redirect_url=False,  # a redirected download may be signed to the byte
                 **shared,
             )
         except RuntimeError as error:

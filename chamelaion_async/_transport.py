@@ -140,7 +140,7 @@ class Transport:
         try:
             return _structure()(self.decode(call, response), model), response
         except ValueError as error:
-            raise _invalid(call, response, f"not what the API promises: {error}") from error
+            raise self._invalid(call, response, f"not what the API promises: {error}") from error
 
     def decode(self, call: Call, response: RawResponse) -> Any:
         """Return the JSON of an answer.
@@ -151,7 +151,21 @@ class Transport:
         try:
             return _wire.decode_json(response.body)
         except ValueError as error:
-            raise _invalid(call, response, f"not JSON: {error}") from error
+            raise self._invalid(call, response, f"not JSON: {error}") from error
+
+    def _invalid(self, call: Call, response: RawResponse, reason: str) -> InvalidResponseError:
+        secrets = self.credentials.values()
+        return InvalidResponseError(
+            f"{call.method} {call.path} was answered {response.status}, but the body is "
+            f"{_wire.redact(reason, secrets)}. "
+            "If this lasts, the API has changed or something else answers at base_url",
+            method=call.method,
+            path=call.path,
+            status=response.status,
+            attempts=response.attempts,
+            # Masked before it is cut, or the cut could leave half a key.
+            excerpt=_wire.redact_body(response.body, secrets)[:_EXCERPT],
+        )
 
     async def _attempt(self, call: Call, timeout: float, number: int) -> RawResponse:
         lane = self.lanes["status" if call.is_read else "generation"]
@@ -238,9 +252,9 @@ class Transport:
             logger.debug("%s %s -> %d, %d bytes, attempt %d", call.method, call.path, status, len(content), number)
         # A service that echoes the key must not bring it into errors, or into frames that a traceback shows.
         secrets = self.credentials.values()
-        if not 200 <= status < 300:
-            answered = _wire.redact_headers(answered, secrets)
-        return status, answered, _wire.redact_body(content, secrets)
+        if 200 <= status < 300:
+            return status, answered, content
+        return status, _wire.redact_headers(answered, secrets), _wire.redact_body(content, secrets)
 
     def _judged(self, call: Call, answer: _Answer, number: int) -> RawResponse:
         status, headers, content = answer
@@ -338,15 +352,3 @@ _NOT_SENT: Final = (
     aiohttp.ClientHttpProxyError,
     aiohttp.ConnectionTimeoutError,
 )
-
-
-def _invalid(call: Call, response: RawResponse, reason: str) -> InvalidResponseError:
-    return InvalidResponseError(
-        f"{call.method} {call.path} was answered {response.status}, but the body is {reason}. "
-        "If this lasts, the API has changed or something else answers at base_url",
-        method=call.method,
-        path=call.path,
-        status=response.status,
-        attempts=response.attempts,
-        excerpt=response.body[:_EXCERPT],
-    )

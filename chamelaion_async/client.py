@@ -19,7 +19,7 @@ from ._pace import make_lanes
 from ._transport import Call, Transport
 from ._version import __version__
 from .config import ENVIRONMENTS, Pace, PollPolicy, RetryPolicy, check_seconds
-from .downloads import DownloadProgress, Downloads, plan
+from .downloads import DownloadProgress, Downloads, make_folder, plan
 from .errors import ConfigurationError
 from .models import Artifacts, LipsyncRequest, RawResponse, VideoTranslateRequest
 from .polling.wait import OnUpdate
@@ -42,7 +42,6 @@ class _Shared:
 
     lipsync: Submissions = attrs.field(factory=Submissions)
     translations: Submissions = attrs.field(factory=Submissions)
-    downloads: set[Path] = attrs.field(factory=set)
 
 
 class AsyncClient:
@@ -271,12 +270,11 @@ class AsyncClient:
             headers={"User-Agent": _USER_AGENT},
             timeout=transport.timeout,
             retry=transport.retry,
-            under_way=self._shared.downloads,
         )
         files = plan(request_or_url, path)
         is_folder = isinstance(request_or_url, (VideoTranslateRequest, Artifacts))
         if is_folder:
-            await asyncio.to_thread(Path(path).mkdir, parents=True, exist_ok=True)
+            await asyncio.to_thread(make_folder, Path(path))
         for target, url in files.items():
             await downloads.fetch(url, target, on_progress=on_progress, overwrite=overwrite)
         return Path(path) if is_folder else next(iter(files))

@@ -1,36 +1,37 @@
 """Outputs to disk: streamed, resumed, checked, and under their final name only when complete.
 
-A download grows in ``NAME.part`` and is renamed at the end. Beside it, ``NAME.part.json`` holds what tells whether
-the output is still the same one (RFC 9110, sections 8.8 and 13.1.5), so that a later run can go on where this one
-stopped. Where the server gives nothing to tell it by, a broken download starts over.
+Where the server gives nothing to tell by whether an output is still the same (RFC 9110, sections 8.8 and 13.1.5), a
+broken download starts over.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Final
-from urllib.parse import unquote
+from typing import Any, Final
+from urllib.parse import quote, unquote
 
 import aiohttp
 import attrs
 from yarl import URL
 
 from ._connection import Connection, Scope, given_session_closed
+from ._part import DiskError, Part
 from ._retry import backoff
+from ._threads import open_in_thread
 from ._wire import parse_http_date
 from .config import RetryPolicy
 from .errors import ConfigurationError, DownloadError
 from .models import Artifacts, LipsyncRequest, VideoTranslateRequest
 
-__all__ = ["DownloadProgress", "Downloads", "plan"]
+__all__ = ["DownloadProgress", "Downloads", "make_folder", "plan"]
 
 DownloadProgress = Callable[[int, "int | None"], object]
 """Called with the bytes on disk so far and the bytes in all, or None where the server does not say."""
@@ -38,6 +39,7 @@ DownloadProgress = Callable[[int, "int | None"], object]
 Source = str | LipsyncRequest | VideoTranslateRequest | Artifacts
 
 _CHUNK: Final = 256 * 1024
+_MAX_NAME: Final = 150
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)", re.ASCII)
 _NAMES: Final = {"video": "video.mp4", "audio": "audio.wav", "srt": "subtitles.srt"}
 _SUFFIXES: Final = {"video": ".mp4", "audio": ".wav", "srt": ".srt"}
@@ -64,7 +66,7 @@ def plan(source: Source, path: str | os.PathLike[str]) -> dict[Path, str]:
             return {_file_for(target, source.output_url): source.output_url}
         if isinstance(source, VideoTranslateRequest) and source.outputs:
             return {
-                target / f"{_safe_name(language)}{suffix}": getattr(artifacts, kind)
+                target / f"{_language_name(language)}{suffix}": getattr(artifacts, kind)
                 for language, artifacts in source.outputs.items()
                 for kind, suffix in _SUFFIXES.items()
             }
@@ -74,22 +76,59 @@ def plan(source: Source, path: str | os.PathLike[str]) -> dict[Path, str]:
 
 def _file_for(target: Path, url: str) -> Path:
     """Name the file after the URL where only a folder is given."""
-    if not target.is_dir():
-        return target
-    return target / _safe_name(PurePosixPath(unquote(URL(url).raw_path)).name or "output")
+    address = _address(url)
+    try:
+        if not target.is_dir():
+            return target
+    except (OSError, ValueError):
+        return target  # what is wrong with it is said when it is to be written
+    name = PurePosixPath(unquote(address.raw_path, errors="replace")).name
+    name = re.sub(r'[\x00-\x1f\x7f/\\:*?"<>|]', "_", name).lstrip(".") or "output"
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a pure function of the name
+    return target / (_shortened(stem) + suffix[:10])
 
 
-def _safe_name(name: str) -> str:
-    """Make a name that stays within its folder."""
-    return re.sub(r'[\x00-\x1f/\\:*?"<>|]', "_", name).lstrip(".") or "output"
+def _shortened(stem: str) -> str:
+    return stem.encode()[:_MAX_NAME].decode(errors="ignore")
+
+
+def _language_name(language: str) -> str:
+    """Make a name that stays in its folder, and another one for every language."""
+    name = quote(language, safe=" ")
+    return f"%2E{name[1:]}" if name.startswith(".") else name
 
 
 class _PassingError(Exception):
     """An answer that may be better the next time."""
 
 
-class _DiskError(Exception):
-    """Writing failed; the reason is its cause."""
+class _CallerError(Exception):
+    """What the caller's own function raised, which is neither the network's fault nor the disk's."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+_under_way: set[str] = set()
+_under_way_lock = threading.Lock()
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """See to it that one file is written by one download at a time, whatever client or thread it belongs to."""
+    try:
+        key = os.path.realpath(target)
+    except ValueError as error:
+        raise DownloadError(f"{str(target)!r} cannot be written: {error}") from error
+    with _under_way_lock:
+        if key in _under_way:
+            raise DownloadError(f"{target} is being downloaded already; wait for that, or choose another name")
+        _under_way.add(key)
+    try:
+        yield
+    finally:
+        with _under_way_lock:
+            _under_way.discard(key)
 
 
 @attrs.define(kw_only=True)
@@ -101,54 +140,49 @@ class Downloads:
         headers: Sent with every request; none of them is a secret.
         timeout: Seconds to wait for the next bytes.
         retry: How often in a row an attempt that brings nothing is repeated, and after which pause.
-        under_way: The files that are being written; shared between views of a client.
     """
 
     connection: Connection
     headers: Mapping[str, str]
     timeout: float
     retry: RetryPolicy
-    under_way: set[Path]
 
     async def fetch(self, url: str, target: Path, *, on_progress: DownloadProgress | None, overwrite: bool) -> None:
         """Bring one URL to disk; see ``AsyncClient.download``."""
         address = _address(url)
-        key = await asyncio.to_thread(target.absolute)
-        if key in self.under_way:
-            raise DownloadError(f"{target} is being downloaded already; wait for that, or choose another name")
-        self.under_way.add(key)
-        try:
+        with _alone(target):
             await asyncio.to_thread(_check_target, target, overwrite)
-            await self._bring(address, target, on_progress)
-        finally:
-            self.under_way.discard(key)
-
-    async def _bring(self, url: URL, target: Path, on_progress: DownloadProgress | None) -> None:
-        try:
-            part = await asyncio.to_thread(Part.open, target)
             try:
-                await self._fill(part, url, on_progress)
-                await asyncio.to_thread(part.finish)
+                part = await open_in_thread(partial(Part.open, target), Part.suspend)
+            except OSError as error:
+                raise DownloadError(f"{target} could not be written: {error}") from error
+            try:
+                part.belong_to(_shown(address))
+                await self._fill(part, address, on_progress)
+                await asyncio.to_thread(part.finish, overwrite=overwrite)
+            except DiskError as error:
+                reason = error.__cause__
+                raise DownloadError(f"{target} could not be written: {reason}. {part.fate}") from reason
+            except _CallerError as error:
+                raise error.error from error.error.__cause__
             finally:
                 part.suspend()
-        except (_DiskError, OSError) as error:
-            reason = error.__cause__ or error
-            raise DownloadError(f"{target} could not be written: {reason}. {Part.fate(target)}") from reason
 
     async def _fill(self, part: Part, url: URL, on_progress: DownloadProgress | None) -> None:
-        failures = 0
+        failures, furthest = 0, part.size
         while True:
-            size_before = part.size
             try:
                 with Scope(self.connection):
                     return await self._attempt(part, url, on_progress)
-            except (aiohttp.InvalidURL, aiohttp.TooManyRedirects) as error:
-                raise self._failed(part, url, f"it redirects to where no download goes ({error})") from error
+            except (aiohttp.InvalidURL, aiohttp.TooManyRedirects):
+                # The text would show where it leads, which may be signed.
+                raise self._failed(part, url, "it redirects to where no download goes") from None
             except (_PassingError, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-                failures = 1 if part.size > size_before else failures + 1
+                failures = 1 if part.size > furthest else failures + 1
+                furthest = max(furthest, part.size)
                 if failures >= self.retry.attempts:
-                    reason = " ".join(str(error).split()) or type(error).__name__
-                    raise self._failed(part, url, f"it broke off after {part.size} bytes: {reason}") from error
+                    reason, cause = _reason(error)
+                    raise self._failed(part, url, f"it broke off after {part.size} bytes: {reason}") from cause
             await self.connection.sleep(backoff(failures, self.retry.initial, self.retry.max, random.random))
 
     async def _attempt(self, part: Part, url: URL, on_progress: DownloadProgress | None) -> None:
@@ -171,44 +205,40 @@ class Downloads:
                     return
                 async for chunk in response.content.iter_chunked(_CHUNK):
                     await asyncio.to_thread(part.write, chunk)
-                    if on_progress is not None:
-                        on_progress(part.size, part.total)
+                    _report(part, on_progress)
         except RuntimeError as error:
             if session.closed:
                 raise given_session_closed() from error
             raise
         if part.total is not None and part.size != part.total:
-            had = part.size
-            if had > part.total:
+            had, promised = part.size, part.total
+            if had > promised:
                 part.restart(None, None)
-            raise _PassingError(f"{had} bytes came, {part.total} were promised")
+            raise _PassingError(f"{had} bytes came, {promised} were promised")
 
     def _begin(self, part: Part, url: URL, response: aiohttp.ClientResponse) -> bool:
         """Decide by status and headers where the bytes belong; False when all of them are there already."""
         status, headers = response.status, response.headers
+        content_range = headers.get("Content-Range", "").strip()
+        validator = _validator(headers)
+        is_same = validator is None or validator == part.validator
         if status == 416:
-            complete = headers.get("Content-Range", "").strip() == f"bytes */{part.size}" and part.size > 0
-            if not complete:
-                part.restart(None, None)
-                raise _PassingError("the part on disk was refused (416)")
-            return False
+            if part.size > 0 and is_same and content_range == f"bytes */{part.size}":
+                return False
+            part.restart(None, None)
+            raise _PassingError("the part on disk was refused (416)")
         if status in _PASSING:
             raise _PassingError(f"the server answered {status}")
         if status not in (200, 206):
-            advice = (
-                "Such URLs expire: read the request again for a fresh one"
-                if status in (401, 403, 404, 410)
-                else "Check the URL"
-            )
+            is_expired = status in (401, 403, 404, 410)
+            advice = "Such URLs expire: read the request again for a fresh one" if is_expired else "Check the URL"
             raise self._failed(part, url, f"the server answered {status}", advice)
-        if headers.get("Content-Encoding", "identity").lower() != "identity":
+        if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
             raise self._failed(part, url, "the server compressed the output although it was asked not to")
-        validator = _validator(headers)
         if status == 200:
             part.restart(validator, response.content_length)
             return True
-        match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
-        is_same = validator is None or validator == part.validator
+        match = _CONTENT_RANGE.fullmatch(content_range)
         if match is None or int(match[1]) != part.size or not is_same:
             part.restart(None, None)
             raise _PassingError("the server went on with something else than what is on disk")
@@ -216,139 +246,75 @@ class Downloads:
         return True
 
     def _failed(self, part: Part, url: URL, reason: str, advice: str = "Try again") -> DownloadError:
-        part.suspend()
         return DownloadError(
-            f"{part.target} could not be downloaded from {_shown(url)}: {reason}. {advice}. {Part.fate(part.target)}"
+            f"{part.target} could not be downloaded from {_shown(url)}: {reason}. {advice}. {part.fate}"
         )
 
 
+def _report(part: Part, on_progress: DownloadProgress | None) -> None:
+    if on_progress is not None:
+        try:
+            on_progress(part.size, part.total)
+        except Exception as error:  # noqa: BLE001 - all of it is the caller's, and given back to him
+            raise _CallerError(error) from None
+
+
+def _reason(error: Exception) -> tuple[str, Exception | None]:
+    """Return words for an error, and the error as a cause unless its text might show a signed query."""
+    text = " ".join(str(error).split())
+    if "?" in text:
+        return type(error).__name__, None
+    return text or type(error).__name__, error
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder for more than one output."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DownloadError(f"the folder {str(folder)!r} cannot be made: {reason}") from error
+
+
 def _check_target(target: Path, overwrite: bool) -> None:
-    if target.is_dir() or not target.parent.is_dir():
-        raise DownloadError(f"{target} cannot be written: it is a folder, or there is no folder to hold it")
-    if target.exists() and not overwrite:
+    try:
+        if target.is_dir() or not target.parent.is_dir():
+            raise DownloadError(f"{target} cannot be written: it is a folder, or there is no folder to hold it")
+        exists = target.exists()
+        Part.paths(target)[1].exists()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DownloadError(f"{str(target)!r} cannot be written: {reason}") from error
+    if exists and not overwrite:
         raise DownloadError(f"{target} exists; choose another name, or pass overwrite=True")
 
 
 def _address(url: str) -> URL:
-    """Parse without changing a byte: the query may be signed."""
+    """Parse without changing a byte: the query may be signed, and so is in no message."""
+    if not isinstance(url, str):
+        raise ConfigurationError(f"a URL must be a str, not {type(url).__name__}")
+    shown = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("@")[2][:200]
     try:
-        address = URL(url, encoded=url.isascii() and " " not in url)
-        is_web = address.scheme in ("http", "https") and bool(address.host)
-    except (ValueError, AttributeError) as error:
-        raise DownloadError(f"{str(url)[:200]!r} is not a URL: {error}") from None
+        address = URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
+        is_web = address.scheme in ("http", "https") and bool(address.host) and address.port is not None
+    except ValueError:
+        raise DownloadError(f"{shown!r} is not a URL") from None
     if not is_web:
-        raise DownloadError(f"{_shown(address)!r} is not an http(s) URL")
+        raise DownloadError(f"{shown!r} is not an http(s) URL")
     return address
 
 
 def _shown(url: URL) -> str:
     """Leave out the query, whose signature is as good as a password, and credentials."""
-    return str(url.with_query(None).with_fragment(None).with_user(None)) if url.absolute else url.path[:200]
+    return str(url.with_query(None).with_fragment(None).with_user(None))
 
 
 def _validator(headers: Mapping[str, str]) -> str | None:
     """Return what If-Range may be asked with: a strong ETag, or a Last-Modified that is old enough to be one."""
     etag = headers.get("ETag", "").strip()
-    if etag.startswith('"'):
+    if etag.startswith('"') and etag.isascii() and etag.isprintable():
         return etag
     modified, now = parse_http_date(headers.get("Last-Modified")), parse_http_date(headers.get("Date"))
     if not etag and modified is not None and now is not None and (now - modified).total_seconds() >= 60:
         return headers["Last-Modified"]
     return None
-
-
-class Part:
-    """The file that a download grows in, and what is known of it."""
-
-    def __init__(self, target: Path, file: BinaryIO, validator: str | None, size: int) -> None:
-        self.target = target
-        self.validator = validator
-        self.size = size
-        self.total: int | None = None
-        self._file = file
-        # A write whose caller was cancelled goes on in its thread while the file is being closed.
-        self._lock = threading.Lock()
-        self._is_open = True
-
-    @staticmethod
-    def paths(target: Path) -> tuple[Path, Path]:
-        """Return the names of the part and of what is known of it."""
-        return target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.json")
-
-    @classmethod
-    def open(cls, target: Path) -> Part:
-        """Open the part of an earlier run where it can be resumed, else a new one."""
-        path, notes = cls.paths(target)
-        validator = None
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            noted = json.loads(notes.read_bytes())["validator"]
-            validator = noted if isinstance(noted, str) and noted.isprintable() else None
-        if validator is None or not path.is_file():
-            notes.unlink(missing_ok=True)
-            return cls(target, path.open("wb"), None, 0)
-        file = path.open("ab")
-        return cls(target, file, validator, file.tell())
-
-    def resume_headers(self) -> dict[str, str]:
-        """Return the headers that ask for the rest only (RFC 9110, sections 14.2 and 13.1.5)."""
-        if self.validator is None or self.size == 0:
-            return {}
-        return {"Range": f"bytes={self.size}-", "If-Range": self.validator}
-
-    def restart(self, validator: str | None, total: int | None) -> None:
-        """Begin anew with an output that is told by ``validator``."""
-        with self._lock, _disk():
-            self._file.seek(0)
-            self._file.truncate()
-            self.size, self.validator, self.total = 0, validator, total
-            notes = self.paths(self.target)[1]
-            if validator is None:
-                notes.unlink(missing_ok=True)
-            else:
-                notes.write_text(json.dumps({"validator": validator}))
-
-    def write(self, chunk: bytes) -> None:
-        """Append bytes."""
-        with self._lock, _disk():
-            if self._is_open:
-                self._file.write(chunk)
-                self.size += len(chunk)
-
-    def suspend(self) -> None:
-        """Close the file; keep it if it can be resumed, remove it if not. Does nothing once that is done."""
-        with self._lock:
-            if not self._is_open:
-                return
-            self._is_open = False
-            with suppress(OSError):
-                self._file.close()
-            if self.validator is None or self.size == 0:
-                for path in self.paths(self.target):
-                    with suppress(OSError):
-                        path.unlink(missing_ok=True)
-
-    def finish(self) -> None:
-        """Give the complete file its final name."""
-        with self._lock, _disk():
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._is_open = False
-            path, notes = self.paths(self.target)
-            path.replace(self.target)
-            notes.unlink(missing_ok=True)
-
-    @classmethod
-    def fate(cls, target: Path) -> str:
-        """Say what became of the part."""
-        path, _ = cls.paths(target)
-        return f"{path.name} is kept and will be resumed" if path.exists() else "Nothing was left on disk"
-
-
-@contextmanager
-def _disk() -> Iterator[None]:
-    """Tell what the disk refuses from what the network does: both are OSError."""
-    try:
-        yield
-    except OSError as error:
-        raise _DiskError from error

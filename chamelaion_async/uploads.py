@@ -12,6 +12,8 @@ import stat
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
@@ -19,12 +21,15 @@ import attrs
 from aiohttp import FormData, payload
 from aiohttp.abc import AbstractStreamWriter
 
+from ._threads import open_in_thread
 from .config import check_count
 from .errors import ConfigurationError
 
 __all__ = ["Form", "Media", "MediaSource", "Progress", "Upload", "open_media"]
 
 CHUNK: Final = 256 * 1024
+
+_CLOSING: Final = 0.1  # seconds that a cancellation waits for a read of ours, which a slow disk may hold up
 
 Chunks = Callable[[], AsyncIterable[bytes]]
 Progress = Callable[[int, int], object]
@@ -179,7 +184,8 @@ class _File:
                 try:
                     return self._file.read(count)
                 finally:
-                    self._file.seek(self._start)
+                    if not self._file.closed:
+                        self._file.seek(self._start)
         finally:
             if self._is_released:
                 self.release()
@@ -198,8 +204,9 @@ class _File:
         try:
             return await asyncio.shield(reading)
         except asyncio.CancelledError:
-            if not self._is_ours:
-                await asyncio.wait([reading])  # or the caller would get his file back while it is being moved
+            reading.add_done_callback(_forget)
+            # The caller must not get his file back while it is being moved; ours may be closed a little later.
+            await asyncio.wait([reading], timeout=_CLOSING if self._is_ours else None)
             raise
 
     async def chunks(self, size: int) -> AsyncGenerator[bytes, None]:
@@ -215,14 +222,20 @@ class _File:
             yield chunk
 
 
+def _open(path: Path) -> BufferedReader:
+    return path.open("rb")
+
+
+def _forget(reading: asyncio.Future[bytes]) -> None:
+    """Take note of what a read raised that nobody waits for any more."""
+    if not reading.cancelled():
+        reading.exception()
+
+
 def _from_path(path: Path, size: int) -> _Reader:
     async def read() -> AsyncGenerator[bytes, None]:
-        opening: asyncio.Future[BinaryIO] = asyncio.get_running_loop().run_in_executor(None, path.open, "rb")
-        try:
-            file = _File(await asyncio.shield(opening), 0, is_ours=True)
-        except asyncio.CancelledError:
-            opening.add_done_callback(_close_opened)
-            raise
+        opened = await open_in_thread(partial(_open, path), BufferedReader.close)
+        file = _File(opened, 0, is_ours=True)
         try:
             async with aclosing(file.chunks(size)) as chunks:
                 async for chunk in chunks:
@@ -231,11 +244,6 @@ def _from_path(path: Path, size: int) -> _Reader:
             file.release()
 
     return read
-
-
-def _close_opened(opening: asyncio.Future[BinaryIO]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
 
 
 def _from_file(origin: BinaryIO, start: int, size: int) -> _Reader:

@@ -37,6 +37,7 @@ from chamelaion_async.sandbox import Fault, Sandbox
 from chamelaion_async.submission import Listing, Submissions
 
 T = TypeVar("T")
+E = TypeVar("E", bound=BaseException)
 
 REFERENCE = "dub-42"
 NOON = datetime(2026, 4, 7, 12, 0, tzinfo=UTC)
@@ -56,6 +57,12 @@ def lost(
     kind: type[APIConnectionError] = APIConnectionError, sent: Literal["no", "maybe"] = "maybe"
 ) -> ChamelaionError:
     return kind(f"{kind.__name__}, sent: {sent}", sent=sent, method="POST", path="/generate")
+
+
+def anew(error: E) -> E:
+    """The same error without what it has been through, which would grow from test to test."""
+    error.__context__ = error.__cause__ = None
+    return error.with_traceback(None)
 
 
 RESET = lost()
@@ -125,7 +132,7 @@ class Service:
             self.started.append(id)
             self.add(id, created_at=self.clock() + self.skew, listed_at=self.clock() + fate.lag)
         if fate.error is not None:
-            raise fate.error
+            raise anew(fate.error)
         return GenerateAccepted(request_id=id, status="success")
 
     async def list_jobs(self, reference_id: str, *, once: bool) -> Listing:
@@ -133,7 +140,7 @@ class Service:
         number = len(self.reads)
         self.reads.append(once)
         if number < len(self.list_errors) and (error := self.list_errors[number]) is not None:
-            raise error
+            raise anew(error)
         shown = [entry.job for entry in self.entries if entry.listed_at <= self.clock()]
         shown.sort(key=lambda job: job.created_at, reverse=self.is_newest_first)
         date = self.time(self.clock()).replace(microsecond=0)  # the Date header has no fraction
@@ -143,10 +150,10 @@ class Service:
         job = Job(id=id, status="queued", created_at=self.time(created_at), reference_id=REFERENCE)
         self.entries.append(Entry(job, listed_at))
 
-    def add_older(self, number: int) -> None:
-        """Jobs that carried the reference before; one a minute, the youngest a minute ago."""
-        for n in range(1, number + 1):
-            self.add(f"older-{n}", created_at=self.clock() - 60.0 * n)
+    def add_older(self, number: int, *, apart: float = 60.0) -> None:
+        """Jobs that carried the reference before, the youngest of them two minutes ago."""
+        for n in range(number):
+            self.add(f"older-{n + 1}", created_at=self.clock() - 120.0 - apart * n)
 
     @staticmethod
     def time(seconds: float) -> datetime:
@@ -397,6 +404,41 @@ async def test_a_job_beyond_a_page_that_shows_the_oldest_first_is_not_paid_for_t
 
 
 @virtual_time
+async def test_a_job_beyond_a_page_of_jobs_of_one_second_is_not_paid_for_twice() -> None:
+    """What a batch has submitted in one second looks sorted either way."""
+    api = service(Fate(RESET), is_newest_first=False)
+    api.add_older(120, apart=0.0)
+
+    await outcome(api)
+
+    assert api.started == ["job-1"]
+
+
+@virtual_time
+async def test_a_total_that_stays_since_an_old_job_has_gone_does_not_make_a_job_paid_for_twice() -> None:
+    api = service(Fate(RESET), is_newest_first=False)
+    api.add_older(120)
+
+    async def an_old_job_expires(seconds: float) -> None:
+        if len(api.entries) == 121:
+            del api.entries[50]
+        await asyncio.sleep(seconds)
+
+    await outcome(api, sleep=an_old_job_expires)
+
+    assert api.started == ["job-1"]
+
+
+@virtual_time
+@pytest.mark.parametrize("lag", [0.0, None], ids=["accepted", "lost"])
+async def test_an_empty_page_of_a_list_that_is_said_to_hold_jobs_decides_nothing(lag: float | None) -> None:
+    api = service(Fate(RESET, lag), cap=0)
+    api.add_older(5)
+
+    assert (await outcome(api), api.posts) == ("uncertain", 1)
+
+
+@virtual_time
 @pytest.mark.parametrize("older", [0, 10, 150])
 async def test_a_date_header_ahead_of_the_clock_that_stamps_jobs_does_not_make_one_paid_for_twice(older: int) -> None:
     """The Date may come from a proxy. A strange job is either this one or a reason not to know."""
@@ -437,15 +479,24 @@ def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
 @given(
     st.lists(fates, min_size=1, max_size=4),
     st.sampled_from([0, 1, 3, 99, 100, 101, 140]),
+    st.sampled_from([0.0, 0.1, 60.0]),
     st.sampled_from([20, 100]),
+    st.booleans(),
+    st.floats(-5, 5),
     st.floats(0, 0.999),
 )
 def test_whatever_happens_within_the_time_for_looking_nobody_pays_twice(
-    fates: list[Fate], older: int, cap: int, fraction: float
+    fates: list[Fate],
+    older: int,
+    apart: float,
+    cap: int,
+    is_newest_first: bool,
+    skew: float,
+    fraction: float,
 ) -> None:
     now = 1000.0 + fraction
-    api = Service(fates=fates, clock=lambda: now, cap=cap)
-    api.add_older(older)
+    api = Service(fates=fates, clock=lambda: now, cap=cap, is_newest_first=is_newest_first, skew=skew)
+    api.add_older(older, apart=apart)
 
     async def sleep(seconds: float) -> None:
         nonlocal now
@@ -604,7 +655,7 @@ class Interrupted:
 
     async def post(self) -> GenerateAccepted:
         await self._at("post")
-        raise RESET
+        raise anew(RESET)
 
     async def list_jobs(self, reference_id: str, *, once: bool) -> Listing:
         await self._at("look" if next(self._reads) else "note")
@@ -613,15 +664,15 @@ class Interrupted:
     async def sleep(self, seconds: float) -> None:
         await self._at("pause")
 
-    async def submit(self) -> GenerateAccepted:
+    async def submit(self, reference_id: str | None = REFERENCE) -> GenerateAccepted:
         return await self.submissions.submit(
-            self.post, reference_id=REFERENCE, list_jobs=self.list_jobs, sleep=self.sleep
+            self.post, reference_id=reference_id, list_jobs=self.list_jobs, sleep=self.sleep
         )
 
 
 def raising(error: BaseException) -> Callable[[], Awaitable[None]]:
     async def interrupt() -> None:
-        raise error
+        raise anew(error)
 
     return interrupt
 
@@ -652,6 +703,12 @@ async def test_closing_the_client_passes_at_every_stage(stage: Stage) -> None:
 async def test_what_is_not_our_error_passes_at_every_stage(stage: Stage) -> None:
     with pytest.raises(ZeroDivisionError):
         await Interrupted(stage, raising(ZeroDivisionError())).submit()
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), ClientClosedError("closed"), ZeroDivisionError()])
+async def test_an_interruption_passes_without_a_reference_too(error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        await Interrupted("post", raising(error)).submit(reference_id=None)
 
 
 @stages
@@ -769,7 +826,9 @@ async def all_of(calls: list[Coroutine[Any, Any, T]], at_a_time: int) -> list[T]
         async with slots:
             return await call
 
-    return await asyncio.gather(*map(one, calls))
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(call)) for call in calls]
+    return [task.result() for task in tasks]
 
 
 def references(sandbox: Sandbox, ids: list[str]) -> list[str | None]:
@@ -990,8 +1049,9 @@ async def test_a_client_closed_while_it_looks_for_a_job_says_so(
     looking = sandbox.inject(Fault.hang(), route=LIST, after=1)
     async with AsyncClient("sk-key", base_url=sandbox.base_url) as client:
         task = asyncio.create_task(client.lipsync.generate(video=VIDEO, audio=AUDIO, reference_id=REFERENCE))
-        while not looking.hits:
-            await client.health.check()
+        async with asyncio.timeout(5):
+            while not looking.hits:
+                await client.health.check()
         await client.aclose()
 
         with pytest.raises(ClientClosedError):
