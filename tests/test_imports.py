@@ -27,6 +27,8 @@ ROWS = {
     "_retry": 3,
     "_pace": 3,
     "_connection": 3,
+    "_part": 3,
+    "_threads": 3,
     "_transport": 4,
     "polling": 5,
     "downloads": 5,

@@ -77,7 +77,8 @@ def test_a_name_in_all_exists(name: str) -> None:
 
 
 def test_all_is_complete() -> None:
-    expected = {"AsyncClient", "Pace", "PollPolicy", "RetryPolicy", "__version__", *errors.__all__, *models.__all__}
+    policies = {"Pace", "PollPolicy", "RetryPolicy"}
+    expected = {"AsyncClient", "Upload", "__version__", *policies, *errors.__all__, *models.__all__}
     assert set(chamelaion_async.__all__) == expected
 
 

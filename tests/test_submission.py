@@ -686,7 +686,8 @@ async def test_a_cancellation_passes_at_every_stage(stage: Stage) -> None:
         await asyncio.Event().wait()
 
     task = asyncio.create_task(Interrupted(stage, interrupt).submit())
-    await reached.wait()
+    async with asyncio.timeout(5):
+        await reached.wait()
     task.cancel("enough")
 
     with pytest.raises(asyncio.CancelledError, match="enough"):
