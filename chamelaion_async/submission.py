@@ -16,11 +16,12 @@ import attrs
 from .errors import (
     APIConnectionError,
     APITimeoutError,
+    AuthenticationError,
     ChamelaionError,
     ClientClosedError,
+    ConfigurationError,
     InternalServerError,
     InvalidResponseError,
-    RateLimitError,
     SubmissionUncertainError,
 )
 from .models import GenerateAccepted, Job
@@ -30,7 +31,7 @@ __all__ = ["Listing", "Submissions"]
 LOOKS: Final = (0.5, 1.5, 3.0)
 """Pauses in seconds before each look for a job, since a list may lag behind what was accepted."""
 
-_ATTEMPTS: Final = 3
+_ATTEMPTS: Final = 5
 _SKEW: Final = timedelta(seconds=60)  # by which the clock in the headers and the one that stamps jobs may differ
 _GATEWAY_TIMEOUTS: Final = frozenset({504, 524})
 
@@ -62,6 +63,7 @@ class _Before:
     """What carried the ``reference_id`` before the submission."""
 
     ids: frozenset[str]
+    total: int
     is_whole: bool
     server_time: datetime | None
 
@@ -81,7 +83,9 @@ class _Before:
         """Whether all that came since must be on the page: it is the whole list, or its newest end."""
         times = [job.created_at for job in listing.jobs]
         return len(times) >= listing.total or (
-            self.server_time is not None
+            bool(times)
+            and listing.total <= self.total  # or what it has grown by may be on another page
+            and self.server_time is not None
             and times == sorted(times, reverse=True)
             and times[-1] < self.server_time - _SKEW
         )
@@ -163,10 +167,12 @@ class _Submission:
     async def _note(self, reference_id: str) -> _Before | None:
         try:
             listing = await self._list_jobs(reference_id, once=True)
-        except (APIConnectionError, InternalServerError, InvalidResponseError, RateLimitError):
+        except (AuthenticationError, ClientClosedError, ConfigurationError):
+            raise
+        except ChamelaionError:
             return None  # only an answer that gets lost as well would need it
         ids = frozenset(job.id for job in listing.jobs)
-        return _Before(ids, len(ids) >= listing.total, listing.server_time)
+        return _Before(ids, listing.total, len(ids) >= listing.total, listing.server_time)
 
     async def _find(
         self, reference_id: str, before: _Before | None, cause: ChamelaionError
@@ -175,7 +181,7 @@ class _Submission:
             raise self._uncertain(
                 "the list could not be read beforehand, so an older job might be taken for it", cause
             )
-        is_covered = True
+        is_covered, trouble = True, ""
         for pause in LOOKS:
             await self._sleep(pause)
             try:
@@ -183,7 +189,8 @@ class _Submission:
             except ClientClosedError:
                 raise
             except ChamelaionError as error:
-                raise self._uncertain(f"the list that would tell could not be read ({error})", cause) from error
+                is_covered, trouble = False, f"the list that would tell could not be read ({error})"
+                continue
             new = [job for job in listing.jobs if before.is_new(job)]
             if any(map(before.is_strange, listing.jobs)):
                 raise self._uncertain("the list shows a job that may be this one or an older one", cause)
@@ -192,10 +199,11 @@ class _Submission:
             if new:
                 return GenerateAccepted(request_id=new[0].id, status="success")
             is_covered = before.is_covered_by(listing)
+            trouble = "too many jobs carry its reference_id to tell that it is not among them"
         if self.has_company:
             raise self._uncertain("another submission with its reference_id was under way", cause)
         if not is_covered:
-            raise self._uncertain("too many jobs carry its reference_id to tell that it is not among them", cause)
+            raise self._uncertain(trouble, cause)
         return None
 
     def _uncertain(self, reason: str, cause: ChamelaionError) -> SubmissionUncertainError:

@@ -244,10 +244,10 @@ async def test_what_the_list_never_shows_is_submitted_again(error: ChamelaionErr
 
 @virtual_time
 @errors(PERHAPS_LOST)
-async def test_what_is_lost_three_times_is_uncertain(error: ChamelaionError) -> None:
+async def test_what_is_lost_five_times_is_uncertain(error: ChamelaionError) -> None:
     api = service(Fate(error, None))
 
-    assert (await outcome(api), api.posts, len(api.reads)) == ("uncertain", 3, 10)
+    assert (await outcome(api), api.posts, len(api.reads)) == ("uncertain", 5, 16)
 
 
 @virtual_time

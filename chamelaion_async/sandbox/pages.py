@@ -53,7 +53,7 @@ def _number(query: Mapping[str, str], name: str, *, least: int, default: int) ->
     text = query.get(name)
     if text is None:
         return default
-    # Eighteen digits are more than any list needs, and int() has an error of its own for very many.
-    if not (text.isascii() and text.isdigit() and len(text) <= 18) or int(text) < least:
+    # However large a number is, it is one; int() has an error of its own for very many digits.
+    if not (text.isascii() and text.isdigit() and len(text) <= 1000) or int(text) < least:
         raise ApiError(400, f"invalid {name}")
     return int(text)

@@ -6,7 +6,7 @@ from .forms import read_form
 from .jobs import Job
 from .pages import page_window
 from .routing import Call, Route
-from .validation import check_lipsync, check_lipsync_options, failure_of, video_url
+from .validation import check_lipsync, failure_of, video_url
 from .views import lipsync_view
 
 
@@ -36,7 +36,6 @@ async def generate_with_media(call: Call) -> Answer:
         form.file("audio")
         flag = form.flag("disable_active_speaker_detection")
         options = {"reference_id": form.fields.get("reference_id"), "disable_active_speaker_detection": flag}
-        check_lipsync_options(options)
         job = call.service.accept(
             "lipsync",
             now=call.service.clock.time(),

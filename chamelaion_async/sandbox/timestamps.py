@@ -27,7 +27,7 @@ def parse_rfc3339(text: str) -> float:
     Raises:
         ValueError: if text is no such timestamp or names no offset.
     """
-    moment = datetime.fromisoformat(text)
+    moment = datetime.fromisoformat(text.upper())
     if moment.tzinfo is None:
         raise ValueError("a timestamp needs an offset such as Z")
     return moment.timestamp()

@@ -62,11 +62,6 @@ def check_lipsync(body: Mapping[str, Any]) -> None:
         raise ApiError(400, "expected exactly one video input")
     if kinds.count("audio") != 1:
         raise ApiError(400, "expected exactly one audio input")
-    check_lipsync_options(body)
-
-
-def check_lipsync_options(body: Mapping[str, Any]) -> None:
-    """Refuse mistyped options of a lip sync call."""
     _check_type(body, "reference_id", str)
     _check_type(body, "disable_active_speaker_detection", bool)
 
@@ -95,7 +90,7 @@ def check_translate_options(body: Mapping[str, Any]) -> None:
         _check_type(body, name, bool)
     if body.get("model", MODELS[0]) not in MODELS:
         raise invalid_body()
-    if body.get("webhook_url") is not None and not is_web_url(body["webhook_url"]):
+    if "webhook_url" in body and not is_web_url(body["webhook_url"]):
         raise invalid_body()
     _check_type(body, "config", dict)
     _check_config(body.get("config") or {})
@@ -145,10 +140,12 @@ def _check_config(config: Mapping[str, Any]) -> None:
     for subtitle in (*sources, *subtitles.values()):
         if not isinstance(subtitle, dict) or not isinstance(subtitle.get("content"), str):
             raise invalid_body()
+        _check_type(subtitle, "file_name", str)
+        _check_type(subtitle, "language", str)
 
 
 def _check_type(body: Mapping[str, Any], name: str, kind: type) -> None:
-    if body.get(name) is not None and not isinstance(body[name], kind):
+    if name in body and not isinstance(body[name], kind):
         raise invalid_body()
 
 
