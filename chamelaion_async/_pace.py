@@ -7,9 +7,11 @@ rate. The budget is a protocol, so that many processes on one account can share 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from typing import Final, Literal, Protocol
 
+from ._rate import AdaptiveRate
 from .config import Pace
 
 __all__ = ["Budget", "Lane", "LaneName", "LocalBudget", "make_lanes"]
@@ -34,21 +36,22 @@ class Budget(Protocol):
 class _Gate:
     """A queue before a gate that opens at a known time of the loop."""
 
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
+    def __init__(self, rate: AdaptiveRate) -> None:
+        self._rate = rate
         self._opens_at = _ALWAYS
+        self._closed_until = _ALWAYS
         self._queue: OrderedDict[asyncio.Future[None], int] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
 
     def try_pass(self, n: int) -> bool:
         if self._queue:
             return False
-        if self._opens_at == _ALWAYS and not self._interval:
+        if self._opens_at == _ALWAYS and self._rate.is_free:
             return True  # no rate, and no 429 so far: most clients, most of the time
         now = asyncio.get_running_loop().time()
         if now < self._opens_at:
             return False
-        self._opens_at = now + n * self._interval
+        self._opens_at = now + n / self._rate.at(now)
         return True
 
     async def acquire(self, n: int) -> None:
@@ -66,7 +69,13 @@ class _Gate:
             raise
 
     def close_for(self, seconds: float) -> None:
-        self._opens_at = max(self._opens_at, asyncio.get_running_loop().time() + seconds)
+        now = asyncio.get_running_loop().time()
+        reopens_at = now + seconds
+        # What is answered 429 while the lane is closed was sent before, and is no second reason to slow down.
+        if now >= self._closed_until:
+            self._rate.throttled(now, reopens_at)
+        self._closed_until = max(self._closed_until, reopens_at)
+        self._opens_at = max(self._opens_at, reopens_at)
 
     def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is None:
@@ -77,18 +86,21 @@ class _Gate:
         while self._queue and loop.time() >= self._opens_at:
             waiter, n = self._queue.popitem(last=False)
             if not waiter.done():
-                self._opens_at = loop.time() + n * self._interval
+                self._opens_at = loop.time() + n / self._rate.at(loop.time())
                 waiter.set_result(None)
         if self._queue:
             self._arm(loop)
 
 
 class LocalBudget:
-    """The budget of a single process: evenly spaced permits, in order of arrival."""
+    """The budget of a single process: evenly spaced permits, in order of arrival, slower after each 429."""
 
     def __init__(self, max_rate: float | None = None) -> None:
-        interval = 0.0 if max_rate is None else 1.0 / max_rate
-        self._gates: dict[LaneName, _Gate] = {"generation": _Gate(interval), "status": _Gate(interval)}
+        limit = math.inf if max_rate is None else max_rate
+        self._gates: dict[LaneName, _Gate] = {
+            "generation": _Gate(AdaptiveRate(limit)),
+            "status": _Gate(AdaptiveRate(limit)),
+        }
 
     def try_acquire(self, lane: LaneName) -> bool:
         """Take one permit if the gate is open and nobody waits before it."""

@@ -28,6 +28,7 @@ ROWS = {
     "_pace": 3,
     "_connection": 3,
     "_part": 3,
+    "_rate": 2,
     "_threads": 3,
     "_transport": 4,
     "polling": 5,

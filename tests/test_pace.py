@@ -30,11 +30,12 @@ def lane_of(*, max_rate: float | None = None, max_concurrency: int = 100, name: 
     return make_lanes(Pace(max_rate=max_rate, max_concurrency=max_concurrency))[name]
 
 
-def free_slots(lane: Lane, at_most: int = 1000) -> int:
-    """Count the slots of an idle lane without a rate by taking them, and give them back."""
+async def free_slots(lane: Lane, at_most: int = 20) -> int:
+    """Count the slots of an idle lane by taking them, slowly enough for any rate, and give them back."""
     taken = 0
     while taken < at_most and lane.try_acquire():
         taken += 1
+        await asyncio.sleep(60)
     for _ in range(taken):
         lane.release()
     return taken
@@ -153,7 +154,7 @@ async def test_a_failed_quick_try_takes_nothing() -> None:
     lane.throttled(1.0)
     assert not lane.try_acquire()
     await asyncio.sleep(60)
-    assert free_slots(lane) == 2
+    assert await free_slots(lane) == 2
 
 
 async def test_permits_are_spaced_evenly() -> None:
@@ -241,7 +242,7 @@ async def test_a_caller_who_gives_up_waiting_for_a_permit_gives_its_slot_back() 
     leaving.cancel()
     await asyncio.gather(leaving, return_exceptions=True)
     await asyncio.sleep(60)
-    assert free_slots(lane) == 1
+    assert await free_slots(lane) == 1
 
 
 @pytest.mark.parametrize("cancelled_first", [True, False], ids=["cancel, release", "release, cancel"])
@@ -290,7 +291,7 @@ async def test_a_slot_granted_to_the_last_caller_as_it_is_cancelled_is_free_agai
         lane.release()
         waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    assert free_slots(lane) == 1
+    assert await free_slots(lane) == 1
 
 
 @pytest.mark.parametrize("max_rate", [None, 2.0])
@@ -318,7 +319,7 @@ async def test_a_permit_granted_to_a_caller_cancelled_in_the_same_tick_costs_no_
     asyncio.get_running_loop().call_at(now() + 10.0, waiting.cancel)
     await asyncio.gather(waiting, return_exceptions=True)
     await asyncio.sleep(60)
-    assert free_slots(lane) == 1
+    assert await free_slots(lane) == 1
 
 
 @on_one_loop
@@ -353,7 +354,7 @@ async def test_no_slot_is_lost_whoever_is_cancelled_when(
     await asyncio.sleep(300)
     assert [repr(o) for o in outcomes if not (o is None or isinstance(o, asyncio.CancelledError))] == []
     assert visits.most_inside <= max_concurrency
-    assert free_slots(visits.lane) == max_concurrency
+    assert await free_slots(visits.lane) == max_concurrency
 
 
 async def test_a_throttled_lane_lets_nobody_start_before_it_opens() -> None:
@@ -488,3 +489,45 @@ async def test_a_budget_that_fails_costs_no_slot() -> None:
     for _ in range(3):
         with pytest.raises(ConnectionError):
             await asyncio.wait_for(lane.acquire(), 1)
+
+
+async def test_a_lane_without_a_rate_opens_slowly_after_a_throttling() -> None:
+    """No herd: those who were held back do not all start when the lane opens."""
+    visits = Visits(lane_of())
+    visits.lane.throttled(1.0)
+    await asyncio.gather(*(visits.start(at=0.0, stay=0.0) for _ in range(40)))
+    assert visits.times[0] == pytest.approx(1.0)
+    assert [sum(time < end for time in visits.times) for end in (2.0, 3.0)] == [5, 12]
+
+
+async def test_late_answers_to_what_was_sent_before_do_not_slow_a_lane_twice() -> None:
+    once, often = lane_of(), lane_of()
+    once.throttled(1.0)
+    for _ in range(50):
+        often.throttled(1.0)
+    slow, slower = Visits(once), Visits(often)
+    await asyncio.gather(*(visits.start(at=0.0, stay=0.0) for visits in (slow, slower) for _ in range(20)))
+    assert slow.times == pytest.approx(slower.times)
+
+
+async def test_a_lane_settles_just_below_what_the_service_allows() -> None:
+    """A service that takes 20 in any second, and a thousand callers at once."""
+    lane, began = lane_of(max_concurrency=100), asyncio.get_running_loop().time()
+    taken: list[float] = []
+    refused: list[float] = []
+
+    async def call() -> None:
+        while True:
+            await lane.acquire()
+            now = asyncio.get_running_loop().time() - began
+            await asyncio.sleep(0.05)
+            is_taken = sum(now - 1.0 < time for time in taken[-20:]) < 20
+            (taken if is_taken else refused).append(now)
+            lane.release()
+            if is_taken:
+                return
+            lane.throttled(1.0)
+
+    await asyncio.gather(*(call() for _ in range(1000)))
+    assert taken[-1] < 1000 / 20 * 1.6
+    assert sum(time > 10 for time in refused) < 30

@@ -1,0 +1,64 @@
+"""How fast a lane may go, learned from 429 answers: additive increase, multiplicative decrease.
+
+Pure: time comes in as an argument. What the service allows is documented for generation calls only, and may change,
+so nothing is assumed. Until the first 429 there is no bound but the user's own. After it the rate is searched for by
+doubling from a low start, which finds any limit within seconds; from the second 429 on it is known roughly, and the
+rate swings just below it: cut by a part at each 429, growing by a little each second between them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import attrs
+
+__all__ = ["AdaptiveRate"]
+
+_FIRST: Final = 4.0  # requests a second with which the search begins
+_DOUBLES_IN: Final = 2.0  # seconds in which the search doubles the rate
+_CUT: Final = 0.7  # part of the rate that is kept at a 429
+_LEAST: Final = 0.2  # requests a second below which no number of 429s brings a lane
+_GROWS_BY: Final = 0.03  # part of the rate after the last cut by which it grows each second
+_FREE: Final = 1000.0  # requests a second beyond which the bound is forgotten
+
+
+@attrs.define
+class AdaptiveRate:
+    """The rate of one lane in requests a second.
+
+    Attributes:
+        limit: The user's own bound, or infinity.
+    """
+
+    limit: float = math.inf
+    _base: float = attrs.field(default=math.inf, init=False)
+    _since: float = attrs.field(default=0.0, init=False)
+    _is_searching: bool = attrs.field(default=False, init=False)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether there is no bound at all."""
+        return self._base == math.inf and self.limit == math.inf
+
+    def at(self, now: float) -> float:
+        """Return the rate at a time."""
+        if self._base == math.inf:
+            return self.limit
+        elapsed = max(now - self._since, 0.0)
+        if self._is_searching:
+            rate = self._base * math.exp2(min(elapsed / _DOUBLES_IN, 60.0))
+        else:
+            rate = self._base * (1.0 + _GROWS_BY * elapsed)
+        if rate > _FREE:
+            self._base, self._is_searching = math.inf, False
+            return self.limit
+        return min(rate, self.limit)
+
+    def throttled(self, now: float, reopens_at: float) -> None:
+        """Take note of a 429 that came at ``now`` and closes the lane until ``reopens_at``."""
+        if self._base == math.inf:
+            self._base, self._is_searching = min(_FIRST, self.limit), True
+        else:
+            self._base, self._is_searching = max(self.at(now) * _CUT, _LEAST), False
+        self._since = reopens_at
