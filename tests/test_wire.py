@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from enum import Enum, StrEnum
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 from yarl import URL
 
+import chamelaion_async
 from chamelaion_async import _wire
 from chamelaion_async._wire import (
     Secret,
@@ -519,7 +521,8 @@ def test_no_frame_of_ours_shows_a_refused_credential(value: str, pass_on: Callab
     with pytest.raises(ConfigurationError) as caught:
         pass_on(Secret(value))
     frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
-    ours = [frame for frame in frames if "chamelaion_async" in frame.filename and "tests" not in frame.filename]
+    package = str(Path(chamelaion_async.__file__).parent)
+    ours = [frame for frame in frames if frame.filename.startswith(package)]
     assert ours
     assert [frame.locals for frame in ours if "hunter2" in str(frame.locals)] == []
 
