@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -32,6 +33,12 @@ def check_seconds(name: str, value: object, *, positive: bool = False) -> float:
         bound = "greater than zero" if positive else "zero or more"
         raise ConfigurationError(f"{name} must be finite and {bound}, not {number!r}")
     return number
+
+
+def check_callback(name: str, function: object) -> None:
+    """Refuse a coroutine function where a plain one is called: it would never be awaited."""
+    if inspect.iscoroutinefunction(function):
+        raise ConfigurationError(f"{name} must be a plain function, not a coroutine function")
 
 
 def check_count(name: str, value: object) -> None:
@@ -77,7 +84,8 @@ class RetryPolicy:
 
     A GET is repeated after a connection error, a timeout, 408, 425, 429 or 5xx. A POST costs money and is repeated
     only when it was certainly not accepted: not sent at all, or refused with 429. Waits do not use this policy, since
-    a poll loop is its own retry.
+    a poll loop is its own retry; a submission with a ``reference_id`` goes on by rules of its own, see
+    ``lipsync.generate``.
 
     Attributes:
         attempts: Tries in all, the first included. 1 never repeats.

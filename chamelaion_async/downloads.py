@@ -27,7 +27,7 @@ from ._part import DiskError, Part
 from ._retry import backoff
 from ._threads import open_in_thread
 from ._wire import parse_http_date
-from .config import RetryPolicy
+from .config import RetryPolicy, check_callback
 from .errors import ConfigurationError, DownloadError
 from .models import Artifacts, LipsyncRequest, VideoTranslateRequest
 
@@ -149,6 +149,7 @@ class Downloads:
 
     async def fetch(self, url: str, target: Path, *, on_progress: DownloadProgress | None, overwrite: bool) -> None:
         """Bring one URL to disk; see ``AsyncClient.download``."""
+        check_callback("on_progress", on_progress)
         address = _address(url)
         with _alone(target):
             await asyncio.to_thread(_check_target, target, overwrite)
@@ -231,7 +232,11 @@ class Downloads:
             raise _PassingError(f"the server answered {status}")
         if status not in (200, 206):
             is_expired = status in (401, 403, 404, 410)
-            advice = "Such URLs expire: read the request again for a fresh one" if is_expired else "Check the URL"
+            advice = (
+                "Such URLs may expire: read the request again, perhaps it has a fresh one"
+                if is_expired
+                else "Check the URL"
+            )
             raise self._failed(part, url, f"the server answered {status}", advice)
         if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
             raise self._failed(part, url, "the server compressed the output although it was asked not to")

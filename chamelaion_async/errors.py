@@ -77,7 +77,7 @@ def _rebuild(kind: type[ChamelaionError], args: tuple[object, ...], state: dict[
 
 
 class ConfigurationError(ChamelaionError, ValueError):
-    """An argument or setting cannot work. Nothing was sent."""
+    """An argument or setting cannot work. Nothing was submitted, and mostly nothing sent at all."""
 
 
 class ClientClosedError(ChamelaionError):
@@ -287,4 +287,4 @@ class SubmissionUncertainError(ChamelaionError):
 
 
 class DownloadError(ChamelaionError):
-    """An output could not be brought to disk complete. Nothing stands under the final name."""
+    """An output could not be brought to disk complete. No half file stands under the final name."""

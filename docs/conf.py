@@ -18,14 +18,13 @@ version = release = chamelaion_async.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "examples"]
 nitpicky = True
-# What signatures name without it being public API: type variables, and classes of the standard library and aiohttp
-# that only their own documentation could describe.
+# What signatures name without it being public API: type variables, an alias, and classes of the standard library and
+# aiohttp that only their own documentation could describe.
 nitpick_ignore_regex = [
-    ("py:.*", r"(.*\.)?[TJ]|Any|Self|Literal|TracebackType|RetryCallState"),
+    ("py:.*", r"(.*\.)?(T_co|J)|Chunks|Any|Self|Literal|TracebackType|RetryCallState"),
     ("py:.*", r"(collections|collections\.abc|datetime|types|typing|enum|abc|os|aiohttp|tenacity|pathlib)\..*"),
     ("py:.*", r"bool|bytes|dict|float|int|list|str|tuple|None"),
     ("py:.*", r"Exception|KeyError|OSError|RuntimeError|TimeoutError|ValueError"),
-    ("py:.*", r"chamelaion_async\.uploads\..*"),
 ]
 
 default_role = "code"
@@ -72,7 +71,7 @@ def plain_signature(*event: Any) -> tuple[str | None, str | None]:
     for old, new in (
         (r"(Pace|PollPolicy|RetryPolicy)\(\w+=.*?\)", r"\1()"),
         (r"\bNOTHING\b", "WallClock()"),
-        (r"(?<![\w.])J\b", model),
+        (r"~?(?:\w+\.)*\bJ\b", model),
     ):
         signature = signature and re.sub(old, new, signature)
         returns = returns and re.sub(old, new, returns)

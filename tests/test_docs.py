@@ -2,7 +2,8 @@
 
 Every ``python`` block of README.md and of docs/ is run, page by page, in one namespace per page. ``await`` may stand
 at the top level, as in ``python -m asyncio``. ``CHAMELAION_BASE_URL`` and ``CHAMELAION_API_KEY`` lead to a sandbox.
-Time is virtual, for the client and for the sandbox, so that no example takes any.
+Time is virtual, for the client and for the sandbox, so that no example takes any. Relative paths lead to a folder
+that is empty when a page begins.
 
 - A ``text`` block right after it is what the block prints; ``...`` stands for anything.
 - A block that begins with ``# conftest.py`` or ``# test_NAME.py`` is that file, and pytest runs it.
@@ -131,8 +132,9 @@ def _agree(expected: str, printed: str) -> bool:
 
 
 @pytest.fixture
-async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """Lead clients to a sandbox, and let every sandbox live in the time of the loop."""
+async def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[None]:
+    """Lead clients to a sandbox and files to an empty folder, and let every sandbox live in the time of the loop."""
+    monkeypatch.chdir(tmp_path)
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(WallClock, "time", lambda _: EPOCH + loop.time())
     async with Sandbox() as sandbox:

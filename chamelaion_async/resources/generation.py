@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from .. import _wire
 from .._transport import ONCE, Call, Transport
+from ..config import check_callback
 from ..listing import PAGE_SIZE
 from ..models import GenerateAccepted, Job, Page
 from ..submission import Listing, Submissions
@@ -42,6 +43,7 @@ class Generation(Generic[J]):
         on_progress: Progress | None,
     ) -> GenerateAccepted:
         """Submit a job whose media are uploaded."""
+        check_callback("on_progress", on_progress)
         opened = [await open_media(field, source) for field, source in media]
         texts = {name: _text(value) for name, value in _without_none(fields).items()}
         call = Call(

@@ -20,7 +20,7 @@ J = TypeVar("J", bound=Job)
 
 
 class RequestsResource(Generic[J]):
-    """The requests of one family, by UUID or by the caller's own ``reference_id``."""
+    """The requests of one family."""
 
     def __init__(
         self, transport: Transport, polling: PollPolicy, *, path: str, model: type[J], page_model: type[Page[J]]
@@ -35,7 +35,8 @@ class RequestsResource(Generic[J]):
         """Read one request as it stands (``GET …/requests/{id}``).
 
         Args:
-            id: Its UUID, or the ``reference_id`` it was submitted with.
+            id: Its UUID. A lip sync request is found by the ``reference_id`` it was submitted with as well; whether a
+                translation is, is not documented.
 
         Returns:
             The request.
@@ -66,7 +67,8 @@ class RequestsResource(Generic[J]):
         Cancelling the wait stops this wait only, leaves nothing behind and does not touch the job.
 
         Args:
-            id: Its UUID, or the ``reference_id`` it was submitted with.
+            id: Its UUID. A lip sync request is found by the ``reference_id`` it was submitted with as well; whether a
+                translation is, is not documented.
             timeout: Seconds to wait in all; 0 looks once, None waits for ever. The last look comes at the deadline
                 and may outlast it by a second.
             polling: How often to look and how much trouble to ride out, instead of the client's own policy.
