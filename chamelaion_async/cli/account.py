@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from cyclopts import Parameter
-from cyclopts.validators import Number
-
 from .exits import ExitCode
-from .options import Service
+from .options import AttemptTimeout, Service
 from .output import say
 from .text import clean
 
 __all__ = ["health", "whoami"]
 
-Timeout = Annotated[float, Parameter(validator=Number(gt=0))]
 
-
-async def health(*, timeout: Timeout = 10.0, service: Service | None = None) -> int:
+async def health(*, timeout: AttemptTimeout = 10.0, service: Service | None = None) -> int:
     """Ask whether the service runs. Needs no key, and sends none.
 
     Exits with 0 if it says "ok", 1 if it says something else, 3 if it cannot be reached.
@@ -32,7 +25,7 @@ async def health(*, timeout: Timeout = 10.0, service: Service | None = None) -> 
     return ExitCode.OK if answer.status == "ok" else ExitCode.FAILED
 
 
-async def whoami(*, timeout: Timeout = 10.0, service: Service | None = None) -> int:
+async def whoami(*, timeout: AttemptTimeout = 10.0, service: Service | None = None) -> int:
     """Show the name of the API key in use.
 
     Exits with 0, with 2 if the credentials are missing or wrong, 3 if the service cannot be reached.

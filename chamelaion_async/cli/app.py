@@ -11,20 +11,28 @@ from cyclopts import App, CycloptsError
 from .._version import __version__
 from ..errors import ChamelaionError
 from .account import health, whoami
+from .completion import completion_for
 from .demo import demo
+from .download import download
 from .exits import ExitCode, of_error
+from .generate import generate
 from .jobs import get, wait
+from .lipsync_run import run as run_lipsync
+from .list_jobs import list_jobs
 from .output import abandon_stdout, complain, tolerate_any_text
 from .serve import sandbox
+from .signals import ending_on_sigterm
+from .translate import translate
+from .voices import voices
 from .words import explain
 
 __all__ = ["app", "run"]
 
 _HELP: Final = """\
-Lip sync jobs of the Chamelaion API from the shell. Begin with *chamelaion-async demo*.
+Lip sync and translation jobs of the Chamelaion API from the shell. Begin with *chamelaion-async demo*.
 
 The key is taken from CHAMELAION_API_KEY. Exit codes: 0 all is well, 1 a job failed or is not known, 2 the command
-line, the settings or the credentials are wrong, 3 no answer or not in time, 130 interrupted.
+line, the settings or the credentials are wrong, 3 no answer, not in time or broken off, 130 interrupted.
 """
 
 app = App(
@@ -35,8 +43,19 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for _command in (demo, get, wait, health, whoami, sandbox):
-    app.command(_command)
+app.command(demo)
+app.command(run_lipsync, name="run")
+app.command(generate)
+app.command(translate)
+app.command(get)
+app.command(wait)
+app.command(list_jobs, name="list")
+app.command(download)
+app.command(voices)
+app.command(health)
+app.command(whoami)
+app.command(sandbox)
+app.command(completion_for(app))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -47,6 +66,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     tolerate_any_text()
+    with ending_on_sigterm() as ending:
+        code = _run(tokens)
+    return ExitCode.TERMINATED if ending.is_terminated and code == ExitCode.INTERRUPTED else code
+
+
+def _run(tokens: Sequence[str]) -> int:
     try:
         return int(app(tokens, exit_on_error=False, print_error=False) or ExitCode.OK)
     except CycloptsError as error:

@@ -13,7 +13,7 @@ from .records import error_record, job_record
 from .text import clean, column_width, summary
 from .words import about
 
-__all__ = ["Board", "LineBoard", "RecordBoard"]
+__all__ = ["Board", "ErrorBoard", "LineBoard", "RecordBoard"]
 
 
 class Board(Protocol):
@@ -80,3 +80,10 @@ class RecordBoard(_Printed):
         """Print the record of the error, and the error for whoever watches."""
         say(error_record(name, error))
         complain(about(name, error))
+
+
+class ErrorBoard(RecordBoard):
+    """Likewise, but for a command that prints the records of finished jobs itself, with more to them."""
+
+    def changed(self, _: str, __: Job, /) -> None:
+        """Leave it to the command."""

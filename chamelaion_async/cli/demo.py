@@ -83,18 +83,12 @@ async def demo() -> int:
 
 
 async def _run(part: _Part, client: AsyncClient, sandbox: Sandbox, board: Board) -> Outcome[LipsyncRequest]:
-    accepted = await client.request(
-        "POST",
-        "/v1/lipsync/generate",
-        json={
-            "inputs": [
-                {"type": "video", "url": f"https://cdn.example.com/{part.video}"},
-                {"type": "audio", "url": "https://cdn.example.com/dub.wav"},
-            ],
-            "reference_id": part.name,
-        },
+    accepted = await client.lipsync.generate(
+        video=f"https://cdn.example.com/{part.video}",
+        audio="https://cdn.example.com/dub.wav",
+        reference_id=part.name,
     )
-    id = accepted["request_id"]
+    id = accepted.request_id
     job = sandbox.jobs[id]
     job.queue_seconds, job.job_seconds = part.queued, part.seconds
-    return await follow(client, board, id, timeout=_TIMEOUT, name=part.name)
+    return await follow(client.lipsync.requests, board, id, timeout=_TIMEOUT, name=part.name)

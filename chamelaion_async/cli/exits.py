@@ -13,6 +13,7 @@ from ..errors import (
     BadRequestError,
     ChamelaionError,
     ConfigurationError,
+    DownloadError,
     InternalServerError,
     InvalidResponseError,
     PermissionDeniedError,
@@ -38,6 +39,7 @@ class ExitCode(IntEnum):
     UNAVAILABLE = 3  # no answer, or not in time: the same command may succeed later
     INTERRUPTED = 130  # 128 + SIGINT, as shells have it
     BROKEN_PIPE = 141  # 128 + SIGPIPE
+    TERMINATED = 143  # 128 + SIGTERM
 
 
 _USAGE: Final = (
@@ -54,6 +56,7 @@ _UNAVAILABLE: Final = (
     RateLimitError,
     InvalidResponseError,
     SubmissionUncertainError,
+    DownloadError,  # broken off: the next one goes on where this one stopped
 )
 _SEVERITY: Final = (ExitCode.OK, ExitCode.FAILED, ExitCode.UNAVAILABLE, ExitCode.USAGE)
 

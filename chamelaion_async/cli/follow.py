@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from ..client import AsyncClient
 from ..errors import ChamelaionError
-from ..models import LipsyncRequest, Outcome
+from ..models import Job, Outcome
 from .boards import Board, LineBoard, RecordBoard
+from .family import Requests
 from .live import LiveBoard
 from .output import is_live
 
-__all__ = ["all_of", "follow", "make_board"]
+__all__ = ["all_of", "follow", "follow_all", "make_board"]
 
+J = TypeVar("J", bound=Job)
 T = TypeVar("T")
 
 
@@ -28,12 +30,12 @@ def make_board(names: Sequence[str], *, json: bool = False) -> Board:
 
 
 async def follow(
-    client: AsyncClient, board: Board, id: str, *, timeout: float | None, name: str | None = None
-) -> Outcome[LipsyncRequest]:
-    """Wait until a lip sync request is finished, and show on the board how it fares.
+    requests: Requests[J], board: Board, id: str, *, timeout: float | None, name: str | None = None
+) -> Outcome[J]:
+    """Wait until a request is finished, and show on the board how it fares.
 
     Args:
-        client: Asks.
+        requests: The family of the request.
         board: Shows.
         id: What to wait for.
         timeout: Seconds to wait in all, None for ever.
@@ -44,11 +46,18 @@ async def follow(
     """
     name = id if name is None else name
     try:
-        job = await client.wait_until_finished(id, timeout=timeout, on_update=partial(board.changed, name))
+        job = await requests.wait_until_finished(id, timeout=timeout, on_update=partial(board.changed, name))
     except ChamelaionError as error:
         board.gave_up(name, error)
         return Outcome(id=name, error=error)
     return Outcome(id=name, request=job)
+
+
+async def follow_all(requests: Requests[J], board: Board, ids: Iterable[str], *, timeout: float) -> list[Outcome[J]]:
+    """Wait for several requests side by side, ``math.inf`` seconds for ever; the board is entered and left."""
+    limit = None if timeout == math.inf else timeout
+    with board:
+        return await all_of(follow(requests, board, id, timeout=limit) for id in ids)
 
 
 async def all_of(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -7,11 +7,16 @@ from typing import Annotated, Literal
 
 import attrs
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from ..client import AsyncClient
 from ..errors import ConfigurationError
 
-__all__ = ["Service"]
+__all__ = ["AttemptTimeout", "Flag", "Service", "WaitTimeout"]
+
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+AttemptTimeout = Annotated[float, Parameter(validator=Number(gt=0))]
+WaitTimeout = Annotated[float, Parameter(validator=Number(gte=0))]
 
 
 @Parameter(name="*")
@@ -32,7 +37,7 @@ class Service:
     bearer_token: Annotated[str | None, Parameter(show_default=False)] = attrs.field(default=None, repr=False)
     environment: Literal["production", "staging"] | None = None
     base_url: str | None = None
-    allow_http: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    allow_http: Flag = False
 
     def client(self, *, timeout: float = 60.0, needs_key: bool = True) -> AsyncClient:
         """Return a client with these options.

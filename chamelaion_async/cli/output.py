@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from typing import TextIO
 
 from .text import one_line
 
-__all__ = ["abandon_stdout", "complain", "is_live", "say", "tolerate_any_text"]
+__all__ = ["abandon_stdout", "complain", "is_live", "note", "say", "tolerate_any_text"]
 
 
 def say(line: str = "") -> None:
@@ -22,12 +23,18 @@ def complain(text: str) -> None:
         print(f"chamelaion-async: {one_line(text)}", file=sys.stderr, flush=True)
 
 
-def is_live() -> bool:
-    """Whether stdout is a terminal on which lines can be drawn again.
+def note(text: str) -> None:
+    """Print one line on stderr for whoever watches: what was done, or how to go on."""
+    with contextlib.suppress(OSError):
+        print(one_line(text), file=sys.stderr, flush=True)
+
+
+def is_live(stream: TextIO | None = None) -> bool:
+    """Whether a stream, by default stdout, is a terminal on which lines can be drawn again.
 
     Rich is not asked: variables such as FORCE_COLOR make it take a pipe for one.
     """
-    return sys.stdout.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+    return (stream or sys.stdout).isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
 def tolerate_any_text() -> None:

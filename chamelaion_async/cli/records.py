@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 
 import attrs
 
 from ..errors import ChamelaionError
-from ..models import Job
+from ..models import GenerateAccepted, Job, Voice
+from .output import say
 from .words import explain
 
-__all__ = ["error_record", "job_record"]
+__all__ = ["error_record", "job_record", "plain_record", "recording"]
 
 
-def job_record(job: Job) -> str:
-    """Return a job with the API's names and times; what it does not have is null."""
-    return _dump(attrs.asdict(job, value_serializer=lambda _, __, value: _plain(value)))
+def job_record(job: Job | Voice | GenerateAccepted, **more: object) -> str:
+    """Return a job, or what else the API answers, with its names and times; what it does not have is null."""
+    return _dump({**attrs.asdict(job, value_serializer=lambda _, __, value: _plain(value)), **more})
 
 
-def error_record(id: str, error: ChamelaionError) -> str:
+def plain_record(**values: object) -> str:
+    """Return an object of the command's own."""
+    return _dump(values)
+
+
+@contextmanager
+def recording(id: str | None, *, json: bool) -> Iterator[None]:
+    """Print the record of the error that ends a command, if its output is for programs."""
+    try:
+        yield
+    except ChamelaionError as error:
+        if json:
+            say(error_record(id, error))
+        raise
+
+
+def error_record(id: str | None, error: ChamelaionError) -> str:
     """Return an error about one id: ``id``, ``error`` (the name of its class) and ``message``."""
     return _dump({"id": id, "error": type(error).__name__, "message": explain(error)})
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from ..models import Job
+from ..models import Job, VideoTranslateRequest
 
-__all__ = ["clean", "column_width", "one_line", "result", "seconds", "summary", "timestamp"]
+__all__ = ["clean", "column_width", "one_line", "result", "seconds", "size", "summary", "timestamp"]
 
 _WIDEST: Final = 40
 
@@ -45,6 +45,17 @@ def seconds(span: timedelta | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def size(count: int) -> str:
+    """Return a number of bytes, such as ``12.3 MB``."""
+    if count < 1000:
+        return f"{count} bytes"
+    amount, units = count / 1000, iter(("kB", "MB", "GB"))
+    unit = next(units)
+    while amount >= 999.95 and unit != "GB":
+        amount, unit = amount / 1000, next(units)
+    return f"{amount:.1f} {unit}"
+
+
 def timestamp(time: datetime) -> str:
     """Return a time in UTC, to the second."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -63,7 +74,9 @@ def summary(job: Job) -> str:
 
 
 def result(job: Job) -> str:
-    """Return what came of a finished job: the URL of its output, or why there is none."""
+    """Return what came of a finished job: the URL of its output or outputs, or why there is none."""
+    if isinstance(job, VideoTranslateRequest) and job.is_completed and job.outputs:
+        return "  ".join(f"{clean(language)} {clean(output.video)}" for language, output in job.outputs.items())
     if job.is_completed:
         return clean(getattr(job, "output_url", None) or "no output URL")
     return clean(job.error_message or "the service gave no reason")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from datetime import timedelta
 from typing import Final
 
@@ -11,11 +12,13 @@ from ..errors import (
     AuthenticationError,
     ChamelaionError,
     ConfigurationError,
+    DownloadError,
     InternalServerError,
     InvalidResponseError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    SubmissionUncertainError,
     WaitError,
     WaitTimeoutError,
     WaitUnreachableError,
@@ -29,9 +32,15 @@ _OPTIONS: Final = {
     "api_key": "--api-key",
     "base_url": "--base-url",
     "bearer_token": "--bearer-token",
+    "overwrite=True": "--overwrite",
     "timeout=…": "--timeout",
 }
 _OPTION: Final = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in _OPTIONS))
+
+_CALLS: Final = re.compile(
+    "; (a file is uploaded with generate_with_media|a str is taken as a path|pass Upload with chunks instead)"
+)
+"""Advice on calls, which the shell does not make."""
 
 
 def explain(error: ChamelaionError) -> str:
@@ -56,8 +65,10 @@ def explain(error: ChamelaionError) -> str:
             return f"{_answer(error)}; try again {when}"
         case InternalServerError():
             return f"{_answer(error)}; the service failed, try again later"
-        case ConfigurationError() | APIConnectionError() | InvalidResponseError():
-            return _OPTION.sub(lambda found: _OPTIONS[found.group()], str(error))
+        case SubmissionUncertainError():
+            return _uncertain(error)
+        case ConfigurationError() | APIConnectionError() | InvalidResponseError() | DownloadError():
+            return _OPTION.sub(lambda found: _OPTIONS[found.group()], _CALLS.sub("", str(error)))
         case _:
             return str(error)
 
@@ -79,6 +90,24 @@ def label(error: ChamelaionError) -> str:
             return "not found"
         case _:
             return "error"
+
+
+def _uncertain(error: SubmissionUncertainError) -> str:
+    cause = error.__cause__
+    match cause:
+        case InternalServerError():
+            reason = _answer(cause)
+        case ChamelaionError():
+            reason = explain(cause)
+        case _:
+            reason = "its answer was lost"
+    family = " --family translate" if "/video-translate/" in getattr(cause, "path", "") else ""
+    named = "" if error.reference_id is None else f" --reference-id {shlex.quote(error.reference_id)}"
+    advice = "" if named else ". Give the next one a --reference-id, by which it can be found"
+    return (
+        f"the submission may or may not have been accepted: {reason}. Before submitting again, which may cost twice, "
+        f"look for it with: chamelaion-async list{family}{named}{advice}"
+    )
 
 
 def _elapsed(error: WaitError) -> str:

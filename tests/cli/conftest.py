@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -55,6 +56,14 @@ class Service:
     def count(self, route: str) -> int:
         number: int = self._do(lambda: self._sandbox.count(route))
         return number
+
+    def received(self, route: str) -> list[Any]:
+        """The requests to a route, in order."""
+        return [each for each in self._do(lambda: self._sandbox.received) if each.route == route]
+
+    def jobs(self) -> list[Job]:
+        """What was submitted or added, in order."""
+        return list(self._do(lambda: dict(self._sandbox.jobs)).values())
 
     def _do(self, action: Callable[[], Any]) -> Any:
         async def act() -> Any:
@@ -102,6 +111,20 @@ def service(serve: Callable[..., Service], monkeypatch: pytest.MonkeyPatch) -> S
 
 
 @pytest.fixture
+def quick(serve: Callable[..., Service], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Service:
+    """A sandbox whose jobs end at once, and a folder of its own with media to submit."""
+    started = serve(job_seconds=0.0)
+    monkeypatch.setenv("CHAMELAION_BASE_URL", started.url)
+    monkeypatch.setenv("CHAMELAION_API_KEY", "sk-test")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "video.mp4").write_bytes(bytes(range(256)) * 4000)
+    (tmp_path / "audio.wav").write_bytes(b"RIFF" * 1000)
+    (tmp_path / "en.srt").write_bytes(b"\xef\xbb\xbf1\n00:00:00,000 --> 00:00:01,000\nHello\n")
+    (tmp_path / "de.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nGr\u00fc\u00dfe\n", encoding="utf-8")
+    return started
+
+
+@pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
     """Run a command in this process."""
 
@@ -135,14 +158,20 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 class Terminal:
-    """A command on a terminal of its own."""
+    """A command on a terminal of its own; ``cwd`` is where it runs."""
 
-    def __init__(self, *arguments: str, **environment: str) -> None:
+    def __init__(self, *arguments: str, cwd: Path | None = None, **environment: str) -> None:
         # Not pty.fork: this process has threads, whose locks a fork would carry along.
         self._end, other = pty.openpty()
         settings = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "40", **environment}
         self._process = subprocess.Popen(
-            [*COMMAND, *arguments], stdin=other, stdout=other, stderr=other, env=settings, start_new_session=True
+            [*COMMAND, *arguments],
+            stdin=other,
+            stdout=other,
+            stderr=other,
+            env=settings,
+            cwd=cwd,
+            start_new_session=True,
         )
         os.close(other)
         self._decoder = codecs.getincrementaldecoder("utf-8")()
@@ -161,8 +190,11 @@ class Terminal:
             self.seen += self._decoder.decode(more)
         return self.seen
 
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
     def interrupt(self) -> None:
-        self._process.send_signal(signal.SIGINT)
+        self.send(signal.SIGINT)
 
     def wait(self) -> int:
         self.read_until()
@@ -179,8 +211,8 @@ def terminal() -> Iterator[Callable[..., Terminal]]:
     """Start a command on a pseudo-terminal."""
     with ExitStack() as stack:
 
-        def begin(*arguments: str, **environment: str) -> Terminal:
-            started = Terminal(*arguments, **environment)
+        def begin(*arguments: str, cwd: Path | None = None, **environment: str) -> Terminal:
+            started = Terminal(*arguments, cwd=cwd, **environment)
             stack.callback(started.close)
             return started
 

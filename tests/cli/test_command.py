@@ -18,7 +18,21 @@ from chamelaion_async import __version__
 from chamelaion_async.cli import app
 from chamelaion_async.sandbox import Fault
 
-COMMANDS = ("demo", "get", "wait", "sandbox", "health", "whoami")
+COMMANDS = (
+    "demo",
+    "run",
+    "generate",
+    "translate",
+    "get",
+    "wait",
+    "list",
+    "download",
+    "voices",
+    "health",
+    "whoami",
+    "sandbox",
+    "completion",
+)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"]])
@@ -39,6 +53,26 @@ def test_every_command_has_help(cli: Callable[..., Any], name: str) -> None:
 
 def test_tells_its_version(cli: Callable[..., Any]) -> None:
     assert cli("--version").out == f"chamelaion-async {__version__}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script_and_no_more(
+    cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shell: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    result = cli("completion", shell)
+    assert (result.code, result.err) == (0, "")
+    assert all(name in result.out for name in (*COMMANDS, "no-speaker-detection"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bash_understands_its_script(cli: Callable[..., Any]) -> None:
+    script = cli("completion", "bash").out
+    asked = "COMP_WORDS=(chamelaion-async gen); COMP_CWORD=1; _chamelaion_async; echo ${COMPREPLY[*]}"
+    done = subprocess.run(
+        ["bash", "--norc"], input=f"{script}\n{asked}\n", capture_output=True, text=True, timeout=15, check=False
+    )
+    assert (done.stdout, done.stderr) == ("generate\n", "")
 
 
 def test_an_unknown_command_is_one_line(cli: Callable[..., Any]) -> None:

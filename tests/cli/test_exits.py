@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -66,7 +67,6 @@ def ended(
         (answer(QuotaExceededError, 412), 1),
         (answer(APIStatusError, 418), 1),
         (RequestFailedError("x", request=None), 1),
-        (DownloadError("x"), 1),
         (answer(APIStatusError, 408), 3),
         (answer(RateLimitError, 429), 3),
         (answer(errors.InternalServerError, 503), 3),
@@ -76,6 +76,7 @@ def ended(
         (ended(WaitTimeoutError), 3),
         (ended(WaitUnreachableError), 3),
         (SubmissionUncertainError("x", reference_id=None), 3),
+        (DownloadError("x"), 3),
     ],
     ids=lambda value: (
         f"{type(value).__name__} {getattr(value, 'status', '')}" if isinstance(value, Exception) else ""
@@ -121,6 +122,8 @@ def test_the_worst_speaks_for_all(codes: list[int], code: int) -> None:
         (unsent(), "Check the network and --base-url"),
         (ConfigurationError("pass allow_http=True if trusted"), "pass --allow-http if trusted"),
         (ConfigurationError("my_api_key is not api_key"), "my_api_key is not --api-key"),
+        (DownloadError("pass overwrite=True"), "pass --overwrite"),
+        (ConfigurationError("no file; a str is taken as a path"), "no file"),
         (ended(WaitTimeoutError), "nothing was read after 2.0 s; wait again or raise --timeout"),
         (ended(WaitTimeoutError, error=unsent()), "(the last look failed: Check the network and --base-url)"),
         (ended(WaitUnreachableError, error=unsent()), "without an answer: Check the network and --base-url"),
@@ -129,6 +132,37 @@ def test_the_worst_speaks_for_all(codes: list[int], code: int) -> None:
 )
 def test_errors_speak_to_the_shell(error: ChamelaionError, hint: str) -> None:
     assert hint in explain(error)
+
+
+def lost(path: str, reference_id: str | None) -> SubmissionUncertainError:
+    error = SubmissionUncertainError("in the words of the library", reference_id=reference_id)
+    error.__cause__ = APITimeoutError("no answer", sent="maybe", method="POST", path=path)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("path", "reference_id", "hint"),
+    [
+        ("/v1/lipsync/generate", "it's", """no answer. .*: chamelaion-async list --reference-id 'it'"'"'s'$"""),
+        ("/v1/lipsync/generate", None, "chamelaion-async list. Give the next one a --reference-id"),
+        ("/v1/video-translate/generate", "a", "chamelaion-async list --family translate --reference-id a$"),
+    ],
+)
+def test_a_lost_submission_tells_where_to_look(path: str, reference_id: str | None, hint: str) -> None:
+    assert re.search(hint, explain(lost(path, reference_id)))
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [
+        (answer(errors.InternalServerError, 502), "accepted: the service answered 502, said the service. Before"),
+        (None, "accepted: its answer was lost. Before"),
+    ],
+)
+def test_a_lost_submission_is_not_to_be_tried_again(cause: ChamelaionError | None, reason: str) -> None:
+    error = SubmissionUncertainError("x", reference_id=None)
+    error.__cause__ = cause
+    assert reason in explain(error)
 
 
 def test_a_timeout_tells_how_things_stand(job: Callable[..., LipsyncRequest]) -> None:

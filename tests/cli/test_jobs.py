@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import subprocess
 from collections.abc import Callable
 from typing import Any, get_args, get_type_hints
@@ -101,6 +103,22 @@ def test_get_shows_the_facts(cli: Cli, service: Any) -> None:
         "took       1 min 25 s",
         f"output     {service.url.removesuffix('/api')}/output/6f82a2d8.mp4",
     ]
+
+
+def test_a_translation_is_asked_for_by_its_family(cli: Cli, service: Any) -> None:
+    id = service.add_job(family="video_translate", job_seconds=0, target_languages=["de", "fr"]).id
+    facts = dict(
+        re.split(r"  +", line, maxsplit=1) for line in cli("get", id, "--family", "translate").out.splitlines()
+    )
+    assert facts["languages"] == "de, fr"
+    assert facts["fr audio"].endswith(f"/{id}/fr/audio.wav")
+    assert "output" not in facts
+    assert cli("get", id).code == 1
+    waited = cli("wait", id, "--family", "translate", "--json")
+    assert (waited.code, list(json.loads(waited.out)["outputs"])) == (0, ["de", "fr"])
+    assert re.search(
+        r"  de http\S+/de/video.mp4  fr http\S+/fr/video.mp4$", cli("wait", id, "--family", "translate").out
+    )
 
 
 def test_get_leaves_out_what_is_not_there(cli: Cli, service: Any) -> None:
@@ -210,13 +228,14 @@ def test_of_two_keys_no_rest_is_printed(cli: Cli) -> None:
     assert err == "chamelaion-async: Unknown option: --apikey=***. Try --help.\n"
 
 
-def test_interrupting_a_wait_gives_the_terminal_back(
-    terminal: Callable[..., Any], running: str, service: Any
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_wait_that_is_ended_gives_the_terminal_back(
+    terminal: Callable[..., Any], running: str, service: Any, number: signal.Signals, code: int
 ) -> None:
     waiting = terminal("wait", "running", COMPLETED)
     waiting.read_until("1 of 2 done")
-    waiting.interrupt()
-    assert waiting.wait() == 130
+    waiting.send(number)
+    assert waiting.wait() == code
     assert waiting.seen.rindex("\x1b[?25h") > waiting.seen.rindex("\x1b[?25l")
     assert f"{COMPLETED}  completed" in waiting.seen  # what is known already is not lost
     assert "Traceback" not in waiting.seen

@@ -15,7 +15,7 @@ from chamelaion_async import ConfigurationError, LipsyncRequest, WaitTimeoutErro
 from chamelaion_async.cli.boards import LineBoard, RecordBoard
 from chamelaion_async.cli.follow import make_board
 from chamelaion_async.cli.live import LiveBoard
-from chamelaion_async.cli.text import clean, one_line, seconds, summary
+from chamelaion_async.cli.text import clean, one_line, seconds, size, summary
 
 NASTY = "\x1b[31m[blink]id[/]\r\x07\x7f\u202e\ud800"
 Job = Callable[..., LipsyncRequest]
@@ -66,6 +66,22 @@ def test_a_complaint_is_one_line() -> None:
 )
 def test_seconds_suit_their_length(span: float | None, shown: str) -> None:
     assert seconds(None if span is None else timedelta(seconds=span)) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (12_345_678, "12.3 MB"),
+        (5_000_000_000_000, "5000.0 GB"),
+    ],
+)
+def test_sizes_suit_their_length(count: int, shown: str) -> None:
+    assert size(count) == shown
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,100 @@
+"""``run``: from two media to a file on disk, in one command."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ..client import AsyncClient
+from . import exits
+from .acceptance import warning_if_interrupted
+from .boards import ErrorBoard
+from .exits import ExitCode
+from .follow import follow_all, make_board
+from .media import are_urls, submit_lipsync
+from .options import Flag, Service, WaitTimeout
+from .output import note, say
+from .outputs import check_targets, fetch
+from .records import job_record, recording
+from .text import clean
+
+__all__ = ["run"]
+
+
+async def run(
+    video: str,
+    audio: str,
+    /,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    reference_id: str | None = None,
+    no_speaker_detection: Flag = False,
+    overwrite: Flag = False,
+    timeout: WaitTimeout = 600.0,
+    json: Flag = False,
+    service: Service | None = None,
+) -> int:
+    """Submit a lip sync job, wait for it and download its output. This costs money.
+
+    The first line of output is the id of the request, the last one the file. If it ends early, stderr says how to go
+    on without paying twice. Exits with 0 if the file is there, 1 if the job failed, 2 if the command line, the
+    settings or the credentials are wrong or the file exists, 3 if it is not certain that the job was accepted, the
+    job did not finish in time or the download broke off.
+
+    Args:
+        video: URL (http or https) that the service fetches, or a file to upload.
+        audio: Likewise; both are URLs or both are files.
+        output: File to write.
+        reference_id: Your own id for the job. With one, a lost answer can be found again.
+        no_speaker_detection: Skip the detection of the active speaker.
+        overwrite: Replace a file that exists.
+        timeout: Seconds to wait for the job in all; inf waits for ever.
+        json: Print one JSON object at the end: the request, and the path of the file.
+        service: Which service to call, and as whom.
+    """
+    with recording(reference_id, json=json):
+        are_urls(video, audio)
+        check_targets([output], overwrite=overwrite)
+        client = (service or Service()).client()
+    async with client:
+        with recording(reference_id, json=json), warning_if_interrupted("lipsync"):
+            accepted = await submit_lipsync(
+                client, video, audio, reference_id=reference_id, no_speaker_detection=no_speaker_detection
+            )
+        id = accepted.request_id
+        if not json:
+            say(clean(id))
+        code = None
+        try:
+            code = await _bring(client, id, output, overwrite=overwrite, timeout=timeout, json=json)
+        finally:
+            # However it ends, Ctrl-C included, the job is paid for.
+            if code not in (ExitCode.OK, ExitCode.FAILED):
+                name = shlex.quote(id)
+                note(
+                    f"to go on: chamelaion-async wait {name} && chamelaion-async download {name} "
+                    f"--output {shlex.quote(str(output))}"
+                )
+    return code
+
+
+async def _bring(
+    client: AsyncClient, id: str, output: Path, *, overwrite: bool, timeout: float, json: bool
+) -> ExitCode:
+    board = ErrorBoard() if json else make_board([id])
+    (outcome,) = await follow_all(client.lipsync.requests, board, [id], timeout=timeout)
+    if outcome.error is not None:
+        return exits.of_error(outcome.error)
+    job = outcome.unwrap()
+    path = None
+    if job.is_completed:
+        with recording(id, json=json):
+            (path,) = map(str, await fetch(client, job, output, overwrite=overwrite))
+    if json:
+        say(job_record(job, path=path))
+    elif path is not None:
+        say(clean(path))
+    return exits.of_job(job)
