@@ -11,8 +11,6 @@ from __future__ import annotations
 import math
 from typing import Final
 
-import attrs
-
 __all__ = ["AdaptiveRate"]
 
 _FIRST: Final = 4.0  # requests a second with which the search begins
@@ -23,7 +21,6 @@ _GROWS_BY: Final = 0.03  # part of the rate after the last cut by which it grows
 _FREE: Final = 1000.0  # requests a second beyond which the bound is forgotten
 
 
-@attrs.define
 class AdaptiveRate:
     """The rate of one lane in requests a second.
 
@@ -31,10 +28,11 @@ class AdaptiveRate:
         limit: The user's own bound, or infinity.
     """
 
-    limit: float = math.inf
-    _base: float = attrs.field(default=math.inf, init=False)
-    _since: float = attrs.field(default=0.0, init=False)
-    _is_searching: bool = attrs.field(default=False, init=False)
+    def __init__(self, limit: float = math.inf) -> None:
+        self.limit = limit
+        self._base = math.inf
+        self._since = 0.0
+        self._is_searching = False
 
     @property
     def is_free(self) -> bool:

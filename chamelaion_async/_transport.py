@@ -203,15 +203,15 @@ class Transport:
     async def _request(self, call: Call, timeout: float, number: int, body: Body | None) -> _Answer:
         session = self.connection.session()
         url = _wire.api_url(self.base_url, call.path, call.params)
+        headers = {**self.headers, **self.credentials} if call.authenticated else self.headers
         options: dict[str, Any] = {}
         if self.connection.may_need_proxy:
             options = await self.connection.proxy_options(url)
+            headers = {**headers, **options.pop("headers", {})}
         if call.json is not None:
             options["json"] = call.json
         elif body is not None:
             options["data"] = body.data
-        headers = {**self.headers, **self.credentials} if call.authenticated else {**self.headers}
-        headers |= options.pop("headers", {})
         status: int | None = None
         try:
             async with session.request(
@@ -251,9 +251,9 @@ class Transport:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s %s -> %d, %d bytes, attempt %d", call.method, call.path, status, len(content), number)
         # A service that echoes the key must not bring it into errors, or into frames that a traceback shows.
-        secrets = self.credentials.values()
         if 200 <= status < 300:
             return status, answered, content
+        secrets = self.credentials.values()
         return status, _wire.redact_headers(answered, secrets), _wire.redact_body(content, secrets)
 
     def _judged(self, call: Call, answer: _Answer, number: int) -> RawResponse:

@@ -19,9 +19,8 @@ from ._pace import make_lanes
 from ._transport import Call, Transport
 from ._version import __version__
 from .config import ENVIRONMENTS, Pace, PollPolicy, RetryPolicy, check_seconds
-from .downloads import DownloadProgress, Downloads, make_folder, plan
 from .errors import ConfigurationError
-from .models import Artifacts, LipsyncRequest, RawResponse, VideoTranslateRequest
+from .models import Artifacts, DownloadProgress, LipsyncRequest, RawResponse, VideoTranslateRequest
 from .polling.wait import OnUpdate
 from .resources.account import HealthResource, UsersResource
 from .resources.lipsync import LipsyncResource
@@ -36,12 +35,12 @@ _USER_AGENT: Final = (
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-@attrs.frozen
 class _Shared:
     """What the views of one client have in common beside the connection and the lanes."""
 
-    lipsync: Submissions = attrs.field(factory=Submissions)
-    translations: Submissions = attrs.field(factory=Submissions)
+    def __init__(self) -> None:
+        self.lipsync = Submissions()
+        self.translations = Submissions()
 
 
 class AsyncClient:
@@ -264,6 +263,9 @@ class AsyncClient:
 
         A cancellation closes the part and keeps it in the same way.
         """
+        # Part of what importing the package would cost, and not of what most programs do.
+        from .downloads import Downloads, make_folder, plan  # noqa: PLC0415
+
         transport = self._transport
         downloads = Downloads(
             connection=transport.connection,

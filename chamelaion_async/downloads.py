@@ -11,7 +11,7 @@ import os
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -29,12 +29,9 @@ from ._threads import open_in_thread
 from ._wire import parse_http_date
 from .config import RetryPolicy, check_callback
 from .errors import ConfigurationError, DownloadError
-from .models import Artifacts, LipsyncRequest, VideoTranslateRequest
+from .models import Artifacts, DownloadProgress, LipsyncRequest, VideoTranslateRequest
 
-__all__ = ["DownloadProgress", "Downloads", "make_folder", "plan"]
-
-DownloadProgress = Callable[[int, "int | None"], object]
-"""Called with the bytes on disk so far and the bytes in all, or None where the server does not say."""
+__all__ = ["Downloads", "make_folder", "plan"]
 
 Source = str | LipsyncRequest | VideoTranslateRequest | Artifacts
 

@@ -6,7 +6,7 @@ release does not know are ignored, so that the service can grow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -30,6 +30,9 @@ __all__ = [
     "VideoTranslateRequest",
     "Voice",
 ]
+
+DownloadProgress = Callable[[int, "int | None"], object]
+"""Called with the bytes on disk so far and the bytes in all, or None where the server does not say."""
 
 T_co = TypeVar("T_co", covariant=True)
 

@@ -91,11 +91,11 @@ class _Before:
         )
 
 
-@attrs.define
 class Submissions:
     """The submissions under way of one client, by ``reference_id``."""
 
-    _under_way: dict[str, list[_Submission]] = attrs.field(factory=dict)
+    def __init__(self) -> None:
+        self._under_way: dict[str, list[_Submission]] = {}
 
     async def submit(
         self,
@@ -126,13 +126,19 @@ class Submissions:
                 del self._under_way[reference_id]
 
 
-@attrs.define(eq=False)
 class _Submission:
-    _post: Callable[[], Awaitable[GenerateAccepted]]
-    _reference_id: str | None
-    _list_jobs: ListJobs
-    _sleep: Callable[[float], Awaitable[None]]
-    has_company: bool = False
+    def __init__(
+        self,
+        post: Callable[[], Awaitable[GenerateAccepted]],
+        reference_id: str | None,
+        list_jobs: ListJobs,
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._post = post
+        self._reference_id = reference_id
+        self._list_jobs = list_jobs
+        self._sleep = sleep
+        self.has_company = False
 
     async def post_unnamed(self) -> GenerateAccepted:
         try:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import imports
+import media
 import overhead
 
-BENCHMARKS = {
+BENCHMARKS: dict[str, Callable[[], list[Any]]] = {
     "CPU of one get (goal: ratio at most 1.18)": overhead.measure,
     "CPU of the import (goal: ratio at most 1.25)": imports.measure,
+    "1 GiB up and down (goals: growth below 32 MiB, loop gap below 50 ms)": media.measure,
 }
 
 
