@@ -96,6 +96,9 @@ class Part:
             self._freshen()
             self._file.flush()
             os.fsync(self._file.fileno())
+            if os.fstat(self._file.fileno()).st_size != self.size:
+                self.validator = None  # what is on disk is nobody's output
+                raise OSError("another process wrote to the part as well")
             self._file.close()
             if not overwrite and self.target.exists():
                 raise FileExistsError("a file of that name has appeared meanwhile")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from typing import TYPE_CHECKING, TypeVar
 
 from .config import RetryPolicy
 from .errors import APIConnectionError, APIStatusError, ChamelaionError, InternalServerError, RateLimitError
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 __all__ = ["backoff", "is_passing", "repeat", "was_not_accepted"]
 
@@ -48,6 +49,9 @@ async def repeat(
     The first attempt is the caller's and runs outside tenacity, which would cost a quick call a good part of its
     time; its error is ``after``, which tenacity is handed as the outcome of attempt one.
     """
+    # Loaded by the first failure: it is a good part of what importing the package would cost.
+    from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt  # noqa: PLC0415
+
     outcomes = [after]
     number = 0
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
-from tenacity import RetryCallState
 
 from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 __all__ = ["ENVIRONMENTS", "Pace", "PollPolicy", "RetryPolicy"]
 

@@ -244,7 +244,7 @@ class Downloads:
         if match is None or int(match[1]) != part.size or not is_same:
             part.restart(None, None)
             raise _PassingError("the server went on with something else than what is on disk")
-        part.total = None if match[3] == "*" else int(match[3])
+        part.total = part.total if match[3] == "*" else int(match[3])
         return True
 
     def _failed(self, part: Part, url: URL, reason: str, advice: str = "Try again") -> DownloadError:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Final, Protocol
-
-import attrs
+from typing import Final, NamedTuple
 
 from .errors import (
     APIConnectionError,
@@ -36,8 +34,7 @@ _SKEW: Final = timedelta(seconds=60)  # by which the clock in the headers and th
 _GATEWAY_TIMEOUTS: Final = frozenset({504, 524})
 
 
-@attrs.frozen(kw_only=True)
-class Listing:
+class Listing(NamedTuple):
     """The newest jobs under one ``reference_id``.
 
     Attributes:
@@ -51,15 +48,11 @@ class Listing:
     server_time: datetime | None
 
 
-class ListJobs(Protocol):
-    """Reads one page of the jobs that carry a ``reference_id``."""
-
-    async def __call__(self, reference_id: str, *, once: bool) -> Listing:
-        """Read the page; ``once`` tries a single time."""
+ListJobs = Callable[..., Awaitable[Listing]]
+"""``(reference_id, *, once)``: reads one page of the jobs that carry it; ``once`` tries a single time."""
 
 
-@attrs.frozen
-class _Before:
+class _Before(NamedTuple):
     """What carried the ``reference_id`` before the submission."""
 
     ids: frozenset[str]
@@ -96,6 +89,11 @@ class Submissions:
 
     def __init__(self) -> None:
         self._under_way: dict[str, list[_Submission]] = {}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether none is under way, nor remembered."""
+        return not self._under_way
 
     async def submit(
         self,

@@ -15,7 +15,8 @@ from contextlib import aclosing
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, BinaryIO, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 import attrs
 from aiohttp import FormData, payload
@@ -57,14 +58,11 @@ class Upload:
 MediaSource = str | os.PathLike[str] | bytes | BinaryIO | Upload
 
 
-class _Reader(Protocol):
-    """Gives the bytes of a medium from its beginning, each time it is called."""
-
-    def __call__(self) -> AsyncGenerator[bytes, None]: ...
+_Reader = Callable[[], AsyncGenerator[bytes, None]]
+"""Gives the bytes of a medium from its beginning, each time it is called."""
 
 
-@attrs.frozen(kw_only=True)
-class Media:
+class Media(NamedTuple):
     """A medium that has been looked at and can be sent."""
 
     field: str
@@ -151,10 +149,11 @@ def _size_of(field: str, path: Path) -> int:
 def _rest_of(field: str, file: BinaryIO) -> tuple[int, int]:
     """Return where an open file stands and how much follows."""
     try:
-        start = file.tell()
-        end = file.seek(0, os.SEEK_END)
-        file.seek(start)
-        is_binary = isinstance(file.read(0), bytes)
+        with _lock_of(file):
+            start = file.tell()
+            end = file.seek(0, os.SEEK_END)
+            file.seek(start)
+            is_binary = isinstance(file.read(0), bytes)
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise ConfigurationError(
             f"{field} is a file that is closed or cannot be rewound ({error}); pass a path, or Upload with chunks"
@@ -164,6 +163,17 @@ def _rest_of(field: str, file: BinaryIO) -> tuple[int, int]:
     return start, end - start
 
 
+_locks: WeakKeyDictionary[object, threading.Lock] = WeakKeyDictionary()
+
+
+def _lock_of(file: BinaryIO) -> threading.Lock:
+    """Return the one lock of a file, which may be in several uploads at once."""
+    try:
+        return _locks.setdefault(file, threading.Lock())
+    except TypeError:
+        return threading.Lock()
+
+
 class _File:
     """A file that threads read. It can be let go of while a read is still under way, without waiting for it."""
 
@@ -171,7 +181,7 @@ class _File:
         self._file = file
         self._start = start
         self._is_ours = is_ours
-        self._lock = threading.Lock()
+        self._lock = _lock_of(file)
         self._is_released = False
 
     def read(self, offset: int, count: int) -> bytes:
@@ -184,7 +194,7 @@ class _File:
                 try:
                     return self._file.read(count)
                 finally:
-                    if not self._file.closed:
+                    if not getattr(self._file, "closed", False):
                         self._file.seek(self._start)
         finally:
             if self._is_released:

@@ -228,11 +228,44 @@ async def test_an_unbuffered_file_arrives(sandbox: Sandbox, client: AsyncClient,
     assert arrived(sandbox) == VIDEO
 
 
+class Bare:
+    """A file in its behaviour only, as those of storage libraries are."""
+
+    def __init__(self, data: bytes) -> None:
+        self._file = io.BytesIO(data)
+        self.read, self.seek, self.tell = self._file.read, self._file.seek, self._file.tell
+
+
+async def test_an_object_that_reads_and_seeks_is_file_enough(sandbox: Sandbox, client: AsyncClient) -> None:
+    await submit(client, Bare(VIDEO))
+
+    assert arrived(sandbox) == VIDEO
+
+
 async def test_one_open_file_can_be_video_and_audio(sandbox: Sandbox, client: AsyncClient, tmp_path: Path) -> None:
     with opened(written(tmp_path)) as file:
         await submit(client, file, file)
 
     assert (arrived(sandbox), arrived(sandbox, "audio")) == (VIDEO, VIDEO)
+
+
+class Unhurried(io.FileIO):
+    """A file on a disk where another thread gets its turn between a seek and a read."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        position = super().seek(offset, whence)
+        time.sleep(0.001)
+        return position
+
+
+async def test_one_open_file_can_be_in_several_uploads_at_once(
+    sandbox: Sandbox, client: AsyncClient, tmp_path: Path
+) -> None:
+    """As when many videos get the same sound."""
+    with Unhurried(written(tmp_path, VIDEO * 2)) as file:
+        await asyncio.gather(*(submit(client, file) for _ in range(4)))
+
+    assert [job.uploads["video"].path.read_bytes() == VIDEO * 2 for job in sandbox.jobs.values()] == [True] * 4
 
 
 async def test_both_media_and_the_fields_arrive_each_under_its_name(sandbox: Sandbox, client: AsyncClient) -> None:

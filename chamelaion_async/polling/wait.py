@@ -10,10 +10,9 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import attrs
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, retry_if_result
 
 from .._retry import backoff, is_passing
 from ..config import PollPolicy, check_seconds
@@ -29,6 +28,9 @@ from ..errors import (
 )
 from ..models import Job
 from .schedule import age_of, spacing
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 __all__ = ["OnUpdate", "Read", "Sighting", "wait_until_finished"]
 
@@ -116,6 +118,9 @@ class _Wait(Generic[J]):
         return self.started + self.policy.not_found_grace
 
     async def run(self) -> J:
+        # Loaded by the first wait: it is a good part of what importing the package would cost.
+        from tenacity import AsyncRetrying, retry_if_exception, retry_if_result  # noqa: PLC0415
+
         retrying = AsyncRetrying(
             retry=retry_if_result(_is_unfinished) | retry_if_exception(self._may_pass),
             wait=self._pause,
