@@ -69,6 +69,8 @@ class _Gate:
             raise
 
     def close_for(self, seconds: float) -> None:
+        if seconds <= 0:
+            return  # the service would take the very next request: no reason to slow down
         now = asyncio.get_running_loop().time()
         reopens_at = now + seconds
         # What is answered 429 while the lane is closed was sent before, and is no second reason to slow down.
