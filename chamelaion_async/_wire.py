@@ -408,7 +408,7 @@ def status_error(
     kind, advice = _KINDS.get(status) or (_SERVER_KIND if 500 <= status < 600 else _OTHER_KIND)
     extra: dict[str, Any] = {}
     if 300 <= status < 400:
-        target = _shown(redact(headers.get("Location", ""), secrets).partition("?")[0])
+        target = _shown(headers.get("Location", ""))
         advice = f"It points to {target}, which is not followed, since the key would travel along; check base_url."
     elif kind is RateLimitError:
         retry_after = parse_retry_after(headers.get("Retry-After"), now=server_time(headers) or now)

@@ -100,7 +100,7 @@ class AsyncClient:
                 lanes=make_lanes(pace),
                 base_url=_wire.check_base_url(url, allow_http=allow_http),
                 credentials=_wire.credential_headers(api_key, bearer_token),
-                headers=_headers(default_headers),
+                headers=_merged({"Accept": "application/json", "User-Agent": _USER_AGENT}, default_headers),
                 timeout=check_seconds("timeout", timeout, positive=True),
                 retry=retry,
             ),
@@ -139,16 +139,11 @@ class AsyncClient:
             ConfigurationError: An option cannot work.
         """
         transport = self._transport
-        headers = dict(transport.headers)
-        for name, value in _wire.plain_headers(default_headers).items():
-            for known in [known for known in headers if known.lower() == name.lower()]:
-                del headers[known]
-            headers[name] = value
         view = object.__new__(type(self))
         view._wire_up(
             attrs.evolve(
                 transport,
-                headers=headers,
+                headers=_merged(transport.headers, default_headers),
                 timeout=transport.timeout if timeout is None else check_seconds("timeout", timeout, positive=True),
                 retry=retry or transport.retry,
             ),
@@ -329,8 +324,8 @@ def _choose_base_url(base_url: str | None, environment: str | None) -> str:
     return os.environ.get("CHAMELAION_BASE_URL", "").strip() or ENVIRONMENTS["production"]
 
 
-def _headers(extra: Mapping[str, str] | None) -> dict[str, str]:
-    headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
+def _merged(headers: Mapping[str, str], extra: Mapping[str, str] | None) -> dict[str, str]:
+    """Add a caller's headers; the same name, in whatever case, replaces."""
     checked = _wire.plain_headers(extra)
     replaced = {name.lower() for name in checked}
     return {name: value for name, value in headers.items() if name.lower() not in replaced} | checked

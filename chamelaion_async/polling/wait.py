@@ -19,7 +19,6 @@ from ..config import PollPolicy, check_seconds
 from ..errors import (
     APITimeoutError,
     ChamelaionError,
-    ConfigurationError,
     InvalidResponseError,
     NotFoundError,
     RateLimitError,
@@ -215,12 +214,10 @@ class _Wait(Generic[J]):
     def _spacing(self, state: RetryCallState, now: float) -> float:
         if self.policy.wait is not None:
             return check_seconds("the pause that PollPolicy.wait returned", self.policy.wait(state))
-        if self.last_error is not None:
+        if self.last is None or self.last_error is not None:
             first = max(self.policy.min_interval, _FIRST_BACKOFF)
             pause = backoff(self.failures, first, max(self.policy.max_interval, first), self.random)
             return max(pause, self.policy.min_interval)
-        if self.last is None:
-            raise ConfigurationError(f"the read of {self.id} returned nothing")
         age = age_of(self.last.request.created_at, self.last.server_time, now - self.first_seen)
         return spacing(age, self.policy, self.random)
 
