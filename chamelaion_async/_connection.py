@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -19,9 +20,23 @@ from yarl import URL
 from ._wire import Secret
 from .errors import ClientClosedError, ConfigurationError
 
-__all__ = ["Connection", "Scope", "given_session_closed"]
+__all__ = ["Alarm", "Connection", "Scope", "given_session_closed"]
 
 _KEEPALIVE = 60.0  # seconds; aiohttp's 15 would reconnect between any two polls at the longest interval
+
+
+class Alarm:
+    """Ends a pause before its time."""
+
+    __slots__ = ("waiter",)
+
+    def __init__(self) -> None:
+        self.waiter: asyncio.Future[bool] | None = None
+
+    def ring(self) -> None:
+        """End the pause, if there is one."""
+        if self.waiter is not None:
+            _resolve(self.waiter, True)
 
 
 class Connection:
@@ -35,6 +50,7 @@ class Connection:
         self._scopes: set[Scope] = set()
         self._sleepers: set[asyncio.Future[bool]] = set()
         self._drained: asyncio.Future[None] | None = None
+        self._at_close: list[Callable[[ClientClosedError], None]] = []
 
     @property
     def closed(self) -> bool:
@@ -122,20 +138,39 @@ class Connection:
             options["headers" if url.scheme == "http" else "proxy_headers"] = headers
         return options
 
-    async def sleep(self, seconds: float) -> None:
-        """Pause; closing the client ends the pause with ``ClientClosedError``."""
+    async def sleep(self, seconds: float, alarm: Alarm | None = None) -> None:
+        """Pause; closing the client ends the pause with ``ClientClosedError``, ringing the alarm ends it quietly."""
         self.check()
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[bool] = loop.create_future()
         timer = loop.call_later(seconds, _resolve, waiter, True)
         self._sleepers.add(waiter)
+        if alarm is not None:
+            alarm.waiter = waiter
         try:
             slept = await waiter
         finally:
             timer.cancel()
             self._sleepers.discard(waiter)
         if not slept:
-            raise ClientClosedError("the AsyncClient was closed while this was waiting")
+            raise _closed_while_waiting()
+
+    def at_close(self, end: Callable[[ClientClosedError], None]) -> None:
+        """Call ``end`` when closing begins, with the error for whoever waits."""
+        self._at_close.append(end)
+
+    def call_in_loop(self, function: Callable[[str], None], argument: str) -> None:
+        """Call from whichever thread this is in the loop that the client lives in, if it still does."""
+        if self._loop is None or self._closed:
+            return
+        try:
+            is_here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            is_here = False
+        if is_here:
+            function(argument)
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, argument)
 
     async def aclose(self) -> None:
         """End every call and pause, wait until they are gone, and close the session. Idempotent."""
@@ -146,6 +181,8 @@ class Connection:
         self._closed = True
         for waiter in self._sleepers:
             _resolve(waiter, False)
+        for end in self._at_close:
+            end(_closed_while_waiting())
         current = asyncio.current_task()
         while others := [scope for scope in self._scopes if scope.task is not current]:
             for scope in others:
@@ -234,6 +271,10 @@ def given_session_closed() -> ClientClosedError:
         "the aiohttp session passed to AsyncClient is closed; keep it open while the client is in use, "
         "or pass none and let the client make its own"
     )
+
+
+def _closed_while_waiting() -> ClientClosedError:
+    return ClientClosedError("the AsyncClient was closed while this was waiting")
 
 
 def _given_session_of_another_loop() -> ConfigurationError:

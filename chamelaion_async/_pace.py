@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from typing import Final, Literal, Protocol
 
 from ._rate import AdaptiveRate
@@ -17,6 +17,7 @@ from .config import Pace
 __all__ = ["Budget", "Lane", "LaneName", "LocalBudget", "make_lanes"]
 
 LaneName = Literal["generation", "status"]
+_REMEMBERED: Final = 1000  # answers by which the rate is judged; a lane that is faster has no bound worth a name
 _ALWAYS: Final = float("-inf")
 
 
@@ -29,8 +30,14 @@ class Budget(Protocol):
     async def acquire(self, lane: LaneName, n: int = 1) -> None:
         """Return once ``n`` requests of ``lane`` may start. A cancelled caller leaves the queue."""
 
-    def throttled(self, lane: LaneName, seconds: float) -> None:
-        """Take note of a 429: nothing of ``lane`` may start for ``seconds``."""
+    def throttled(self, lane: LaneName, seconds: float, answered: int) -> None:
+        """Take note of a 429: nothing of ``lane`` may start for ``seconds``.
+
+        Args:
+            lane: Whose call it was.
+            seconds: How long the service wants to be left alone.
+            answered: Calls of this process that were answered well in the second before.
+        """
 
 
 class _Gate:
@@ -68,14 +75,14 @@ class _Gate:
             self._queue.pop(waiter, None)
             raise
 
-    def close_for(self, seconds: float) -> None:
+    def close_for(self, seconds: float, answered: int) -> None:
         if seconds <= 0:
             return  # the service would take the very next request: no reason to slow down
         now = asyncio.get_running_loop().time()
         reopens_at = now + seconds
         # What is answered 429 while the lane is closed was sent before, and is no second reason to slow down.
         if now >= self._closed_until:
-            self._rate.throttled(now, reopens_at)
+            self._rate.throttled(now, reopens_at, answered)
         self._closed_until = max(self._closed_until, reopens_at)
         self._opens_at = max(self._opens_at, reopens_at)
 
@@ -112,9 +119,9 @@ class LocalBudget:
         """Return once ``n`` requests of ``lane`` may start. A cancelled caller leaves the queue."""
         await self._gates[lane].acquire(n)
 
-    def throttled(self, lane: LaneName, seconds: float) -> None:
-        """Take note of a 429: nothing of ``lane`` may start for ``seconds``."""
-        self._gates[lane].close_for(seconds)
+    def throttled(self, lane: LaneName, seconds: float, answered: int) -> None:
+        """Take note of a 429: nothing of ``lane`` may start for ``seconds``, and then less than ``answered``."""
+        self._gates[lane].close_for(seconds, answered)
 
 
 class Lane:
@@ -125,6 +132,7 @@ class Lane:
         self._budget = budget
         self._free = max_concurrency
         self._queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+        self._answered: deque[float] = deque(maxlen=_REMEMBERED)
 
     def try_acquire(self) -> bool:
         """Enter if nothing has to be waited for; the quick way for a lane that is neither full nor closed."""
@@ -154,9 +162,14 @@ class Lane:
                 return
         self._free += 1
 
+    def answered(self) -> None:
+        """Take note of a good answer."""
+        self._answered.append(asyncio.get_running_loop().time())
+
     def throttled(self, seconds: float) -> None:
         """Close the lane for everyone after a 429."""
-        self._budget.throttled(self._name, seconds)
+        since = asyncio.get_running_loop().time() - 1.0
+        self._budget.throttled(self._name, seconds, sum(time > since for time in self._answered))
 
     async def _queue_for_slot(self) -> None:
         waiter = asyncio.get_running_loop().create_future()

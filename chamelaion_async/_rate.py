@@ -1,9 +1,10 @@
 """How fast a lane may go, learned from 429 answers: additive increase, multiplicative decrease.
 
 Pure: time comes in as an argument. What the service allows is documented for generation calls only, and may change,
-so nothing is assumed. Until the first 429 there is no bound but the user's own. After it the rate is searched for by
-doubling from a low start, which finds any limit within seconds; from the second 429 on it is known roughly, and the
-rate swings just below it: cut by a part at each 429, growing by a little each second between them.
+so nothing is assumed. Until the first 429 there is no bound but the user's own. That 429 tells much by itself: what
+was answered in the second before it is about what the service allows in one. Where too little was answered to tell,
+the rate is searched for by doubling from a low start. From then on it swings just below what the service allows: cut
+at each 429, growing by a little each second between them.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import Final
 
 __all__ = ["AdaptiveRate"]
 
-_FIRST: Final = 4.0  # requests a second with which the search begins
+_FIRST: Final = 4.0  # requests a second with which a search begins, and answers a second that make it needless
 _DOUBLES_IN: Final = 2.0  # seconds in which the search doubles the rate
-_CUT: Final = 0.7  # part of the rate that is kept at a 429
+_BELOW: Final = 0.95  # part of what was answered that is asked for again
+_CUT: Final = (0.5, 0.9)  # part of the rate that is kept at a 429: least, most
 _LEAST: Final = 0.2  # requests a second below which no number of 429s brings a lane
-_GROWS_BY: Final = 0.03  # part of the rate after the last cut by which it grows each second
+_GROWS_BY: Final = 0.01  # part of the rate after the last cut by which it grows each second
 _FREE: Final = 1000.0  # requests a second beyond which the bound is forgotten
 
 
@@ -53,10 +55,20 @@ class AdaptiveRate:
             return self.limit
         return min(rate, self.limit)
 
-    def throttled(self, now: float, reopens_at: float) -> None:
-        """Take note of a 429 that came at ``now`` and closes the lane until ``reopens_at``."""
+    def throttled(self, now: float, reopens_at: float, answered: float) -> None:
+        """Take note of a 429.
+
+        Args:
+            now: When it came.
+            reopens_at: Until when it closes the lane.
+            answered: Requests that were answered well in the second before.
+        """
         if self._base == math.inf:
-            self._base, self._is_searching = min(_FIRST, self.limit), True
+            self._is_searching = answered < _FIRST
+            self._base = min(max(answered * _BELOW, _FIRST), self.limit)
         else:
-            self._base, self._is_searching = max(self.at(now) * _CUT, _LEAST), False
+            rate = self.at(now)
+            least, most = (part * rate for part in _CUT)
+            self._base = max(min(max(answered * _BELOW, least), most), _LEAST)
+            self._is_searching = False
         self._since = reopens_at

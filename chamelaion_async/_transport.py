@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache, lru_cache, partial
 from typing import Any, Final, Literal, Protocol, TypeVar
@@ -29,7 +29,7 @@ from .errors import (
 )
 from .models import RawResponse
 
-__all__ = ["ONCE", "Call", "Transport"]
+__all__ = ["ONCE", "Call", "Transport", "structure_hook"]
 
 T = TypeVar("T")
 _Answer = tuple[int, Mapping[str, str], bytes]
@@ -115,10 +115,6 @@ class Transport:
         Raises:
             ChamelaionError: One of the tree in ``errors``, and nothing else.
         """
-        if call.authenticated and not self.credentials:
-            raise ConfigurationError(
-                f"{call.method} {call.path} needs credentials; pass api_key to AsyncClient or set CHAMELAION_API_KEY"
-            )
         limit = self.timeout if timeout is None else timeout
         try:
             return await self._attempt(call, limit, 1)
@@ -132,15 +128,52 @@ class Transport:
                 random=random.random,
             )
 
+    async def send_in_turn(
+        self, choose: Callable[[], Awaitable[tuple[Call, float] | None]]
+    ) -> tuple[Call, RawResponse] | None:
+        """Make one read, once, that is decided upon only when the status lane lets it through.
+
+        Args:
+            choose: Gives the call and its seconds for an answer, or None to let the turn pass.
+
+        Returns:
+            The call and its 2xx answer, or None.
+
+        Raises:
+            ChamelaionError: One of the tree in ``errors``, and nothing else.
+        """
+        lane = self.lanes["status"]
+        with Scope(self.connection):
+            if not lane.try_acquire():
+                await lane.acquire()
+            try:
+                chosen = await choose()
+            except BaseException:
+                lane.release()
+                raise
+            if chosen is None:
+                lane.release()
+                return None
+            call, timeout = chosen
+            return call, await self._exchange_in(lane, call, timeout, 1)
+
     async def fetch(
         self, call: Call, model: type[T], *, retry: RetryPolicy | None = None, timeout: float | None = None
     ) -> tuple[T, RawResponse]:
         """Make the call and return its answer as ``model``, along with the raw one."""
         response = await self.send(call, retry=retry, timeout=timeout)
+        return self.structure(call, response, model), response
+
+    def structure(self, call: Call, response: RawResponse, model: type[T]) -> T:
+        """Return an answer as ``model``.
+
+        Raises:
+            InvalidResponseError: It is not what the API promises.
+        """
         try:
-            return _structure()(self.decode(call, response), model), response
+            return structure_hook()(self.decode(call, response), model)
         except ValueError as error:
-            raise self._invalid(call, response, f"not what the API promises: {error}") from error
+            raise self.invalid(call, response, f"not what the API promises: {error}") from error
 
     def decode(self, call: Call, response: RawResponse) -> Any:
         """Return the JSON of an answer.
@@ -151,9 +184,10 @@ class Transport:
         try:
             return _wire.decode_json(response.body)
         except ValueError as error:
-            raise self._invalid(call, response, f"not JSON: {error}") from error
+            raise self.invalid(call, response, f"not JSON: {error}") from error
 
-    def _invalid(self, call: Call, response: RawResponse, reason: str) -> InvalidResponseError:
+    def invalid(self, call: Call, response: RawResponse, reason: str) -> InvalidResponseError:
+        """Return the error for an answer that is not what the API promises."""
         secrets = self.credentials.values()
         return InvalidResponseError(
             f"{call.method} {call.path} was answered {response.status}, but the body is "
@@ -173,16 +207,26 @@ class Transport:
             # Queueing in a lane is our own doing and does not count against the time for an answer.
             if not lane.try_acquire():
                 await lane.acquire()
-            try:
-                return await self._exchange(call, timeout, number)
-            except RateLimitError as error:
-                pause = _LANE_PAUSE if error.retry_after is None else error.retry_after
-                lane.throttled(min(pause, self.retry.max_retry_after))
-                raise
-            finally:
-                lane.release()
+            return await self._exchange_in(lane, call, timeout, number)
+
+    async def _exchange_in(self, lane: Lane, call: Call, timeout: float, number: int) -> RawResponse:
+        """Make a call in the slot of a lane, and hand the slot on."""
+        try:
+            response = await self._exchange(call, timeout, number)
+            lane.answered()
+            return response
+        except RateLimitError as error:
+            pause = _LANE_PAUSE if error.retry_after is None else error.retry_after
+            lane.throttled(min(pause, self.retry.max_retry_after))
+            raise
+        finally:
+            lane.release()
 
     async def _exchange(self, call: Call, timeout: float, number: int) -> RawResponse:
+        if call.authenticated and not self.credentials:
+            raise ConfigurationError(
+                f"{call.method} {call.path} needs credentials; pass api_key to AsyncClient or set CHAMELAION_API_KEY"
+            )
         if call.form is None:
             return self._judged(call, await self._request(call, timeout, number, None), number)
         # An upload takes as long as it takes; what is bounded is the time without a step forward.
@@ -273,7 +317,7 @@ class Transport:
 
 
 @cache
-def _structure() -> Callable[[Any, type[T]], T]:
+def structure_hook() -> Callable[[Any, type[T]], T]:
     """Load cattrs with the first answer, since it is a good part of what importing the package would cost."""
     from ._converter import structure  # noqa: PLC0415
 

@@ -23,8 +23,8 @@ from .errors import ConfigurationError
 from .models import Artifacts, DownloadProgress, LipsyncRequest, RawResponse, VideoTranslateRequest
 from .polling.wait import OnUpdate
 from .resources.account import HealthResource, UsersResource
-from .resources.lipsync import LipsyncResource
-from .resources.video_translate import VideoTranslateResource
+from .resources.lipsync import LIPSYNC, LipsyncResource
+from .resources.video_translate import VIDEO_TRANSLATE, VideoTranslateResource
 from .submission import Submissions
 
 __all__ = ["AsyncClient"]
@@ -38,9 +38,11 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 class _Shared:
     """What the views of one client have in common beside the connection and the lanes."""
 
-    def __init__(self) -> None:
+    def __init__(self, transport: Transport, polling: PollPolicy) -> None:
         self.lipsync = Submissions()
+        self.lipsync_loader = LIPSYNC.make_loader(transport, polling)
         self.translations = Submissions()
+        self.translations_loader = VIDEO_TRANSLATE.make_loader(transport, polling)
 
 
 class AsyncClient:
@@ -94,19 +96,16 @@ class AsyncClient:
         api_key = _secret(api_key, "CHAMELAION_API_KEY")
         bearer_token = _secret(bearer_token, "CHAMELAION_BEARER_TOKEN")
         url = _choose_base_url(base_url, environment)
-        self._wire_up(
-            Transport(
-                connection=Connection(session),
-                lanes=make_lanes(pace),
-                base_url=_wire.check_base_url(url, allow_http=allow_http),
-                credentials=_wire.credential_headers(api_key, bearer_token),
-                headers=_merged({"Accept": "application/json", "User-Agent": _USER_AGENT}, default_headers),
-                timeout=check_seconds("timeout", timeout, positive=True),
-                retry=retry,
-            ),
-            polling,
-            _Shared(),
+        transport = Transport(
+            connection=Connection(session),
+            lanes=make_lanes(pace),
+            base_url=_wire.check_base_url(url, allow_http=allow_http),
+            credentials=_wire.credential_headers(api_key, bearer_token),
+            headers=_merged({"Accept": "application/json", "User-Agent": _USER_AGENT}, default_headers),
+            timeout=check_seconds("timeout", timeout, positive=True),
+            retry=retry,
         )
+        self._wire_up(transport, polling, _Shared(transport, polling))
 
     def _wire_up(self, transport: Transport, polling: PollPolicy, shared: _Shared) -> None:
         self._transport = transport
@@ -114,8 +113,10 @@ class AsyncClient:
         self._shared = shared
         self.health = HealthResource(transport)
         self.users = UsersResource(transport)
-        self.lipsync = LipsyncResource(transport, polling, shared.lipsync)
-        self.video_translate = VideoTranslateResource(transport, polling, shared.translations)
+        self.lipsync = LipsyncResource(transport, polling, shared.lipsync_loader, shared.lipsync)
+        self.video_translate = VideoTranslateResource(
+            transport, polling, shared.translations_loader, shared.translations
+        )
 
     def with_options(
         self,
@@ -127,7 +128,7 @@ class AsyncClient:
     ) -> Self:
         """Return a view of this client with other options; what is left out stays as it is.
 
-        The view shares session and pace with this client, and closing either closes both.
+        The view shares session, pace and the reads of waits with this client, and closing either closes both.
 
         Args:
             timeout: Seconds for one attempt of a call.

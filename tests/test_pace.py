@@ -454,7 +454,7 @@ class SharedBudget:
     """A budget as another process might hand it in."""
 
     asked: list[tuple[str, int]] = attrs.Factory(list)
-    told: list[tuple[str, float]] = attrs.Factory(list)
+    told: list[tuple[str, float, int]] = attrs.Factory(list)
     failure: Exception | None = None
 
     def try_acquire(self, lane: LaneName) -> bool:
@@ -465,8 +465,8 @@ class SharedBudget:
         if self.failure is not None:
             raise self.failure
 
-    def throttled(self, lane: LaneName, seconds: float) -> None:
-        self.told.append((lane, seconds))
+    def throttled(self, lane: LaneName, seconds: float, answered: int) -> None:
+        self.told.append((lane, seconds, answered))
 
 
 async def test_a_budget_that_is_handed_in_is_asked_for_every_permit() -> None:
@@ -479,8 +479,13 @@ async def test_a_budget_that_is_handed_in_is_asked_for_every_permit() -> None:
 
 async def test_a_budget_that_is_handed_in_is_told_of_every_throttling() -> None:
     budget = SharedBudget()
-    make_lanes(Pace(), budget)["generation"].throttled(2.5)
-    assert budget.told == [("generation", 2.5)]
+    lane = make_lanes(Pace(), budget)["generation"]
+    lane.answered()
+    await asyncio.sleep(1.5)
+    for _ in range(7):
+        lane.answered()
+    lane.throttled(2.5)
+    assert budget.told == [("generation", 2.5, 7)]
 
 
 async def test_a_budget_that_fails_costs_no_slot() -> None:
@@ -525,9 +530,10 @@ async def test_a_lane_settles_just_below_what_the_service_allows() -> None:
             (taken if is_taken else refused).append(now)
             lane.release()
             if is_taken:
+                lane.answered()
                 return
             lane.throttled(1.0)
 
     await asyncio.gather(*(call() for _ in range(1000)))
-    assert taken[-1] < 1000 / 20 * 1.6
-    assert sum(time > 10 for time in refused) < 30
+    assert taken[-1] < 1000 / 20 * 1.2
+    assert sum(time > 10 for time in refused) < 10

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from chamelaion_async._rate import AdaptiveRate
 
 
-def throttled(*times: float, limit: float = math.inf) -> AdaptiveRate:
+def throttled(*times: float, limit: float = math.inf, answered: float = 0) -> AdaptiveRate:
     """Return a rate that was told of a 429 at each time, each closing the lane for a second."""
     rate = AdaptiveRate(limit)
     for time in times:
-        rate.throttled(time, time + 1.0)
+        rate.throttled(time, time + 1.0, answered)
     return rate
 
 
@@ -27,6 +27,12 @@ def test_a_rate_without_any_bound_is_free() -> None:
     assert (AdaptiveRate().is_free, AdaptiveRate(7.0).is_free, throttled(0.0).is_free) == (True, False, False)
 
 
+def test_what_was_answered_before_the_first_429_tells_the_rate_at_once() -> None:
+    rate = throttled(0.0, answered=20)
+    assert rate.at(1.0) == pytest.approx(19.0)
+    assert rate.at(3.0) < 20.0
+
+
 def test_the_search_begins_low_and_doubles_every_two_seconds() -> None:
     rate = throttled(0.0)
     assert [rate.at(1.0 + seconds) for seconds in (0.0, 2.0, 4.0, 6.0)] == pytest.approx([4.0, 8.0, 16.0, 32.0])
@@ -34,7 +40,14 @@ def test_the_search_begins_low_and_doubles_every_two_seconds() -> None:
 
 def test_the_second_429_cuts_the_rate_that_was_reached() -> None:
     rate = throttled(0.0, 5.0)
-    assert rate.at(6.0) == pytest.approx(16.0 * 0.7)
+    assert rate.at(6.0) == pytest.approx(16.0 * 0.5)
+
+
+@pytest.mark.parametrize(("answered", "kept"), [(0, 0.5), (12, 12 * 0.95 / 16), (15, 15 * 0.95 / 16), (16, 0.9), (99, 0.9)])
+def test_a_later_429_cuts_to_what_was_answered_but_neither_too_much_nor_too_little(answered: int, kept: float) -> None:
+    rate = throttled(0.0)
+    rate.throttled(5.0, 6.0, answered)
+    assert rate.at(6.0) == pytest.approx(16.0 * kept)
 
 
 def test_after_the_search_the_rate_grows_by_as_much_each_second() -> None:
@@ -64,5 +77,5 @@ def test_the_users_bound_is_never_exceeded(times: list[float], now: float, limit
 def test_a_429_never_makes_a_lane_faster(times: list[float]) -> None:
     rate = throttled(*times)
     before = rate.at(2000.0)
-    rate.throttled(2000.0, 2001.0)
+    rate.throttled(2000.0, 2001.0, 10_000)
     assert rate.at(2001.0) <= before

@@ -35,7 +35,7 @@ def policies(draw: st.DrawFn) -> PollPolicy:
     [(0, 1.0), (5, 1.0), (10, 1.0), (20, 2.0), (60, 6.0), (119, 11.9), (120, 12.0), (86400, 12.0), (-5, 1.0)],
 )
 def test_a_pause_is_a_tenth_of_the_age_between_one_and_twelve_seconds(age: float, pause: float) -> None:
-    assert spacing(age, STEADY, lambda: 0.5) == pytest.approx(pause)
+    assert spacing(age, STEADY, 0.5) == pytest.approx(pause)
 
 
 @pytest.mark.parametrize(
@@ -51,18 +51,18 @@ def test_a_pause_is_a_tenth_of_the_age_between_one_and_twelve_seconds(age: float
     ],
 )
 def test_jitter_varies_a_pause_by_its_part_within_the_bounds(age: float, chance: float, pause: float) -> None:
-    assert spacing(age, PollPolicy(), lambda: chance) == pytest.approx(pause)
+    assert spacing(age, PollPolicy(), chance) == pytest.approx(pause)
 
 
 @given(age=st.floats(-1e9, 1e9), policy=policies(), chance=chances)
 def test_a_pause_stays_within_the_bounds_of_its_policy(age: float, policy: PollPolicy, chance: float) -> None:
-    assert policy.min_interval <= spacing(age, policy, lambda: chance) <= policy.max_interval * A_HAIR
+    assert policy.min_interval <= spacing(age, policy, chance) <= policy.max_interval * A_HAIR
 
 
 @given(age=seconds, policy=policies(), chance=chances)
 def test_a_pause_stays_within_the_window_of_its_jitter(age: float, policy: PollPolicy, chance: float) -> None:
     middle = min(max(age * policy.age_factor, policy.min_interval), policy.max_interval)
-    pause = spacing(age, policy, lambda: chance)
+    pause = spacing(age, policy, chance)
     assert middle * (1 - policy.jitter) <= pause * A_HAIR
     assert pause <= middle * (1 + policy.jitter) * A_HAIR
 
@@ -70,20 +70,20 @@ def test_a_pause_stays_within_the_window_of_its_jitter(age: float, policy: PollP
 @given(ages=st.tuples(seconds, seconds), policy=policies(), chance=chances)
 def test_an_older_job_is_never_looked_at_sooner(ages: tuple[float, float], policy: PollPolicy, chance: float) -> None:
     younger, older = sorted(ages)
-    assert spacing(younger, policy, lambda: chance) <= spacing(older, policy, lambda: chance) * A_HAIR
+    assert spacing(younger, policy, chance) <= spacing(older, policy, chance) * A_HAIR
 
 
 @given(age=seconds, policy=policies())
 def test_many_waits_are_spread_wherever_the_bounds_leave_room(age: float, policy: PollPolicy) -> None:
     assume(policy.jitter > 0.01 and policy.min_interval > 0.01)
     assume(policy.max_interval > policy.min_interval * 1.01)
-    assert spacing(age, policy, lambda: 0.0) < spacing(age, policy, lambda: 0.999)
+    assert spacing(age, policy, 0.0) < spacing(age, policy, 0.999)
 
 
 @pytest.mark.parametrize("age", [0, 30, 900])
 @pytest.mark.parametrize("chance", [0.0, 0.9])
 def test_equal_bounds_leave_no_room_for_chance(age: float, chance: float) -> None:
-    assert spacing(age, PollPolicy(min_interval=3, max_interval=3, jitter=1), lambda: chance) == 3.0
+    assert spacing(age, PollPolicy(min_interval=3, max_interval=3, jitter=1), chance) == 3.0
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ from chamelaion_async import (
     WaitTimeoutError,
     WaitUnreachableError,
 )
-from chamelaion_async.polling.wait import Sighting, wait_until_finished
+from chamelaion_async.polling.state import Sighting
+from chamelaion_async.polling.wait import wait_until_finished
 
 pytestmark = pytest.mark.virtual_time
 
@@ -73,11 +74,12 @@ class Service:
 
     script: Script
     server_age: float | None = 0.0
+    chance: float = 0.5
     began: float = attrs.field(factory=now)
     looks: list[float] = attrs.field(factory=list)
     timeouts: list[float] = attrs.field(factory=list)
 
-    async def read(self, id: str, *, timeout: float) -> Sighting[LipsyncRequest]:
+    async def read(self, id: str, *, timeout: float, fresh: bool) -> Sighting[LipsyncRequest]:
         elapsed = now() - self.began
         self.looks.append(elapsed)
         self.timeouts.append(timeout)
@@ -89,7 +91,7 @@ class Service:
         server_time = (
             None if self.server_age is None else CREATED + timedelta(seconds=self.server_age + now() - self.began)
         )
-        return Sighting(request=answer, server_time=server_time)
+        return Sighting(request=answer, server_time=server_time, at=now(), chance=self.chance)
 
     async def wait(
         self, *, policy: PollPolicy = STEADY, timeout: float | None = 600.0, **kwargs: Any
@@ -164,8 +166,8 @@ class TestSpacing:
 
     @pytest.mark.parametrize(("chance", "pause"), [(0.0, 4.5), (0.5, 5.0), (1.0, 5.5)])
     async def test_jitter_spreads_the_pause_around_the_middle(self, chance: float, pause: float) -> None:
-        service = Service(finishes_at(3), server_age=50.0)
-        await service.wait(policy=PollPolicy(jitter=0.1), random=lambda: chance)
+        service = Service(finishes_at(3), server_age=50.0, chance=chance)
+        await service.wait(policy=PollPolicy(jitter=0.1))
         assert service.intervals[0] == pytest.approx(pause)
 
     async def test_any_tenacity_strategy_replaces_the_spacing(self) -> None:

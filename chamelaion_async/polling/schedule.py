@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
 from ..config import PollPolicy
@@ -10,16 +9,21 @@ from ..config import PollPolicy
 __all__ = ["age_of", "spacing"]
 
 
-def spacing(age: float, policy: PollPolicy, random: Callable[[], float]) -> float:
+def spacing(age: float, policy: PollPolicy, chance: float) -> float:
     """Return the seconds until the next look at an unfinished job that is ``age`` seconds old.
 
-    The jitter is drawn from the part of its window that lies within the policy's bounds, so that many waits at a
+    The jitter is taken from the part of its window that lies within the policy's bounds, so that many waits at a
     bound are spread as well and the bounds hold all the same.
+
+    Args:
+        age: Seconds, see ``age_of``.
+        policy: The bounds and the growth.
+        chance: A number between 0 and 1 that places the pause in its window.
     """
     middle = min(max(age * policy.age_factor, policy.min_interval), policy.max_interval)
     low = max(middle * (1 - policy.jitter), policy.min_interval)
     high = min(middle * (1 + policy.jitter), policy.max_interval)
-    return low + (high - low) * random()
+    return low + (high - low) * chance
 
 
 def age_of(created_at: datetime, server_time: datetime | None, watched: float) -> float:

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from typing import Final
 
 from .._transport import Transport
 from ..config import PollPolicy
 from ..models import GenerateAccepted, LipsyncRequest, Page
+from ..polling.loader import Loader
 from ..submission import Submissions
 from ..uploads import MediaSource, Progress
 from .generation import Generation, media_url
-from .requests import RequestsResource
+from .requests import Family, RequestsResource
 
-__all__ = ["LipsyncRequests", "LipsyncResource"]
+__all__ = ["LIPSYNC", "LipsyncRequests", "LipsyncResource"]
+
+
+LIPSYNC: Final = Family(path="/v1/lipsync/requests", model=LipsyncRequest, page_model=Page[LipsyncRequest])
 
 
 class LipsyncRequests(RequestsResource[LipsyncRequest]):
     """Lip sync requests: read them, list them, wait for them."""
-
-    def __init__(self, transport: Transport, polling: PollPolicy) -> None:
-        super().__init__(
-            transport,
-            polling,
-            path="/v1/lipsync/requests",
-            model=LipsyncRequest,
-            page_model=Page[LipsyncRequest],
-        )
 
     async def list(
         self, *, limit: int | None = None, offset: int | None = None, reference_id: str | None = None
@@ -74,8 +70,10 @@ class LipsyncResource:
         requests: The jobs that were submitted.
     """
 
-    def __init__(self, transport: Transport, polling: PollPolicy, submissions: Submissions) -> None:
-        self.requests = LipsyncRequests(transport, polling)
+    def __init__(
+        self, transport: Transport, polling: PollPolicy, loader: Loader[LipsyncRequest], submissions: Submissions
+    ) -> None:
+        self.requests = LipsyncRequests(transport, polling, LIPSYNC, loader)
         self._generation = Generation(transport, submissions, path="/v1/lipsync", page_model=Page[LipsyncRequest])
 
     async def generate(

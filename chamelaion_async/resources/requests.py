@@ -3,33 +3,63 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+
+import attrs
 
 from .. import _wire
-from .._transport import ONCE, Call, Transport
+from .._transport import Call, Transport
 from ..config import PollPolicy
+from ..errors import ConfigurationError
 from ..listing import check_range, walk
-from ..models import Job, Page
-from ..polling.wait import OnUpdate, Sighting, wait_until_finished
+from ..models import Job, Outcome, Page
+from ..polling.batch import Batch
+from ..polling.loader import Loader
+from ..polling.source import HttpSource
+from ..polling.state import make_terms
+from ..polling.wait import OnUpdate, wait_until_finished
+from ..polling.watcher import Watcher
 
-__all__ = ["RequestsResource"]
+__all__ = ["Family", "RequestsResource"]
 
 J = TypeVar("J", bound=Job)
+
+_NO_BUDGET: Final = 1e9  # seconds; attempts end such a look, and not an outage
+
+
+@attrs.frozen(kw_only=True)
+class Family(Generic[J]):
+    """A kind of jobs.
+
+    Attributes:
+        path: Where its requests lie.
+        model: What one of them is.
+        page_model: What a page of them is.
+    """
+
+    path: str
+    model: type[J]
+    page_model: type[Page[J]]
+
+    def make_loader(self, transport: Transport, polling: PollPolicy) -> Loader[J]:
+        """Return the loader that all views of a client read these requests through."""
+        source = HttpSource(transport=transport, path=self.path, model=self.model)
+        loader: Loader[J] = Loader(source, random=random.random, nudge_timeout=polling.request_timeout)
+        transport.connection.at_close(loader.close)
+        return loader
 
 
 class RequestsResource(Generic[J]):
     """The requests of one family."""
 
-    def __init__(
-        self, transport: Transport, polling: PollPolicy, *, path: str, model: type[J], page_model: type[Page[J]]
-    ) -> None:
+    def __init__(self, transport: Transport, polling: PollPolicy, family: Family[J], loader: Loader[J]) -> None:
         self._transport = transport
         self._polling = polling
-        self._path = path
-        self._model = model
-        self._page_model = page_model
+        self._family = family
+        self._loader = loader
 
     async def get(self, id: str) -> J:
         """Read one request as it stands (``GET …/requests/{id}``).
@@ -47,7 +77,7 @@ class RequestsResource(Generic[J]):
             NotFoundError: No request has this id.
             ChamelaionError: Any other failure of the call, after the retries of the client's ``RetryPolicy``.
         """
-        request, _ = await self._transport.fetch(self._call(id), self._model)
+        request, _ = await self._transport.fetch(self._call(id), self._family.model)
         return request
 
     async def wait_until_finished(
@@ -87,28 +117,194 @@ class RequestsResource(Generic[J]):
             APIStatusError: Any other refusal that waiting does not mend.
             ClientClosedError: The client was closed meanwhile.
         """
-        return await wait_until_finished(
-            self._sight,
-            id,
-            timeout=timeout,
-            policy=polling or self._polling,
-            sleep=self._transport.connection.sleep,
-            random=random.random,
-            on_update=on_update,
+        _wire.id_segment(id)
+        watcher = Watcher(self._loader, id, self._transport.connection.sleep)
+        try:
+            return await wait_until_finished(
+                watcher.read,
+                id,
+                timeout=timeout,
+                policy=polling or self._polling,
+                sleep=watcher.sleep,
+                random=random.random,
+                on_update=on_update,
+            )
+        finally:
+            await watcher.aclose()
+
+    def watch(
+        self, id: str, *, timeout: float | None = None, polling: PollPolicy | None = None
+    ) -> AsyncGenerator[J, None]:
+        """Follow a request: it comes out at first sight, and again whenever it has changed.
+
+        Changes are what the looks see; one that comes and goes between two looks is not reported. While the caller is
+        busy with one, the looks go on. The iterator ends after the finished request. It can be left at any time, which
+        stops the looks and does not touch the job: at once with ``contextlib.aclosing``, else when no reference
+        to it is left.
+
+        Args:
+            id: Its UUID, or the ``reference_id`` of a lip sync request.
+            timeout: Seconds to follow it in all; None follows it to its end.
+            polling: How often to look and how much trouble to ride out, instead of the client's own policy.
+
+        Returns:
+            An async iterator of requests.
+
+        Raises:
+            ConfigurationError: The id or an argument cannot work; nothing was sent.
+            WaitTimeoutError: It had not finished in time.
+            WaitUnreachableError: Nothing readable came for ``polling.outage_budget`` seconds.
+            NotFoundError: The id is not known, and still was not after ``polling.not_found_grace`` seconds.
+            ClientClosedError: The client was closed meanwhile.
+            ChamelaionError: A refusal that no further look would change, such as 401.
+        """
+        _wire.id_segment(id)
+        return _unwrapped(self._follow([id], timeout, polling, every_change=True))
+
+    def as_finished(
+        self, ids: Iterable[str], *, timeout: float | None = None, polling: PollPolicy | None = None
+    ) -> AsyncGenerator[Outcome[J], None]:
+        """Wait for many requests, and yield each once, in the order in which they finish.
+
+        A failed job is a result, as it is for ``wait_until_finished``. What goes wrong with one id is the ``error``
+        of its outcome: ``NotFoundError``, ``WaitUnreachableError``, or ``WaitTimeoutError`` for all that are still
+        open at the deadline. What concerns all of them alike is raised. All ids share their reads: where it saves
+        requests, one page of the list answers for many. No task runs for any of them, and while the caller is busy
+        with an outcome, the looks go on.
+
+        The iterator can be left at any time, and its task can be cancelled: that stops the looks, leaves nothing
+        behind and does not touch the jobs. It happens at once with ``contextlib.aclosing``, else when no reference
+        to the iterator is left.
+
+        Args:
+            ids: UUIDs, or the references of lip sync requests; one that comes twice counts once.
+            timeout: Seconds to wait in all; 0 looks once, None waits for ever.
+            polling: How often to look and how much trouble to ride out, instead of the client's own policy.
+
+        Returns:
+            An async iterator of outcomes, each with the id as it was given.
+
+        Raises:
+            ConfigurationError: An argument cannot work, or there are no credentials; nothing was sent.
+            AuthenticationError: The credentials are not accepted.
+            ClientClosedError: The client was closed meanwhile.
+        """
+        return self._follow(ids, timeout, polling)
+
+    async def wait_all(
+        self, ids: Iterable[str], *, timeout: float | None = None, polling: PollPolicy | None = None
+    ) -> dict[str, Outcome[J]]:
+        """Wait for many requests until all are finished, and return what became of each.
+
+        Nothing is dropped: an id that could not be followed to its end has its error as its outcome. Cancelling stops
+        the looks, leaves nothing behind and does not touch the jobs.
+
+        Args:
+            ids: UUIDs, or the references of lip sync requests; one that comes twice counts once.
+            timeout: Seconds to wait in all; 0 looks once, None waits for ever.
+            polling: How often to look and how much trouble to ride out, instead of the client's own policy.
+
+        Returns:
+            Outcomes by id, in the order of ``ids``.
+
+        Raises:
+            ConfigurationError: An argument cannot work, or there are no credentials; nothing was sent.
+            AuthenticationError: The credentials are not accepted.
+            ClientClosedError: The client was closed meanwhile.
+        """
+        unique = _unique(ids)
+        return await _gathered(unique, self._follow(unique, timeout, polling))
+
+    async def get_many(self, ids: Iterable[str]) -> dict[str, Outcome[J]]:
+        """Look at many requests, once and now.
+
+        Pages of the list are read where they answer for more than one id, and single requests where they do not, so
+        that ten thousand ids cost little more than a hundred calls. Failures are repeated as the client's
+        ``RetryPolicy`` says for each id; 429 is waited out. Cancelling leaves nothing behind.
+
+        Args:
+            ids: UUIDs, or the references of lip sync requests; one that comes twice counts once. A list cannot tell
+                which request a reference means, so each reference is a call of its own.
+
+        Returns:
+            Outcomes by id, in the order of ``ids``; an id that is not known has its ``NotFoundError``.
+
+        Raises:
+            ConfigurationError: There are no credentials, or ``ids`` is a single string; nothing was sent.
+            AuthenticationError: The credentials are not accepted.
+            ClientClosedError: The client was closed meanwhile.
+        """
+        unique = _unique(ids)
+        retry, transport = self._transport.retry, self._transport
+        policy = PollPolicy(
+            min_interval=retry.initial,
+            max_interval=retry.max,
+            request_timeout=transport.timeout,
+            max_retry_after=retry.max_retry_after,
+            outage_budget=_NO_BUDGET,
+            not_found_grace=0.0,
         )
+        return await _gathered(unique, self._follow(unique, None, policy, attempts=retry.attempts))
+
+    def nudge(self, id: str) -> None:
+        """Look at a request now instead of when its next look is due. For webhook handlers.
+
+        What a webhook says is not believed; it only brings the next look forward. Nothing happens if nobody waits for
+        the id here. May be called from any thread, never blocks and never raises.
+
+        Args:
+            id: The id as it is waited for, or the request's UUID.
+        """
+        self._transport.connection.call_in_loop(self._loader.nudge, id)
+
+    def _follow(
+        self,
+        ids: Iterable[str],
+        timeout: float | None,
+        polling: PollPolicy | None,
+        *,
+        attempts: int | None = None,
+        every_change: bool = False,
+    ) -> AsyncGenerator[Outcome[J], None]:
+        terms = make_terms(timeout, polling or self._polling, random.random, attempts=attempts)
+        batch = Batch(self._loader, terms, check=_wire.id_segment, every_change=every_change)
+        return batch.follow(_unique(ids))
 
     async def _page(self, filters: _wire.Query, limit: int | None, offset: int | None) -> Page[J]:
         check_range(limit, offset)
-        call = Call(method="GET", path=self._path, params={**filters, "limit": limit, "offset": offset})
-        page, _ = await self._transport.fetch(call, self._page_model)
+        call = Call(method="GET", path=self._family.path, params={**filters, "limit": limit, "offset": offset})
+        page, _ = await self._transport.fetch(call, self._family.page_model)
         return page
 
     def _walk(self, filters: _wire.Query, page_size: int | None) -> AsyncGenerator[J, None]:
         return walk(partial(self._page, filters), page_size=page_size, identity=lambda request: request.id)
 
-    async def _sight(self, id: str, *, timeout: float) -> Sighting[J]:
-        request, response = await self._transport.fetch(self._call(id), self._model, retry=ONCE, timeout=timeout)
-        return Sighting(request=request, server_time=_wire.server_time(response.headers))
-
     def _call(self, id: str) -> Call:
-        return Call(method="GET", path=f"{self._path}/{_wire.id_segment(id)}")
+        return Call(method="GET", path=f"{self._family.path}/{_wire.id_segment(id)}")
+
+
+def _unique(ids: Iterable[str]) -> list[str]:
+    """Return each id once."""
+    if isinstance(ids, str):
+        raise ConfigurationError(f"ids must be several ids, such as [{ids!r}], and not a single string")
+    try:
+        unique = list(dict.fromkeys(ids))
+    except TypeError as error:
+        raise ConfigurationError(f"ids must be an iterable of strings: {error}") from error
+    strangers = [id for id in unique if not isinstance(id, str)]
+    if strangers:
+        raise ConfigurationError(f"each id must be a string, not {strangers[0]!r}")
+    return unique
+
+
+async def _gathered(ids: list[str], outcomes: AsyncGenerator[Outcome[J], None]) -> dict[str, Outcome[J]]:
+    """Return all outcomes, in the order of the ids."""
+    async with aclosing(outcomes):
+        by_id = {outcome.id: outcome async for outcome in outcomes}
+    return {id: by_id[id] for id in ids}
+
+
+async def _unwrapped(outcomes: AsyncGenerator[Outcome[J], None]) -> AsyncGenerator[J, None]:
+    async with aclosing(outcomes):
+        async for outcome in outcomes:
+            yield outcome.unwrap()

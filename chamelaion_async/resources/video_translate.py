@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from .. import _wire
 from .._transport import Call, Transport
@@ -13,27 +13,24 @@ from ..config import PollPolicy
 from ..errors import ConfigurationError
 from ..listing import check_range, walk
 from ..models import GenerateAccepted, Page, Subtitle, VideoTranslateRequest, Voice
+from ..polling.loader import Loader
 from ..submission import Submissions
 from ..uploads import MediaSource, Progress, Upload
 from .generation import Generation, media_url
-from .requests import RequestsResource
+from .requests import Family, RequestsResource
 
-__all__ = ["VideoTranslateRequests", "VideoTranslateResource", "VoicesResource"]
+__all__ = ["VIDEO_TRANSLATE", "VideoTranslateRequests", "VideoTranslateResource", "VoicesResource"]
 
 _SRT_TYPE = "application/x-subrip"
 
 
+VIDEO_TRANSLATE: Final = Family(
+    path="/v1/video-translate/requests", model=VideoTranslateRequest, page_model=Page[VideoTranslateRequest]
+)
+
+
 class VideoTranslateRequests(RequestsResource[VideoTranslateRequest]):
     """Translations: read them, list them, wait for them."""
-
-    def __init__(self, transport: Transport, polling: PollPolicy) -> None:
-        super().__init__(
-            transport,
-            polling,
-            path="/v1/video-translate/requests",
-            model=VideoTranslateRequest,
-            page_model=Page[VideoTranslateRequest],
-        )
 
     async def list(
         self,
@@ -160,8 +157,14 @@ class VideoTranslateResource:
         voices: The voices that they can speak with.
     """
 
-    def __init__(self, transport: Transport, polling: PollPolicy, submissions: Submissions) -> None:
-        self.requests = VideoTranslateRequests(transport, polling)
+    def __init__(
+        self,
+        transport: Transport,
+        polling: PollPolicy,
+        loader: Loader[VideoTranslateRequest],
+        submissions: Submissions,
+    ) -> None:
+        self.requests = VideoTranslateRequests(transport, polling, VIDEO_TRANSLATE, loader)
         self.voices = VoicesResource(transport)
         self._generation = Generation(
             transport, submissions, path="/v1/video-translate", page_model=Page[VideoTranslateRequest]
