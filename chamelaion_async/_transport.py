@@ -213,12 +213,13 @@ class Transport:
         """Make a call in the slot of a lane, and hand the slot on."""
         try:
             response = await self._exchange(call, timeout, number)
-            lane.answered()
-            return response
         except RateLimitError as error:
             pause = _LANE_PAUSE if error.retry_after is None else error.retry_after
             lane.throttled(min(pause, self.retry.max_retry_after))
             raise
+        else:
+            lane.answered()
+            return response
         finally:
             lane.release()
 

@@ -33,7 +33,7 @@ from chamelaion_async import (
     WaitTimeoutError,
     WaitUnreachableError,
 )
-from chamelaion_async.polling.state import Sighting
+from chamelaion_async.polling.state import Look, Sighting
 from chamelaion_async.polling.wait import wait_until_finished
 
 pytestmark = pytest.mark.virtual_time
@@ -91,7 +91,7 @@ class Service:
         server_time = (
             None if self.server_age is None else CREATED + timedelta(seconds=self.server_age + now() - self.began)
         )
-        return Sighting(request=answer, server_time=server_time, at=now(), chance=self.chance)
+        return Sighting(answer, Look(server_time=server_time, at=now(), chance=self.chance))
 
     async def wait(
         self, *, policy: PollPolicy = STEADY, timeout: float | None = 600.0, **kwargs: Any

@@ -11,7 +11,6 @@ import asyncio
 import heapq
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
-from itertools import count
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import attrs
@@ -24,8 +23,8 @@ from ..errors import (
     ConfigurationError,
 )
 from ..models import Job, Outcome
+from .entry import NEVER, Entry
 from .loader import Loader
-from .places import Entry
 from .state import PollState, Sighting, Terms
 
 if TYPE_CHECKING:
@@ -37,35 +36,33 @@ J = TypeVar("J", bound=Job)
 
 _SLICE: Final = 500  # requests seen to before others get their turn
 _BUSY: Final = 0.01  # seconds for which results are handed over before others get their turn
-_NEVER: Final = float("inf")
 
 
-@attrs.define(eq=False)
-class _Follower(Generic[J]):
-    """One request of a batch.
+@attrs.define(kw_only=True, eq=False)
+class _Follower(PollState[J]):
+    """One request of a batch. There may be very many of them, so this is all that each of them needs.
 
     Attributes:
         batch: Whose.
-        state: What is known, and what to do next.
-        entry: Its place with the loader, or None once it has ended.
+        entry: Its place with the loader.
+        has_ended: Whether it is no longer followed.
         is_looking: Whether a look was asked for and not answered.
         due: When to look, or to give a look up; never while neither is in sight.
         scheduled: When the schedule comes back to it, which may be earlier.
     """
 
     batch: Batch[J]
-    state: PollState[J]
     entry: Entry[J] = attrs.field(init=False)
     has_ended: bool = False
     is_looking: bool = False
-    due: float = _NEVER
-    scheduled: float = _NEVER
+    due: float = NEVER
+    scheduled: float = NEVER
 
     def news(self, sighting: Sighting[J]) -> None:
         """Hear how the request stands."""
         self.batch.heard(self, sighting)
 
-    def failed(self, error: Exception) -> None:
+    def missed(self, error: Exception) -> None:
         """Hear why a look failed."""
         self.batch.missed(self, error)
 
@@ -88,8 +85,8 @@ class Batch(Generic[J]):
         self._check = check
         self._every_change = every_change
         self._open: dict[str, _Follower[J]] = {}
-        self._schedule: list[tuple[float, int, _Follower[J]]] = []
-        self._numbers = count()
+        self._times: list[float] = []
+        self._schedule: dict[float, list[_Follower[J]] | _Follower[J]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._results: deque[Outcome[J]] = deque()
         self._error: Exception | None = None
@@ -132,7 +129,7 @@ class Batch(Generic[J]):
             except ChamelaionError as error:
                 self._results.append(Outcome(id=id, error=error))
             else:
-                follower = _Follower(self, PollState(id=id, terms=self._terms, started=started))
+                follower = _Follower(batch=self, id=id, terms=self._terms, started=started)
                 self._open[id] = follower
                 follower.entry = self._loader.join(id, follower)
             if not number % _SLICE:
@@ -170,13 +167,20 @@ class Batch(Generic[J]):
     def _put(self, follower: _Follower[J], due: float) -> None:
         """Come back to a request when it is due. What stands in the schedule already is left, if it comes earlier."""
         follower.due = due
-        if due < follower.scheduled:
-            follower.scheduled = due
-            heapq.heappush(self._schedule, (due, next(self._numbers), follower))
+        if due >= follower.scheduled:
+            return
+        follower.scheduled = due
+        others = self._schedule.setdefault(due, follower)
+        if isinstance(others, list):
+            others.append(follower)
+        elif others is not follower:
+            self._schedule[due] = [others, follower]
+        else:
+            heapq.heappush(self._times, due)
             self._set_timer()
 
     def _set_timer(self) -> None:
-        first = self._schedule[0][0]
+        first = self._times[0]
         if self._timer is None or first < self._timer.when():
             if self._timer is not None:
                 self._timer.cancel()
@@ -184,38 +188,45 @@ class Batch(Generic[J]):
 
     def _come_due(self) -> None:
         self._timer = None
-        now = self._now()
-        for _ in range(_SLICE):
-            if not self._schedule or self._schedule[0][0] > now:
-                break
-            time, _, follower = heapq.heappop(self._schedule)
-            if follower.has_ended or time != follower.scheduled:
-                continue
-            follower.scheduled = _NEVER
-            if follower.due > now:
-                self._put(follower, follower.due)
-            elif follower.is_looking:
-                self._time_ran_out(follower)
+        now, seen = self._now(), 0
+        while self._times and self._times[0] <= now and seen < _SLICE:
+            time = self._times[0]
+            due = self._schedule[time]
+            if isinstance(due, list) and len(due) > 1:
+                follower = due.pop()
             else:
-                self._look(follower, now)
-        if self._schedule:
+                heapq.heappop(self._times)
+                del self._schedule[time]
+                follower = due[0] if isinstance(due, list) else due
+            seen += 1
+            if not follower.has_ended and follower.scheduled == time:
+                follower.scheduled = NEVER
+                self._see_to(follower, now)
+        if self._times:
             self._set_timer()
+
+    def _see_to(self, follower: _Follower[J], now: float) -> None:
+        if follower.due > now:
+            self._put(follower, follower.due)
+        elif follower.is_looking:
+            self._time_ran_out(follower)
+        else:
+            self._look(follower, now)
 
     # One request
 
     def _look(self, follower: _Follower[J], now: float) -> None:
-        state = follower.state
-        refusal = state.standing_refusal(now)
+        refusal = follower.standing_refusal(now)
         follower.is_looking = True
         if refusal is not None:
             self.missed(follower, refusal)
             return
-        left = state.begin_look(now)
+        left = follower.begin_look(now)
         self._put(follower, now + left)
         self._loader.ask(follower.entry, min(self._terms.policy.request_timeout, left))
 
     def _time_ran_out(self, follower: _Follower[J]) -> None:
-        id = follower.state.id
+        id = follower.id
         text = f"the look at {id} had no answer within the time that was left"
         self.missed(follower, APITimeoutError(text, sent="maybe", method="GET", path=id))
 
@@ -223,16 +234,16 @@ class Batch(Generic[J]):
         """Take news of a request, whoever asked for it."""
         if follower.has_ended:
             return
-        state, request = follower.state, sighting.request
+        request = sighting.request
         if follower.is_looking:
             follower.is_looking = False
-            state.end_look(sighting.at)
-        is_news = state.saw(sighting)
+            follower.end_look(sighting.look.at)
+        is_news = follower.saw(sighting)
         if self._terms.attempts is not None or request.is_finished:
-            self._finish(follower, Outcome(id=state.id, request=request))
+            self._finish(follower, Outcome(id=follower.id, request=request))
             return
         if is_news and self._every_change:
-            self._results.append(Outcome(id=state.id, request=request))
+            self._results.append(Outcome(id=follower.id, request=request))
             self._wake()
         self._go_on(follower)
 
@@ -245,22 +256,22 @@ class Batch(Generic[J]):
             self._wake()
         elif follower.is_looking:
             follower.is_looking = False
-            if follower.state.failed(error, self._now()):
+            if follower.failed(error, self._now()):
                 self._go_on(follower)
             else:
-                self._finish(follower, Outcome(id=follower.state.id, error=error))
+                self._finish(follower, Outcome(id=follower.id, error=error))
 
     def _go_on(self, follower: _Follower[J]) -> None:
-        state, now = follower.state, self._now()
-        if state.is_over(now):
-            self._finish(follower, Outcome(id=state.id, error=state.verdict(now)))
+        now = self._now()
+        if follower.is_over(now):
+            self._finish(follower, Outcome(id=follower.id, error=follower.verdict(now)))
         else:
-            due = now + state.pause(now, lambda: _attempt(state))
+            due = now + follower.pause(now, lambda: _attempt(follower))
             follower.entry.due = min(follower.entry.due, due)
             self._put(follower, due)
 
     def _finish(self, follower: _Follower[J], outcome: Outcome[J]) -> None:
-        del self._open[follower.state.id]
+        del self._open[follower.id]
         self._leave(follower)
         self._results.append(outcome)
         self._wake()
@@ -283,5 +294,5 @@ def _attempt(state: PollState[J]) -> RetryCallState:
     if state.last_error is not None:
         attempt.outcome.set_exception(state.last_error)
     else:
-        attempt.outcome.set_result(state.last.request if state.last is not None else None)
+        attempt.outcome.set_result(state.request)
     return attempt

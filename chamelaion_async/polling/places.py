@@ -12,91 +12,19 @@ place, and is read on its own until a page shows it again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Generic, Literal, Protocol, TypeVar
+from typing import Final, Generic, TypeVar
 
 import attrs
 
 from ..listing import PAGE_SIZE
 from ..models import Job, Pagination
-from .state import Sighting
+from .entry import Entry
 
-__all__ = ["NEVER", "Bucket", "Entry", "ListView", "Place", "Search", "Subscriber"]
+__all__ = ["Bucket", "ListView", "Place", "Search"]
 
 J = TypeVar("J", bound=Job)
 
-NEVER: Final = float("-inf")
-"""A time of the loop that has always passed."""
-
 _BARREN_PART: Final = 8  # a search may read one page in vain for each so many requests that it looks for
-
-
-class Subscriber(Protocol[J]):
-    """Somebody who follows a request.
-
-    Attributes:
-        entry: What is followed; another one once two ids turn out to mean the same request.
-    """
-
-    entry: Entry[J]
-
-    def news(self, sighting: Sighting[J]) -> None:
-        """Hear how the request stands."""
-
-    def failed(self, error: Exception) -> None:
-        """Hear why a look at it failed; of no concern to those who did not ask."""
-
-
-@attrs.define(eq=False)
-class Entry(Generic[J]):
-    """A request that somebody follows.
-
-    Attributes:
-        id: The id as it was asked for, and the request's UUID once that is known.
-        is_resolved: Whether ``id`` is the UUID for certain.
-        alias: The id as it was asked for, where that was another.
-        subscribers: Who follows it.
-        state: ``idle``, ``asking`` for a look, or ``reading`` while one is under way.
-        last: The request as it was last read.
-        patience: Seconds that the next look may take.
-        due: When the next look is wanted, by the loop's clock.
-        place: Where it stands, or None if it has to be read on its own.
-        rank: Its place in the list, counted from the old end.
-        search_at: When it may be searched for again, after a search in vain.
-        searches: How many searches were in vain.
-        failures_alone: Failures in a row of reading it on its own.
-        prefers_page_until: Until when pages are to be tried even for it alone, because of these.
-        is_nudged: Whether a look was asked for while another was under way.
-    """
-
-    id: str
-    is_resolved: bool = False
-    alias: str | None = None
-    subscribers: list[Subscriber[J]] = attrs.field(factory=list)
-    state: Literal["idle", "asking", "reading"] = "idle"
-    last: Sighting[J] | None = None
-    patience: float = 0.0
-    due: float = NEVER
-    place: Bucket[J] | Search[J] | None = None
-    rank: int = 0
-    search_at: float = NEVER
-    searches: int = 0
-    failures_alone: int = 0
-    prefers_page_until: float = NEVER
-    is_nudged: bool = False
-
-    def wants_a_look(self, now: float) -> bool:
-        """Whether a look would be worth its while: asked for, or half of the pause since the last one is over."""
-        if self.state != "idle":
-            return self.state == "asking"
-        return self.last is None or now - self.last.at >= self.due - now
-
-    def move_to(self, place: Bucket[J] | Search[J] | None) -> None:
-        """Stand somewhere else, or nowhere."""
-        if self.place is not None:
-            self.place.remove(self)
-        self.place = place
-        if place is not None:
-            place.members.add(self)
 
 
 @attrs.define(eq=False)

@@ -11,7 +11,7 @@ from .. import _wire
 from .._transport import Call, Transport, structure_hook
 from ..listing import PAGE_SIZE
 from ..models import Job, Pagination, RawResponse
-from .loader import Answer, Reading
+from .reading import Answer, Reading
 
 __all__ = ["HttpSource"]
 

@@ -27,7 +27,7 @@ from .schedule import age_of, spacing
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-__all__ = ["PollState", "Sighting", "Terms", "make_terms"]
+__all__ = ["Look", "PollState", "Sighting", "Terms", "make_terms"]
 
 J = TypeVar("J", bound=Job)
 
@@ -37,21 +37,32 @@ _NEVER: Final = float("inf")
 
 
 @attrs.frozen(kw_only=True)
-class Sighting(Generic[J]):
-    """A request as it was read.
+class Look:
+    """An answer of the service, which may show many requests.
 
     Attributes:
-        request: The request.
         server_time: When the service answered, by its own clock, or None where it does not say.
         at: When the answer was here, by the loop's clock.
         chance: A number between 0 and 1 drawn for this answer: all who follow the job jitter their next look by the
             same, and so share it.
     """
 
-    request: J
     server_time: datetime | None
     at: float
     chance: float
+
+
+@attrs.frozen
+class Sighting(Generic[J]):
+    """A request as it was read.
+
+    Attributes:
+        request: The request.
+        look: The answer that showed it.
+    """
+
+    request: J
+    look: Look
 
 
 @attrs.frozen(kw_only=True)
@@ -94,7 +105,8 @@ class PollState(Generic[J]):
         id: The id as it was given.
         terms: What holds for all that are followed together.
         started: When the following began, by the loop's clock, as all times here.
-        last: The job as it was last read.
+        request: The job as it was last read.
+        look: When that was.
         last_error: Why the last look failed, if it did.
         polls: Number of looks.
         is_last_look: Whether the look under way is the one at the deadline.
@@ -103,7 +115,8 @@ class PollState(Generic[J]):
     id: str
     terms: Terms
     started: float
-    last: Sighting[J] | None = None
+    request: J | None = None
+    look: Look | None = None
     last_error: ChamelaionError | None = None
     polls: int = 0
     is_last_look: bool = False
@@ -157,12 +170,13 @@ class PollState(Generic[J]):
 
     def saw(self, sighting: Sighting[J]) -> bool:
         """Take note of the job as it was read, and return whether that is news."""
-        previous = self.last
-        self.last, self.last_error, self._failures, self._last_good = sighting, None, 0, sighting.at
+        previous, at = self.request, sighting.look.at
+        self.request, self.look = sighting.request, sighting.look
+        self.last_error, self._failures, self._last_good = None, 0, at
         if previous is None:
-            self._first_seen = sighting.at
+            self._first_seen = at
             return True
-        return previous.request != sighting.request
+        return previous != sighting.request
 
     def failed(self, error: ChamelaionError, now: float) -> bool:
         """Take note of a failed look, and return whether another one may succeed."""
@@ -174,7 +188,7 @@ class PollState(Generic[J]):
         """Whether it is worth looking again after an error."""
         attempts = self.terms.attempts
         if isinstance(error, NotFoundError):
-            return self.last is None and now < self._grace_ends
+            return self.request is None and now < self._grace_ends
         if attempts is not None and not self._has_attempts_left(error, attempts):
             return False
         return is_passing(error) or isinstance(error, InvalidResponseError)
@@ -213,16 +227,16 @@ class PollState(Generic[J]):
         return pause
 
     def _spacing(self, now: float, attempt: Callable[[], RetryCallState]) -> float:
-        policy, last = self.terms.policy, self.last
+        policy, request, look = self.terms.policy, self.request, self.look
         if policy.wait is not None:
             pause = check_seconds("the pause that PollPolicy.wait returned", policy.wait(attempt()))
-            return pause if last is None or self.last_error is not None else max(last.at + pause - now, 0.0)
-        if last is None or self.last_error is not None:
+            return pause if look is None or self.last_error is not None else max(look.at + pause - now, 0.0)
+        if request is None or look is None or self.last_error is not None:
             first = max(policy.min_interval, _FIRST_BACKOFF)
             pause = backoff(self._failures, first, max(policy.max_interval, first), self.terms.random)
             return max(pause, policy.min_interval)
-        age = age_of(last.request.created_at, last.server_time, last.at - self._first_seen)
-        return max(last.at + spacing(age, policy, last.chance) - now, 0.0)
+        age = age_of(request.created_at, look.server_time, look.at - self._first_seen)
+        return max(look.at + spacing(age, policy, look.chance) - now, 0.0)
 
     def verdict(self, now: float) -> ChamelaionError:
         """Return the error that tells why the following ended without a finished job."""
@@ -231,12 +245,12 @@ class PollState(Generic[J]):
             return error  # the time ran out within the grace, but the service's word is clear
         elapsed = f"{round(now - started, 1):g} s and {self.polls} look{'s' if self.polls != 1 else ''}"
         status, again = "could not be read", "check the connection, and wait again"
-        if self.last is not None:
-            status, again = f"is still {self.last.request.status}", "the job goes on, wait again"
+        if self.request is not None:
+            status, again = f"is still {self.request.status}", "the job goes on, wait again"
         again += f" with wait_until_finished({self.id!r})"
         details: dict[str, Any] = {
             "id": self.id,
-            "last": None if self.last is None else self.last.request,
+            "last": self.request,
             "elapsed": now - started,
             "polls": self.polls,
             "last_error": error,

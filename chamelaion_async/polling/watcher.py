@@ -7,8 +7,8 @@ from typing import Generic, Protocol, TypeVar
 
 from .._connection import Alarm
 from ..models import Job
+from .entry import Entry
 from .loader import Loader
-from .places import Entry
 from .state import Sighting
 
 __all__ = ["Sleep", "Watcher"]
@@ -66,7 +66,7 @@ class Watcher(Generic[J]):
         if self._last is None or sighting.request != self._last.request:
             self._alarm.ring()
 
-    def failed(self, error: Exception) -> None:
+    def missed(self, error: Exception) -> None:
         """Hear why a look failed; of no concern while the wait sleeps."""
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error)

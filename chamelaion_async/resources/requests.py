@@ -138,9 +138,9 @@ class RequestsResource(Generic[J]):
         """Follow a request: it comes out at first sight, and again whenever it has changed.
 
         Changes are what the looks see; one that comes and goes between two looks is not reported. While the caller is
-        busy with one, the looks go on. The iterator ends after the finished request. It can be left at any time, which
-        stops the looks and does not touch the job: at once with ``contextlib.aclosing``, else when no reference
-        to it is left.
+        busy with one, the looks go on. The iterator ends after the finished request. It can be left at any time,
+        which stops the looks and does not touch the job: at once with ``contextlib.aclosing``, else when no
+        reference to it is left.
 
         Args:
             id: Its UUID, or the ``reference_id`` of a lip sync request.

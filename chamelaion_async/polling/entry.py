@@ -1,0 +1,117 @@
+"""A request that somebody follows, and those who do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeVar
+
+import attrs
+
+from ..models import Job
+from .state import Look, Sighting
+
+if TYPE_CHECKING:
+    from .places import Bucket, Search
+
+__all__ = ["ALWAYS", "NEVER", "Entry", "Subscriber"]
+
+J = TypeVar("J", bound=Job)
+
+ALWAYS: Final = float("-inf")
+"""A time of the loop that has always passed."""
+
+NEVER: Final = float("inf")
+"""A time of the loop that will not come."""
+
+
+class Subscriber(Protocol[J]):
+    """Somebody who follows a request.
+
+    Attributes:
+        entry: What is followed; another one once two ids turn out to mean the same request.
+    """
+
+    entry: Entry[J]
+
+    def news(self, sighting: Sighting[J]) -> None:
+        """Hear how the request stands."""
+
+    def missed(self, error: Exception) -> None:
+        """Hear why a look at it failed; of no concern to those who did not ask."""
+
+
+@attrs.define(eq=False)
+class Entry(Generic[J]):
+    """A request that somebody follows.
+
+    Attributes:
+        id: The id as it was asked for, and the request's UUID once that is known.
+        is_resolved: Whether ``id`` is the UUID for certain.
+        alias: The id as it was asked for, where that was another.
+        subscriber: Who follows it.
+        others: Who else does; hardly ever anybody, and a list for each of many requests would be dear.
+        state: ``idle``, ``asking`` for a look, or ``reading`` while one is under way.
+        request: The request as it was last read.
+        look: When that was.
+        patience: Seconds that the next look may take.
+        due: When the next look is wanted, by the loop's clock.
+        place: Where it stands, or None if it has to be read on its own.
+        rank: Its place in the list, counted from the old end.
+        search_at: When it may be searched for again, after a search in vain.
+        searches: How many searches were in vain.
+        failures_alone: Failures in a row of reading it on its own.
+        prefers_page_until: Until when pages are to be tried even for it alone, because of these.
+        is_nudged: Whether a look was asked for while another was under way.
+    """
+
+    id: str
+    is_resolved: bool = False
+    alias: str | None = None
+    subscriber: Subscriber[J] | None = None
+    others: list[Subscriber[J]] | None = None
+    state: Literal["idle", "asking", "reading"] = "idle"
+    request: J | None = None
+    look: Look | None = None
+    patience: float = 0.0
+    due: float = ALWAYS
+    place: Bucket[J] | Search[J] | None = None
+    rank: int = 0
+    search_at: float = ALWAYS
+    searches: int = 0
+    failures_alone: int = 0
+    prefers_page_until: float = ALWAYS
+    is_nudged: bool = False
+
+    @property
+    def subscribers(self) -> tuple[Subscriber[J], ...]:
+        """All who follow it, at this moment."""
+        return () if self.subscriber is None else (self.subscriber, *(self.others or ()))
+
+    def add(self, subscriber: Subscriber[J]) -> None:
+        """Let somebody follow."""
+        if self.subscriber is None:
+            self.subscriber = subscriber
+        elif self.others is None:
+            self.others = [subscriber]
+        else:
+            self.others.append(subscriber)
+
+    def discard(self, subscriber: Subscriber[J]) -> None:
+        """Let somebody go."""
+        if self.subscriber is subscriber:
+            self.subscriber = self.others.pop() if self.others else None
+        elif self.others is not None:
+            self.others.remove(subscriber)
+
+    def wants_a_look(self, now: float) -> bool:
+        """Whether a look would be worth its while: asked for, or half of the pause since the last one is over."""
+        if self.state != "idle":
+            return self.state == "asking"
+        return self.look is None or now - self.look.at >= self.due - now
+
+    def move_to(self, place: Bucket[J] | Search[J] | None) -> None:
+        """Stand somewhere else, or nowhere."""
+        if self.place is not None:
+            self.place.remove(self)
+        self.place = place
+        if place is not None:
+            place.members.add(self)
