@@ -8,6 +8,7 @@ resolves.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import weakref
 from collections.abc import Callable
 from types import TracebackType
@@ -169,8 +170,9 @@ class Connection:
             is_here = False
         if is_here:
             function(argument)
-        elif not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(function, argument)
+        else:
+            with contextlib.suppress(RuntimeError):  # that loop has come to its end
+                self._loop.call_soon_threadsafe(function, argument)
 
     async def aclose(self) -> None:
         """End every call and pause, wait until they are gone, and close the session. Idempotent."""

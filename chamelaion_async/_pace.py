@@ -120,7 +120,7 @@ class LocalBudget:
         await self._gates[lane].acquire(n)
 
     def throttled(self, lane: LaneName, seconds: float, answered: int) -> None:
-        """Take note of a 429: nothing of ``lane`` may start for ``seconds``, and then less than ``answered``."""
+        """Take note of a 429: nothing of ``lane`` may start for ``seconds``, and then more slowly than before."""
         self._gates[lane].close_for(seconds, answered)
 
 

@@ -128,7 +128,8 @@ class AsyncClient:
     ) -> Self:
         """Return a view of this client with other options; what is left out stays as it is.
 
-        The view shares session, pace and the reads of waits with this client, and closing either closes both.
+        The view shares session, pace and the reads of waits with this client, and closing either closes both. What is
+        read for waits and batches is sent with the headers of the client that the view was made of.
 
         Args:
             timeout: Seconds for one attempt of a call.

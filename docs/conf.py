@@ -72,6 +72,8 @@ def plain_signature(*event: Any) -> tuple[str | None, str | None]:
         (r"(Pace|PollPolicy|RetryPolicy)\(\w+=.*?\)", r"\1()"),
         (r"\bNOTHING\b", "WallClock()"),
         (r"~?(?:\w+\.)*\bJ\b", model),
+        # typing made this one before the names above were changed.
+        (r"\bchamelaion_async\.models\.Page\b", "chamelaion_async.Page"),
     ):
         signature = signature and re.sub(old, new, signature)
         returns = returns and re.sub(old, new, returns)

@@ -10,7 +10,8 @@ from .entry import ALWAYS
 
 __all__ = ["Crew"]
 
-_MOST_AT_ONCE: Final = 32  # reads under way; reached only step by step, one more for each that succeeds
+_AT_FIRST: Final = 4  # reads under way; no fewer, or one that gets no answer would hold up all others
+_MOST_AT_ONCE: Final = 32  # reached step by step, one more for each that succeeds
 
 
 class Crew:
@@ -24,7 +25,7 @@ class Crew:
     def __init__(self, work: Sized, take_turn: Callable[[Callable[[], None]], Awaitable[None]]) -> None:
         self._work = work
         self._take_turn = take_turn
-        self._width = 1
+        self._width = _AT_FIRST
         self._size = 0
         self._busy = 0
         self._held_until = ALWAYS
@@ -50,7 +51,7 @@ class Crew:
 
     def narrow(self) -> None:
         """Let half as many be at work at once."""
-        self._width = max(self._width // 2, 1)
+        self._width = max(self._width // 2, _AT_FIRST)
 
     def rest(self) -> None:
         """Forget what was to begin: there is nothing to do any more."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
@@ -39,10 +40,11 @@ __all__ = ["Loader"]
 
 J = TypeVar("J", bound=Job)
 
-_SERVICE_PAUSE: Final = (0.5, 4.0)  # seconds without any read while the service is out of reach: first, longest
+_SERVICE_PAUSE: Final = (0.25, 0.5)  # seconds without any read while the service is out of reach: first, longest
 _OUT_OF_REACH: Final = 3  # failures in a row, of whatever reads, that mean that it is
 _UNREADABLE_ALONE: Final = 3  # failures in a row after which a request is looked for on pages
 _PREFERS_PAGE: Final = 30.0  # seconds for which it is
+_NOT_YET: Final = datetime.max.replace(tzinfo=UTC)
 _LEASE: Final = 5.0  # seconds after which a read that another process had claimed is believed lost
 
 
@@ -120,15 +122,13 @@ class Loader(Generic[J]):
             self._agenda.ask(entry)
 
     def nudge(self, id: str) -> None:
-        """Bring the next look at ``id`` forward, if anybody follows it."""
-        entry = self._registry.find(id)
-        if entry is None:
-            return
-        if entry.state == "reading":
-            entry.is_nudged = True  # what is under way may have begun before
-            return
-        self.ask(entry, self._nudge_timeout)
-        self._agenda.prefer(entry)
+        """Bring the next look at whatever is followed under this id or reference forward."""
+        for entry in self._registry.named(id):
+            if entry.state == "reading":
+                entry.is_nudged = True  # what is under way may have begun before
+            else:
+                self.ask(entry, self._nudge_timeout)
+                self._agenda.prefer(entry)
 
     def close(self, error: ClientClosedError) -> None:
         """Tell everybody that there will be no more news."""
@@ -222,7 +222,7 @@ class Loader(Generic[J]):
             for reference in self._registry.learn_shape(id for id, _ in records):
                 agenda.relocate(reference, None)
         ranks = view.ranks(pagination.offset, len(records))
-        sightings: list[Sighting[J]] = []
+        shown: list[tuple[Entry[J], Sighting[J]]] = []
         found = 0
         for rank, (id, record) in zip(ranks, records, strict=True):
             entry = self._registry.resolve(id)
@@ -232,19 +232,22 @@ class Loader(Generic[J]):
                 sighting = Sighting(answer.make(record), look)
             except ValueError:
                 continue  # a read on its own will tell what is wrong with it
-            sightings.append(sighting)
+            shown.append((entry, sighting))
             found += entry.place is reading.search
             agenda.place(entry, view, rank)
+        for entry, sighting in sorted(shown, key=_end_of):
             self._deliver(entry, sighting)
         agenda.missed(reading.entries, ranks, has_grown=view.total > total)
-        if not view.filters and len(sightings) * 2 < view.size:
-            shown = [sighting.request for sighting in sightings]
-            agenda.try_reference(shown, reading.search, self._registry.group)
+        if not view.filters and len(shown) * 2 < view.size:
+            requests = [sighting.request for _, sighting in shown]
+            agenda.try_reference(requests, reading.search, self._registry.group)
         agenda.searched(reading, ranks, found)
-        return sightings
+        return [sighting for _, sighting in shown]
 
     def _deliver(self, entry: Entry[J], sighting: Sighting[J]) -> None:
         self._agenda.rest(entry)
+        if entry.subscriber is None:
+            return  # it was let go of while others on the same page were told
         self._registry.saw(entry, sighting)
         for subscriber in entry.subscribers:
             subscriber.news(sighting)
@@ -291,6 +294,11 @@ class Loader(Generic[J]):
             entry.is_nudged = False
             for subscriber in entry.subscribers:
                 subscriber.missed(error)
+
+
+def _end_of(shown: tuple[Entry[J], Sighting[J]]) -> datetime:
+    """Order what one page shows by when it finished."""
+    return shown[1].request.finished_at or _NOT_YET
 
 
 def _now() -> float:

@@ -77,9 +77,11 @@ class Registry(Generic[J]):
         self._groups.pop(reference, None)
         return reference
 
-    def find(self, id: str) -> Entry[J] | None:
-        """Return who is followed under an id or another name, if anybody is."""
-        return self._known.get(id) or self._asked.get(id) or self._aliases.get(id)
+    def named(self, name: str) -> list[Entry[J]]:
+        """Return what is followed under an id, the name that it was asked for by, or a reference."""
+        found = [names[name] for names in (self._known, self._asked, self._aliases) if name in names]
+        group = self._groups.get(name, ())
+        return list(dict.fromkeys([*found, *([group] if isinstance(group, Entry) else group)]))
 
     def resolve(self, id: str) -> Entry[J] | None:
         """Return the request that has this UUID, if it is followed; that an id is one is known from now on."""

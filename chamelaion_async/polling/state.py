@@ -124,6 +124,7 @@ class PollState(Generic[J]):
     _first_seen: float = attrs.field(init=False, default=0.0)
     _last_good: float = attrs.field(init=False)
     _failures: int = attrs.field(init=False, default=0)
+    _refusals: int = attrs.field(init=False, default=0)
     _began: float = attrs.field(init=False, default=0.0)
     _latency: float = attrs.field(init=False, default=0.0)
     _barred_until: float = attrs.field(init=False, default=-_NEVER)
@@ -172,7 +173,7 @@ class PollState(Generic[J]):
         """Take note of the job as it was read, and return whether that is news."""
         previous, at = self.request, sighting.look.at
         self.request, self.look = sighting.request, sighting.look
-        self.last_error, self._failures, self._last_good = None, 0, at
+        self.last_error, self._failures, self._refusals, self._last_good = None, 0, 0, at
         if previous is None:
             self._first_seen = at
             return True
@@ -182,6 +183,7 @@ class PollState(Generic[J]):
         """Take note of a failed look, and return whether another one may succeed."""
         self.last_error = error
         self._failures += 1
+        self._refusals += isinstance(error, RateLimitError)
         return self.may_pass(error, now)
 
     def may_pass(self, error: ChamelaionError, now: float) -> bool:
@@ -195,8 +197,8 @@ class PollState(Generic[J]):
 
     def _has_attempts_left(self, error: ChamelaionError, attempts: int) -> bool:
         if not isinstance(error, RateLimitError):
-            return self._failures < attempts
-        return self._failures < _MOST_REFUSALS and (error.retry_after or 0) <= self.terms.policy.max_retry_after
+            return self._failures - self._refusals < attempts
+        return self._refusals < _MOST_REFUSALS and (error.retry_after or 0) <= self.terms.policy.max_retry_after
 
     def is_over(self, now: float) -> bool:
         """Whether the time for further looks is over."""

@@ -167,8 +167,9 @@ class RequestsResource(Generic[J]):
         """Wait for many requests, and yield each once, in the order in which they finish.
 
         A failed job is a result, as it is for ``wait_until_finished``. What goes wrong with one id is the ``error``
-        of its outcome: ``NotFoundError``, ``WaitUnreachableError``, or ``WaitTimeoutError`` for all that are still
-        open at the deadline. What concerns all of them alike is raised. All ids share their reads: where it saves
+        of its outcome: ``ConfigurationError`` if it cannot be an id, ``NotFoundError``, ``WaitUnreachableError``,
+        ``WaitTimeoutError`` for all that are still open at the deadline, or any other refusal. What concerns all of
+        them alike is raised. All ids share their reads: where it saves
         requests, one page of the list answers for many. No task runs for any of them, and while the caller is busy
         with an outcome, the looks go on.
 
@@ -218,16 +219,18 @@ class RequestsResource(Generic[J]):
     async def get_many(self, ids: Iterable[str]) -> dict[str, Outcome[J]]:
         """Look at many requests, once and now.
 
-        Pages of the list are read where they answer for more than one id, and single requests where they do not, so
-        that ten thousand ids cost little more than a hundred calls. Failures are repeated as the client's
-        ``RetryPolicy`` says for each id; 429 is waited out. Cancelling leaves nothing behind.
+        Pages of the list are read where they answer for more than one id, and single requests where they do not: ten
+        thousand ids that lie together in a list with pages of 100 cost little more than a hundred calls. Failures are
+        repeated as the client's ``RetryPolicy`` says for each id. 429 is waited out, up to ten times for an id,
+        unless its ``Retry-After`` is beyond ``max_retry_after``. Cancelling leaves nothing behind.
 
         Args:
             ids: UUIDs, or the references of lip sync requests; one that comes twice counts once. A list cannot tell
                 which request a reference means, so each reference is a call of its own.
 
         Returns:
-            Outcomes by id, in the order of ``ids``; an id that is not known has its ``NotFoundError``.
+            Outcomes by id, in the order of ``ids``; what could not be read has its error as the outcome, such as
+            ``NotFoundError``.
 
         Raises:
             ConfigurationError: There are no credentials, or ``ids`` is a single string; nothing was sent.
@@ -250,10 +253,11 @@ class RequestsResource(Generic[J]):
         """Look at a request now instead of when its next look is due. For webhook handlers.
 
         What a webhook says is not believed; it only brings the next look forward. Nothing happens if nobody waits for
-        the id here. May be called from any thread, never blocks and never raises.
+        the job here. May be called from any thread, never blocks and never raises.
 
         Args:
-            id: The id as it is waited for, or the request's UUID.
+            id: The request's UUID, the id as it is waited for, or a reference: then all that carry it are looked at,
+                as far as they have been read before.
         """
         self._transport.connection.call_in_loop(self._loader.nudge, id)
 
