@@ -50,6 +50,13 @@ class Agenda(Generic[J]):
 
     # Standing in line
 
+    def welcome(self, entry: Entry[J]) -> None:
+        """Let an entry without a place be searched for, together with all who came since the last search began."""
+        if entry.search_at <= self._clock():
+            if self._newcomers.top is not None:
+                self._newcomers = Search(self._whole)
+            entry.move_to(self._newcomers)
+
     def ask(self, entry: Entry[J], *, first: bool = False) -> None:
         """Let an entry ask for a look."""
         entry.state = "asking"
@@ -84,15 +91,12 @@ class Agenda(Generic[J]):
         self._enqueue(entry)
 
     def _enqueue(self, entry: Entry[J], *, first: bool = False) -> None:
+        if entry.place is None:
+            self.welcome(entry)
         place = entry.place
-        if place is None and entry.search_at > self._clock():
+        if place is None:
             self._line_up(entry, first=first)
             return
-        if place is None:
-            if self._newcomers.top is not None:
-                self._newcomers = Search(self._whole)
-            place = self._newcomers
-            entry.move_to(place)
         place.asking[entry] = None
         if not (isinstance(place, Search) and place.is_enough_under_way):
             self._line_up(place, first=first)

@@ -81,7 +81,10 @@ class Loader(Generic[J]):
 
     def join(self, id: str, subscriber: Subscriber[J]) -> Entry[J]:
         """Begin to follow ``id``."""
-        return self._registry.join(id, subscriber)
+        entry = self._registry.join(id, subscriber)
+        if entry.place is None and entry.state == "idle":
+            self._agenda.welcome(entry)
+        return entry
 
     def leave(self, entry: Entry[J], subscriber: Subscriber[J]) -> None:
         """Cease to follow. The last one out ends what is under way for it; see ``settled``."""

@@ -1,0 +1,169 @@
+"""What the package is built, tested and released with: pinned, hashed, and in step with pyproject.toml."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import chamelaion_async
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+REQUIREMENTS = ROOT / ".ci" / "requirements"
+
+_PIN = re.compile(
+    r"^(?P<name>[a-z0-9][a-z0-9-]*)==(?P<version>\S+)(?: ; [^\n\\]+?)?(?: \\\n    --hash=sha256:[0-9a-f]{64})+$",
+    re.MULTILINE,
+)
+_USES = re.compile(r"uses: *(?P<action>\S+)(?P<comment>.*)")
+_PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
+
+
+def sessions_constant(name: str) -> Any:
+    """Return a constant of noxfile.py, which cannot be imported where nox is not installed."""
+    tree = ast.parse((ROOT / "noxfile.py").read_text("utf-8"))
+    values = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    return ast.literal_eval(values[name])
+
+
+LOCKS: dict[str, list[str]] = sessions_constant("LOCKS")
+
+
+def of_group(name: str) -> Iterator[str]:
+    for entry in PYPROJECT["dependency-groups"][name]:
+        if isinstance(entry, str):
+            yield entry
+        else:
+            yield from of_group(entry["include-group"])
+
+
+def declared(sources: list[str]) -> list[Requirement]:
+    """Return what pyproject.toml asks for and a lock is made from."""
+    found: list[str] = []
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    for source in sources:
+        option, _, value = source.partition("=")
+        if option == "pyproject.toml":
+            found += PYPROJECT["project"]["dependencies"]
+        elif option == "--all-extras":
+            found += [entry for extra in extras.values() for entry in extra]
+        elif option == "--extra":
+            found += extras[value]
+        elif option == "--group":
+            found += of_group(value)
+    return [Requirement(entry) for entry in found]
+
+
+def lock(name: str) -> str:
+    return (REQUIREMENTS / f"{name}.txt").read_text("utf-8")
+
+
+def pins(name: str) -> dict[str, list[Version]]:
+    """Return the versions by name; where markers tell platforms apart, a name has several."""
+    found: dict[str, list[Version]] = {}
+    for pin in _PIN.finditer(lock(name)):
+        found.setdefault(pin["name"], []).append(Version(pin["version"]))
+    return found
+
+
+def test_each_lock_belongs_to_a_session() -> None:
+    assert {file.stem for file in REQUIREMENTS.iterdir()} == LOCKS.keys()
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_is_pins_with_hashes_and_nothing_else(name: str) -> None:
+    rest = _PIN.sub("", lock(name))
+    assert [line for line in rest.splitlines() if line and not line.lstrip().startswith("#")] == []
+    assert pins(name)
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_names_no_address_and_no_folder(name: str) -> None:
+    assert not re.search(r"://|[\s=]/", lock(name))
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_holds_what_is_declared_in_its_range(name: str) -> None:
+    locked = pins(name)
+    wrong = [
+        str(requirement)
+        for requirement in declared(LOCKS[name])
+        if not (versions := locked.get(canonicalize_name(requirement.name)))
+        or not all(requirement.specifier.contains(version) for version in versions)
+    ]
+    assert wrong == []
+
+
+def test_the_lowest_versions_are_those_that_are_declared() -> None:
+    locked = pins("lowest")
+    for requirement in declared(["pyproject.toml", "--all-extras"]):
+        (bound,) = requirement.specifier
+        assert bound.operator == ">="
+        assert locked[canonicalize_name(requirement.name)] == [Version(bound.version)], requirement
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_a_workflow_pins_each_action_by_its_hash_and_says_the_version(file: Path) -> None:
+    used = list(_USES.finditer(file.read_text("utf-8")))
+    assert used
+    assert [use["action"] for use in used if not _PINNED.fullmatch(use["action"])] == []
+    assert [use["action"] for use in used if not re.fullmatch(r" # v\d+(\.\d+)+", use["comment"])] == []
+
+
+def test_an_action_has_one_version_in_all_workflows() -> None:
+    used = {use["action"] for file in WORKFLOWS for use in _USES.finditer(file.read_text("utf-8"))}
+    names = [action.partition("@")[0] for action in used]
+    assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_a_workflow_installs_by_hash_only(file: Path) -> None:
+    installs = [line for line in file.read_text("utf-8").splitlines() if re.search(r"\bpip\b.*\binstall\b", line)]
+    assert [line for line in installs if "--require-hashes" not in line] == []
+
+
+def test_one_list_of_pythons_is_declared_and_tested() -> None:
+    label = "Programming Language :: Python :: 3."
+    declared = [
+        f"3.{classifier.removeprefix(label)}"
+        for classifier in PYPROJECT["project"]["classifiers"]
+        if classifier.startswith(label)
+    ]
+    matrix = re.search(r"python: (\[.*\])", (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
+    assert matrix
+    assert ast.literal_eval(matrix[1]) == declared
+    assert PYPROJECT["project"]["requires-python"] == f">={declared[0]}"
+
+
+def test_the_wheel_holds_the_package_and_nothing_else() -> None:
+    folder = Path(chamelaion_async.__file__).parent
+    if folder.parent == ROOT:
+        pytest.skip("run from the folder, not from a wheel")
+    files = [file for file in importlib.metadata.files("chamelaion-async") or [] if "__pycache__" not in file.parts]
+    held = {file.as_posix() for file in files if file.parts[0] == "chamelaion_async"}
+    source = ROOT / "chamelaion_async"
+    assert held == {
+        file.relative_to(ROOT).as_posix()
+        for file in source.rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+    assert "chamelaion_async/py.typed" in held
+    others = {file.parts[0] for file in files} - {"chamelaion_async", ".."}
+    assert others == {f"chamelaion_async-{chamelaion_async.__version__}.dist-info"}
