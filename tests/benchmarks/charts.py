@@ -1,0 +1,146 @@
+"""The charts, from the figures of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import get_many
+import many
+import throughput
+from dot_chart import Dot, dot_chart
+from line_chart import Point, Series, line_chart
+
+Results = Mapping[str, Mapping[str, Any]]
+
+WAYS = {
+    many.OURS: "as_finished",
+    many.WAITS: "separate wait_until_finished",
+    many.SWEEP: "sweep of list pages by hand",
+    many.GETS: "GET loops on aiohttp",
+    many.VENDOR_AIOHTTP: "GET loops on vendor, aiohttp",
+    many.VENDOR_HTTPX: "GET loops on vendor, httpx",
+}
+CLIENTS = {throughput.OURS: 0, throughput.BY_HAND: 3, throughput.VENDOR_AIOHTTP: 4, throughput.VENDOR_HTTPX: 5}
+CONDITIONS = (
+    "Jobs finish after 5 to 30 s; 20 requests a second allowed, list pages of 100, 500 older jobs in the list"
+)
+FOOT = "The sweep is told the allowed rate, the others are not. Loops of GETs were not tried with 10,000 jobs."
+TOLD = 1000
+
+
+def _against_jobs(results: Results, *, figure: str, title: str, y_title: str, unit: str, hollow: str) -> str:
+    rows = [row for row in results["many"]["rows"] if row[figure]]
+    series = [
+        Series(
+            name=name,
+            dash="5 4" if way == many.SWEEP else "",
+            points=[
+                Point(
+                    x=row["jobs"],
+                    y=row[figure],
+                    note=f"{row['found']:,} found" if row["cut_off"] else "",
+                )
+                for row in rows
+                if row["way"] == way
+            ],
+        )
+        for way, name in WAYS.items()
+    ]
+    return line_chart(
+        title=title,
+        subtitle=CONDITIONS,
+        series=series,
+        x_title="jobs",
+        y_title=y_title,
+        unit=unit,
+        told=TOLD,
+        foot=(f"Hollow: cut off after {many.CUT_OFF:g} s; {hollow}", FOOT),
+    )
+
+
+def delay(results: Results) -> str:
+    """Draw the mean delay from finished to known against the number of jobs."""
+    return _against_jobs(
+        results,
+        figure="delay_mean_s",
+        title="Mean delay from finished to known",
+        y_title="seconds",
+        unit=" s",
+        hollow="the mean is over those found, and would have grown.",
+    )
+
+
+def requests(results: Results) -> str:
+    """Draw the number of requests against the number of jobs."""
+    return _against_jobs(
+        results,
+        figure="requests",
+        title="Requests until all jobs are known to have finished",
+        y_title="requests, with those refused",
+        unit="",
+        hollow="more would have followed.",
+    )
+
+
+def reads(results: Results) -> str:
+    """Draw the single requests read a second."""
+    rows = results["throughput"]["rows"]
+    return dot_chart(
+        title="Single requests read a second",
+        subtitle="One client process at a time, server beside it on the same machine; median of rounds taken in turn",
+        groups={
+            f"{at_once} at once": [
+                Dot(name=row["client"], value=row["reads_per_s"], series=CLIENTS[row["client"]])
+                for row in rows
+                if row["at_once"] == at_once
+            ]
+            for at_once in dict.fromkeys(row["at_once"] for row in rows)
+        },
+        x_title="requests a second",
+    )
+
+
+def batches(results: Results) -> str:
+    """Draw how many requests are looked at a second."""
+    rows = results["get_many"]["rows"]
+    names = {get_many.OURS: "get_many", get_many.BY_HAND: "GETs by hand"}
+
+    def heading(row: Mapping[str, Any]) -> str:
+        return f"{row['rate_limit']:g} requests a second" if row["rate_limit"] else "no rate limit"
+
+    return dot_chart(
+        title=f"One look at {rows[0]['ids']:,} requests",
+        subtitle="List pages of 100; median of rounds taken in turn",
+        groups={
+            group: [
+                Dot(
+                    name=f"{names[row['client']]}, {row['requests']:,} requests",
+                    value=row["ids_per_s"],
+                    series=CLIENTS[row["client"]],
+                )
+                for row in rows
+                if heading(row) == group
+            ]
+            for group in dict.fromkeys(map(heading, rows))
+        },
+        x_title="ids a second",
+    )
+
+
+CHARTS: dict[str, tuple[str, Callable[[Results], str]]] = {
+    "delay.svg": ("many", delay),
+    "requests.svg": ("many", requests),
+    "throughput.svg": ("throughput", reads),
+    "get-many.svg": ("get_many", batches),
+}
+"""The benchmark that each file shows, and how it is drawn."""
+
+
+def draw(results: Results, folder: Path) -> None:
+    """Write a chart of each benchmark that was run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, (benchmark, chart) in CHARTS.items():
+        if benchmark in results:
+            folder.joinpath(file).write_text(chart(results))

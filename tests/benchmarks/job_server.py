@@ -1,0 +1,34 @@
+"""The sandbox with jobs that finish on their own, under a rate limit.
+
+Told at start: how many ``jobs``, the ``earliest`` and ``latest`` second at which they finish, how many ``older`` jobs
+have finished long ago, and the ``rate_limit`` in requests a second or null. Asked for anything, it answers with its
+counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from random import Random
+
+from child import arguments, messages, tell
+
+from chamelaion_async.sandbox import Sandbox
+
+HOUR = 3600.0
+
+
+async def serve(*, jobs: int, earliest: float, latest: float, older: int, rate_limit: float | None) -> None:
+    # The same number of jobs finishes at the same seconds for each client.
+    random = Random(jobs)
+    async with Sandbox(rate_limit=rate_limit, page_cap=100, remember=0) as sandbox:
+        for age in range(older):
+            sandbox.add_job(created_at=time.time() - HOUR - age, job_seconds=60.0)
+        ids = [sandbox.add_job(job_seconds=random.uniform(earliest, latest)).id for _ in range(jobs)]
+        tell({"base_url": sandbox.base_url, "ids": ids})
+        async for _ in messages():
+            tell({"requests": sandbox.count(), "status_429": sandbox.count(status=429)})
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(**arguments()))
