@@ -73,6 +73,9 @@ class _Gate:
         except asyncio.CancelledError:
             # A permit that was granted in the same moment is lost, which keeps the rate below its bound.
             self._queue.pop(waiter, None)
+            if not self._queue and self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
             raise
 
     def close_for(self, seconds: float, answered: int) -> None:

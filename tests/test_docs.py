@@ -208,7 +208,7 @@ def test_the_readme_begins_with_two_commands() -> None:
     assert "demo" in lines[0]
     assert "nox" in lines[1]
     ci = ROOT / ".ci" / "run"
-    if ci.exists():  # not in a source distribution
+    if ci.exists():
         assert lines[1] in ci.read_text(encoding="utf-8").splitlines()
 
 

@@ -11,6 +11,7 @@ import asyncio
 import heapq
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import attrs
@@ -46,6 +47,7 @@ class _Follower(PollState[J]):
         batch: Whose.
         entry: Its place with the loader.
         has_ended: Whether it is no longer followed.
+        limit: When the look under way, or the last one, was or is to be given up.
         is_looking: Whether a look was asked for and not answered.
         due: When to look, or to give a look up; never while neither is in sight.
         scheduled: When the schedule comes back to it, which may be earlier.
@@ -54,6 +56,7 @@ class _Follower(PollState[J]):
     batch: Batch[J]
     entry: Entry[J] = attrs.field(init=False)
     has_ended: bool = False
+    limit: float = NEVER
     is_looking: bool = False
     due: float = NEVER
     scheduled: float = NEVER
@@ -91,6 +94,7 @@ class Batch(Generic[J]):
         self._results: deque[Outcome[J]] = deque()
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._has_ended = False
 
     async def follow(self, ids: Iterable[str]) -> AsyncGenerator[Outcome[J], None]:
         """Yield what becomes of each id, in the order in which it becomes known.
@@ -146,14 +150,21 @@ class Batch(Generic[J]):
                 await asyncio.sleep(0)
 
     async def _end(self) -> None:
-        for number, follower in enumerate([*self._open.values()], 1):
-            if not follower.has_ended:
-                self._leave(follower)
-            if not number % _SLICE:
-                await asyncio.sleep(0)
+        self._has_ended = True
         if self._timer is not None:
             self._timer.cancel()
+        try:
+            self._leave_some(_SLICE)
+            while self._open:
+                await asyncio.sleep(0)
+                self._leave_some(_SLICE)
+        finally:
+            self._leave_some(len(self._open))  # nobody has the time to wait who is cancelled once more
         await self._loader.settled()
+
+    def _leave_some(self, most: int) -> None:
+        for id in [*islice(self._open, most)]:
+            self._leave(self._open.pop(id))
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -167,17 +178,18 @@ class Batch(Generic[J]):
     def _put(self, follower: _Follower[J], due: float) -> None:
         """Come back to a request when it is due. What stands in the schedule already is left, if it comes earlier."""
         follower.due = due
-        if due >= follower.scheduled:
+        if due >= follower.scheduled or self._has_ended:
             return
         follower.scheduled = due
-        others = self._schedule.setdefault(due, follower)
-        if isinstance(others, list):
-            others.append(follower)
-        elif others is not follower:
-            self._schedule[due] = [others, follower]
-        else:
+        others = self._schedule.get(due)
+        if others is None:
+            self._schedule[due] = follower
             heapq.heappush(self._times, due)
             self._set_timer()
+        elif isinstance(others, list):
+            others.append(follower)
+        elif others is not follower:  # else it stands there still, from before it was put to an earlier time
+            self._schedule[due] = [others, follower]
 
     def _set_timer(self) -> None:
         first = self._times[0]
@@ -199,13 +211,14 @@ class Batch(Generic[J]):
                 del self._schedule[time]
                 follower = due[0] if isinstance(due, list) else due
             seen += 1
-            if not follower.has_ended and follower.scheduled == time:
-                follower.scheduled = NEVER
-                self._see_to(follower, now)
+            if not follower.has_ended:
+                self._see_to(follower, time, now)
         if self._times:
             self._set_timer()
 
-    def _see_to(self, follower: _Follower[J], now: float) -> None:
+    def _see_to(self, follower: _Follower[J], time: float, now: float) -> None:
+        if time == follower.scheduled:
+            follower.scheduled = NEVER
         if follower.due > now:
             self._put(follower, follower.due)
         elif follower.is_looking:
@@ -222,7 +235,12 @@ class Batch(Generic[J]):
             self.missed(follower, refusal)
             return
         left = follower.begin_look(now)
-        self._put(follower, now + left)
+        limit = follower.deadline if left == follower.deadline - now else now + left
+        if limit == follower.limit:
+            follower.due = limit  # every look before the deadline may last that long, and it stands there once
+        else:
+            follower.limit = limit
+            self._put(follower, limit)
         self._loader.ask(follower.entry, min(self._terms.policy.request_timeout, left))
 
     def _time_ran_out(self, follower: _Follower[J]) -> None:
@@ -266,7 +284,12 @@ class Batch(Generic[J]):
         if follower.is_over(now):
             self._finish(follower, Outcome(id=follower.id, error=follower.verdict(now)))
         else:
-            due = now + follower.pause(now, lambda: _attempt(follower))
+            try:
+                due = now + follower.pause(now, lambda: _attempt(follower, now))
+            except Exception as error:  # noqa: BLE001 - a strategy of the caller's; what it raises is the caller's
+                self._error = error
+                self._wake()
+                return
             follower.entry.due = min(follower.entry.due, due)
             self._put(follower, due)
 
@@ -284,13 +307,14 @@ class Batch(Generic[J]):
 _FOR_ALL: Final = (AuthenticationError, ClientClosedError, ConfigurationError)
 
 
-def _attempt(state: PollState[J]) -> RetryCallState:
+def _attempt(state: PollState[J], now: float) -> RetryCallState:
     """Return what a tenacity wait strategy expects to be called with, after a look."""
     from tenacity import AsyncRetrying, Future, RetryCallState  # noqa: PLC0415 - as late as a wait loads it
 
     attempt = RetryCallState(AsyncRetrying(), None, (), {})
-    attempt.attempt_number = state.polls
-    attempt.outcome = Future(state.polls)
+    attempt.attempt_number = max(state.polls, 1)
+    attempt.outcome = Future(attempt.attempt_number)
+    attempt.outcome_timestamp = attempt.start_time + now - state.started
     if state.last_error is not None:
         attempt.outcome.set_exception(state.last_error)
     else:

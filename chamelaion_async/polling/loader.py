@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final, Generic, TypeVar
 
 from .._retry import is_passing
@@ -44,6 +44,8 @@ _SERVICE_PAUSE: Final = (0.25, 0.5)  # seconds without any read while the servic
 _OUT_OF_REACH: Final = 3  # failures in a row, of whatever reads, that mean that it is
 _UNREADABLE_ALONE: Final = 3  # failures in a row after which a request is looked for on pages
 _PREFERS_PAGE: Final = 30.0  # seconds for which it is
+_LONG: Final = 10.0  # seconds of a Retry-After that everybody has to hear of who asks
+_SLICE: Final = 500  # requests whose followers are told of an error before others get their turn
 _NOT_YET: Final = datetime.max.replace(tzinfo=UTC)
 _LEASE: Final = 5.0  # seconds after which a read that another process had claimed is believed lost
 
@@ -271,6 +273,8 @@ class Loader(Generic[J]):
                 concerned = list(islice(reading.search.asking, reading.search.view.size))
                 self._agenda.put_back(reading)
             self._fail(concerned, error)
+            if (error.retry_after or 0.0) > _LONG:
+                self._fail_asking(error)
         else:
             self._went_wrong(reading, error)
 
@@ -289,14 +293,22 @@ class Loader(Generic[J]):
             self._fail(reading.entries, error)
         if self._failures >= _OUT_OF_REACH:
             self._crew.hold(doubled(_SERVICE_PAUSE, self._failures - _OUT_OF_REACH))
-            self._fail([entry for entry in self._registry.entries() if entry.state == "asking"], error)
+            self._fail_asking(error)
+
+    def _fail_asking(self, error: ChamelaionError) -> None:
+        """Tell all who ask that nobody will be answered for now."""
+        self._fail([entry for entry in self._registry.entries() if entry.state == "asking"], error)
 
     def _fail(self, entries: Iterable[Entry[J]], error: Exception) -> None:
-        for entry in entries:
+        """Tell of an error; there may be very many to tell, who then take turns with others."""
+        rest = iter(entries)
+        for entry in islice(rest, _SLICE):
             self._agenda.rest(entry)
             entry.is_nudged = False
             for subscriber in entry.subscribers:
                 subscriber.missed(error)
+        if next_one := next(rest, None):
+            asyncio.get_running_loop().call_soon(self._fail, chain([next_one], rest), error)
 
 
 def _end_of(shown: tuple[Entry[J], Sighting[J]]) -> datetime:

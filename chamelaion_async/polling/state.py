@@ -32,6 +32,7 @@ __all__ = ["Look", "PollState", "Sighting", "Terms", "make_terms"]
 J = TypeVar("J", bound=Job)
 
 _LAST_LOOK: Final = 1.0  # seconds by which the look at the deadline may outlast it
+_EARLY: Final = 0.02  # seconds by which a timer may go off before its time
 _FIRST_BACKOFF: Final = 0.1  # seconds; a policy without a shortest interval must not hammer a service that fails
 _NEVER: Final = float("inf")
 
@@ -120,7 +121,7 @@ class PollState(Generic[J]):
     last_error: ChamelaionError | None = None
     polls: int = 0
     is_last_look: bool = False
-    _next_is_last: bool = attrs.field(init=False)
+    _last_look_at: float = attrs.field(init=False, default=_NEVER)
     _first_seen: float = attrs.field(init=False, default=0.0)
     _last_good: float = attrs.field(init=False)
     _failures: int = attrs.field(init=False, default=0)
@@ -130,7 +131,8 @@ class PollState(Generic[J]):
     _barred_until: float = attrs.field(init=False, default=-_NEVER)
 
     def __attrs_post_init__(self) -> None:
-        self._next_is_last = self.terms.timeout == 0
+        if self.terms.timeout == 0:
+            self._last_look_at = self.started
         self._last_good = self.started
 
     @property
@@ -149,12 +151,12 @@ class PollState(Generic[J]):
 
     def standing_refusal(self, now: float) -> ChamelaionError | None:
         """Return the error that still stands where the deadline comes before the end of a ``Retry-After``."""
-        self.is_last_look = self._next_is_last
+        self.is_last_look = now + _EARLY >= self._last_look_at
         return self.last_error if now < self._barred_until else None
 
     def begin_look(self, now: float) -> float:
         """Note that a look begins, and return the seconds that it may take."""
-        self.is_last_look = self._next_is_last
+        self.is_last_look = now + _EARLY >= self._last_look_at
         self.polls += 1
         self._began = now
         policy = self.terms.policy
@@ -223,9 +225,10 @@ class PollState(Generic[J]):
                 pause = min(pause, self._outage_ends - now)
         # The last look begins as much before the deadline as the one before it took, so that its answer is in time.
         lands = max(deadline - min(self._latency, _LAST_LOOK), now)
+        self._last_look_at = _NEVER
         if now + pause >= lands:
-            self._next_is_last = True
             pause = deadline - now if self._barred_until > lands else lands - now
+            self._last_look_at = now + pause
         return pause
 
     def _spacing(self, now: float, attempt: Callable[[], RetryCallState]) -> float:

@@ -1,0 +1,244 @@
+"""The deadline of many requests: every id that is open comes out, in time, and says what is known of it."""
+
+from __future__ import annotations
+
+import asyncio
+import tracemalloc
+from typing import Any
+
+import pytest
+
+from chamelaion_async import (
+    APITimeoutError,
+    ConfigurationError,
+    InternalServerError,
+    NotFoundError,
+    PollPolicy,
+    RateLimitError,
+    WaitTimeoutError,
+)
+
+from .service import Requests, Service, refusal, uuid
+
+pytestmark = pytest.mark.virtual_time
+
+EVERY_7_SECONDS = PollPolicy(min_interval=7.0, max_interval=7.0)
+RARELY = PollPolicy(wait=lambda _: 100.0)
+
+
+async def test_every_id_that_is_open_comes_out_with_its_error(service: Service, requests: Requests) -> None:
+    done, *open_ = service.add("done", finishes=5), service.add("b"), service.add("c")
+
+    came = [(outcome, service.elapsed) async for outcome in requests.as_finished([done, *open_], timeout=10.5)]
+
+    assert [(outcome.id, elapsed) for outcome, elapsed in came[:1]] == [(done, 5)]
+    assert {outcome.id for outcome, _ in came[1:]} == set(open_)
+    for outcome, elapsed in came[1:]:
+        error = outcome.error
+        assert isinstance(error, WaitTimeoutError)
+        assert (elapsed, error.id, error.elapsed, error.polls) == (10.5, outcome.id, 10.5, 12)
+        assert error.last is not None
+        assert (error.last.id, error.last.status) == (outcome.id, "processing")
+
+
+async def test_the_last_look_lands_on_it_and_finds_what_ended_just_before(
+    service: Service, requests: Requests
+) -> None:
+    a, b = service.add("a", finishes=9.9), service.add("b")
+
+    outcomes = await requests.wait_all([a, b], timeout=10, polling=EVERY_7_SECONDS)
+
+    assert service.looks == [0, 7, 10]
+    assert outcomes[a].unwrap().is_completed
+    assert isinstance(outcomes[b].error, WaitTimeoutError)
+
+
+async def test_the_last_look_begins_early_by_what_a_look_takes(service: Service, requests: Requests) -> None:
+    service.latency = 0.25
+    ids = [service.add("a"), service.add("b")]
+
+    await requests.wait_all(ids, timeout=10, polling=EVERY_7_SECONDS)
+
+    assert (service.looks, service.elapsed) == ([0, 7.25, 9.75], 10)
+
+
+async def test_it_is_kept_where_the_last_look_is_not_answered(service: Service, requests: Requests) -> None:
+    """A look at the deadline may outlast it by a second, and not by more."""
+    waiting = service.meanwhile(requests.wait_all([service.add("a"), service.add("b")], timeout=10))
+    await service.until(9.5)
+    service.latency = 3600.0
+
+    outcomes = await waiting
+
+    assert all(isinstance(outcome.error, WaitTimeoutError) for outcome in outcomes.values())
+    assert 10 <= service.elapsed <= 11
+    assert service.under_way == 0
+
+
+async def test_it_is_kept_where_nothing_was_ever_answered(service: Service, requests: Requests) -> None:
+    service.latency = 3600.0
+    ids = service.add_many(250)
+
+    outcomes = await requests.wait_all(ids, timeout=8)
+
+    for outcome in outcomes.values():
+        error = outcome.error
+        assert isinstance(error, WaitTimeoutError)
+        assert isinstance(error.last_error, APITimeoutError)
+        assert error.last is None
+    assert service.elapsed == 8
+
+
+async def test_it_comes_before_a_longer_outage_budget(service: Service, requests: Requests) -> None:
+    service.trouble = lambda _: refusal(503)
+
+    outcomes = await requests.wait_all(service.add_many(3), timeout=30)
+
+    for outcome in outcomes.values():
+        assert isinstance(outcome.error, WaitTimeoutError)
+        assert isinstance(outcome.error.__cause__, InternalServerError)
+    assert 30 <= service.elapsed <= 31
+
+
+async def test_a_retry_after_that_reaches_beyond_it_does_not_put_it_off(service: Service, requests: Requests) -> None:
+    service.trouble = lambda _: refusal(429, Retry_After="30")
+
+    outcomes = await requests.wait_all(service.add_many(3), timeout=10)
+
+    assert all(isinstance(outcome.error, WaitTimeoutError) for outcome in outcomes.values())
+    assert (service.elapsed, len(service.asked)) == (10, 1)
+    assert any(isinstance(outcome.error.__cause__, RateLimitError) for outcome in outcomes.values() if outcome.error)
+
+
+async def test_it_is_kept_while_a_429_to_another_call_keeps_the_last_look_back(
+    service: Service, requests: Requests
+) -> None:
+    waiting = service.meanwhile(requests.wait_all([service.add("a")], timeout=10))
+    await service.until(9.5)
+    service.trouble = lambda _: refusal(429, Retry_After="60")
+    elsewhere = service.meanwhile(requests.get_many([service.add("b")]))
+
+    outcomes = await waiting
+
+    assert all(isinstance(outcome.error, WaitTimeoutError) for outcome in outcomes.values())
+    assert 10 <= service.elapsed <= 11
+    elsewhere.cancel()
+    await asyncio.wait([elsewhere])
+
+
+async def test_a_missing_id_is_named_so_where_the_time_ends_within_the_grace(
+    service: Service, requests: Requests
+) -> None:
+    missing = uuid("missing")
+
+    outcomes = await requests.wait_all([missing], timeout=2)
+
+    assert isinstance(outcomes[missing].error, NotFoundError)
+    assert service.elapsed == 2
+
+
+async def test_none_of_it_waits_for_ever(service: Service, requests: Requests) -> None:
+    week = 7 * 86400.0
+    id = service.add("a", finishes=week)
+
+    outcomes = await requests.wait_all([id], polling=PollPolicy(min_interval=3600.0, max_interval=3600.0))
+
+    assert outcomes[id].unwrap().is_completed
+    assert service.elapsed == week
+
+
+class TestZero:
+    async def test_looks_once(self, service: Service, requests: Requests) -> None:
+        done, open_ = service.add("done", finishes=-1), service.add("open")
+
+        outcomes = await requests.wait_all([done, open_], timeout=0)
+
+        assert outcomes[done].unwrap().is_completed
+        error = outcomes[open_].error
+        assert isinstance(error, WaitTimeoutError)
+        assert (error.polls, error.elapsed) == (1, 0)
+        assert (service.looks, service.elapsed) == ([0], 0)
+
+    async def test_leaves_the_look_the_time_to_answer(self, service: Service, requests: Requests) -> None:
+        service.latency = 5.0
+        id = service.add("a", finishes=-1)
+
+        outcomes = await requests.wait_all([id], timeout=0)
+
+        assert outcomes[id].unwrap().is_completed
+
+    async def test_takes_a_look_of_its_own_although_others_have_just_looked(
+        self, service: Service, requests: Requests
+    ) -> None:
+        id = service.add("a")
+        async for _ in requests.watch(id):
+            looks = len(service.asked)
+            await requests.wait_all([id], timeout=0)
+            break
+
+        assert len(service.asked) == looks + 1
+
+    async def test_takes_a_failed_look_for_the_answer(self, service: Service, requests: Requests) -> None:
+        service.trouble = lambda _: refusal(503)
+        id = service.add("a")
+
+        outcomes = await requests.wait_all([id], timeout=0)
+
+        assert isinstance(outcomes[id].error, WaitTimeoutError)
+        assert len(service.asked) == 1
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf"), True, "5"])
+async def test_a_timeout_that_is_none_is_refused_before_anything_is_sent(
+    service: Service, requests: Requests, timeout: Any
+) -> None:
+    with pytest.raises(ConfigurationError, match="timeout"):
+        requests.as_finished([uuid("a")], timeout=timeout)
+    with pytest.raises(ConfigurationError, match="timeout"):
+        await requests.wait_all([uuid("a")], timeout=timeout)
+
+    assert service.asked == []
+
+
+class TestEarlierNews:
+    """The last look was near, and then news came: there is time again for further looks."""
+
+    async def test_a_nudge_does_not_end_many(self, service: Service, requests: Requests) -> None:
+        id = service.add("a", finishes=9.5)
+        pauses = iter([100.0, 2.0] + [100.0] * 9)
+        policy = PollPolicy(wait=lambda _: next(pauses))
+
+        waiting = service.meanwhile(requests.wait_all([id], timeout=10, polling=policy))
+        await service.until(3)
+        requests.nudge(id)
+
+        assert (await waiting)[id].unwrap().is_completed
+        assert service.looks == [0, 3, 5, 10]
+
+    async def test_a_change_that_a_nudge_shows_does_not_end_one(self, service: Service, requests: Requests) -> None:
+        id = service.add("a", statuses={float("-inf"): "queued", 2: "processing"}, finishes=9.5)
+
+        waiting = service.meanwhile(requests.wait_until_finished(id, timeout=10, polling=RARELY))
+        await service.until(3)
+        requests.nudge(id)
+
+        assert (await waiting).is_completed
+        assert service.elapsed == 10
+
+
+async def test_it_costs_the_schedule_nothing_that_there_is_one(service: Service, requests: Requests) -> None:
+    """Each look puts the deadline down once more in the schedule: it must not pile up there."""
+    waiting = service.meanwhile(requests.wait_all(service.add_many(100), timeout=1500))
+    tracemalloc.start()
+    try:
+        sizes = []
+        for elapsed in (20.5, 120.5):
+            await service.until(elapsed)
+            service.asked.clear()
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+    assert sizes[1] - sizes[0] < 40_000

@@ -1,0 +1,260 @@
+"""Leaving a batch before its end, in every way there is: nothing is left of it, and the client stays usable.
+
+That no task, no timer and no unheard error is left is looked at after every test of this folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from typing import Any
+
+import pytest
+
+from chamelaion_async import AsyncClient, ClientClosedError
+
+from .service import Requests, Service, refusal, turns, unfinished_timers
+
+pytestmark = pytest.mark.virtual_time
+
+MANY = 1200
+"""More than are seen to in one turn of the loop."""
+
+Outcomes = AsyncGenerator[Any, None]
+
+
+async def closing(outcomes: Outcomes) -> None:
+    async with aclosing(outcomes):
+        async for _ in outcomes:
+            break
+
+
+async def asking_it_to_close(outcomes: Outcomes) -> None:
+    async for _ in outcomes:
+        break
+    await outcomes.aclose()
+
+
+async def breaking(outcomes: Outcomes) -> None:
+    async for _ in outcomes:
+        break
+
+
+async def failing(outcomes: Outcomes) -> None:
+    with suppress(LookupError):
+        async with aclosing(outcomes):
+            async for _ in outcomes:
+                raise LookupError
+
+
+async def running_out_of_time(outcomes: Outcomes) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(3.5):
+            async for _ in outcomes:
+                pass
+
+
+async def running_out_of_time_in_the_body(outcomes: Outcomes) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(3.5), aclosing(outcomes):
+            async for _ in outcomes:
+                await asyncio.sleep(1000)
+
+
+async def being_cancelled(outcomes: Outcomes) -> None:
+    async def consume() -> None:
+        async for _ in outcomes:
+            pass
+
+    await cancel_after(3.5, asyncio.create_task(consume()))
+
+
+async def cancel_after(seconds: float, task: asyncio.Task[Any]) -> None:
+    await asyncio.sleep(seconds)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+LEAVING = pytest.mark.parametrize(
+    "leave",
+    [
+        closing,
+        asking_it_to_close,
+        breaking,
+        failing,
+        running_out_of_time,
+        running_out_of_time_in_the_body,
+        being_cancelled,
+    ],
+    ids=lambda function: function.__name__,
+)
+Leave = Callable[[Outcomes], Awaitable[None]]
+
+
+@LEAVING
+async def test_nothing_is_asked_any_more(service: Service, requests: Requests, leave: Leave) -> None:
+    ids = [service.add("first", finishes=2), *service.add_many(150)]
+
+    await leave(requests.as_finished(ids))
+    gc.collect()
+    await turns(2)
+    left_behind = (asyncio.all_tasks() - {asyncio.current_task()}, unfinished_timers())
+    asked = len(service.asked)
+    await asyncio.sleep(3600)
+
+    assert left_behind == (set(), [])
+    assert len(service.asked) == asked
+
+
+@LEAVING
+async def test_what_is_under_way_is_broken_off(service: Service, requests: Requests, leave: Leave) -> None:
+    ids = [service.add("first", finishes=-1), service.add("second")]
+    service.trouble = lambda asked: setattr(service, "latency", 3600.0)
+
+    await leave(requests.as_finished(ids))
+    gc.collect()
+    await turns(3)
+
+    assert service.under_way == 0
+
+
+@LEAVING
+async def test_the_client_stays_usable(service: Service, requests: Requests, leave: Leave) -> None:
+    ids = [service.add("first", finishes=2), service.add("second", finishes=30)]
+
+    await leave(requests.as_finished(ids))
+    outcomes = await requests.wait_all(ids)
+
+    assert all(outcome.unwrap().is_completed for outcome in outcomes.values())
+
+
+@LEAVING
+async def test_a_neighbour_goes_on(service: Service, requests: Requests, leave: Leave) -> None:
+    ids = [service.add("first", finishes=2), service.add("second", finishes=30)]
+    neighbour = service.meanwhile(requests.wait_all(ids))
+
+    await leave(requests.as_finished(ids))
+
+    assert all(outcome.unwrap().is_completed for outcome in (await neighbour).values())
+    assert service.elapsed == 30
+
+
+async def test_one_that_is_never_iterated_asks_nothing(service: Service, requests: Requests) -> None:
+    requests.as_finished([service.add("a")])
+    gc.collect()
+    await turns(2)
+
+    assert service.asked == []
+
+
+@pytest.mark.parametrize("turn", range(8))
+async def test_it_may_be_cancelled_while_it_begins(service: Service, requests: Requests, turn: int) -> None:
+    waiting = service.meanwhile(requests.wait_all(service.add_many(MANY)))
+    await turns(turn)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    asked = len(service.asked)
+    await asyncio.sleep(60)
+
+    assert len(service.asked) == asked
+
+
+@pytest.mark.parametrize("turn", range(1, 4))
+async def test_it_may_be_cancelled_once_more_while_it_ends(service: Service, requests: Requests, turn: int) -> None:
+    waiting = service.meanwhile(requests.wait_all(service.add_many(MANY)))
+    await service.until(5)
+    waiting.cancel()
+    await turns(turn)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    asked = len(service.asked)
+    await asyncio.sleep(60)
+
+    assert len(service.asked) == asked
+
+
+@LEAVING
+async def test_it_may_be_left_while_the_service_wants_to_be_left_alone(
+    service: Service, requests: Requests, leave: Leave
+) -> None:
+    ids = [service.add("first", finishes=-1), *service.add_many(150)]
+    service.trouble = lambda asked: refusal(429, Retry_After="60") if len(service.asked) == 2 else None
+
+    await leave(requests.as_finished(ids))
+    gc.collect()
+    await turns(3)
+
+    assert unfinished_timers() == []
+
+
+async def test_wait_all_and_get_many_may_be_cancelled(service: Service, requests: Requests) -> None:
+    service.latency = 3600.0
+    ids = service.add_many(150)
+
+    for waiting in (requests.wait_all(ids), requests.get_many(ids)):
+        await cancel_after(1, asyncio.create_task(waiting))
+        assert service.under_way == 0
+
+
+async def test_a_watch_may_be_left(service: Service, requests: Requests) -> None:
+    id = service.add("a")
+
+    async for request in requests.watch(id):
+        assert request.status == "processing"
+        break
+    gc.collect()
+    await turns(3)
+    await asyncio.sleep(60)
+
+    assert len(service.asked) == 1
+
+
+class TestClosingTheClient:
+    async def test_ends_it_at_once(self, service: Service, client: AsyncClient, requests: Requests) -> None:
+        waiting = [
+            service.meanwhile(requests.wait_all(service.add_many(MANY))),
+            service.meanwhile(anext(requests.watch(service.add("a")))),
+        ]
+        await service.until(5)
+        await client.aclose()
+
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+
+        assert isinstance(results[0], ClientClosedError)
+        assert service.elapsed == 5
+
+    async def test_ends_it_while_a_look_is_under_way(
+        self, service: Service, client: AsyncClient, requests: Requests
+    ) -> None:
+        service.latency = 3600.0
+        waiting = service.meanwhile(requests.get_many(service.add_many(150)))
+        await service.until(5)
+        await client.aclose()
+
+        with pytest.raises(ClientClosedError):
+            await waiting
+        assert (service.elapsed, service.under_way) == (5, 0)
+
+    async def test_leaves_to_a_busy_consumer_what_was_known(
+        self, service: Service, client: AsyncClient, requests: Requests
+    ) -> None:
+        ids = [service.add(name, finishes=end) for name, end in {"a": 1, "b": 2, "c": 60}.items()]
+        came = []
+
+        async def consume() -> None:
+            async for outcome in requests.as_finished(ids):
+                came.append(outcome.id)
+                await service.until(10)
+
+        consuming = service.meanwhile(consume())
+        await service.until(5)
+        await client.aclose()
+
+        with pytest.raises(ClientClosedError):
+            await consuming
+        assert came == ids[:2]

@@ -1,0 +1,198 @@
+"""Very many requests at once: no turn of the loop is for all of them, and each costs little memory."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import tracemalloc
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import attrs
+import pytest
+
+from chamelaion_async import AsyncClient, ChamelaionError, ClientClosedError, PollPolicy, WaitTimeoutError
+from chamelaion_async.polling.batch import Batch
+from chamelaion_async.polling.loader import Loader
+from chamelaion_async.polling.state import PollState
+
+from .service import Requests, Service, refusal
+
+pytestmark = [pytest.mark.virtual_time, pytest.mark.parametrize("family", ["lipsync"], indirect=True)]
+
+MANY = 5_000
+SLICE = 1_000
+"""Ids that one turn may see to. What is done for each of them is told apart: a look, an answer, a leave."""
+RARELY = PollPolicy(min_interval=30.0, max_interval=30.0, outage_budget=20.0)
+
+
+@attrs.define
+class Turns:
+    """Counts, for each callback of the loop, how many ids it sees to in each way.
+
+    Attributes:
+        most: The most that one callback has seen to.
+    """
+
+    most: int = 0
+    _now: dict[str, int] = attrs.field(init=False, factory=dict)
+
+    def counting(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            self._now[name] = self._now.get(name, 0) + 1
+            return function(*args, **kwargs)
+
+        return counted
+
+    def run(self, run: Callable[[asyncio.Handle], None], handle: asyncio.Handle) -> None:
+        self._now.clear()
+        run(handle)
+        self.most = max(self.most, *self._now.values(), 0)
+
+
+@pytest.fixture
+def loop_turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
+    counted = Turns()
+    ways: dict[type[Any], list[str]] = {
+        Batch: ["heard", "missed"],
+        Loader: ["ask", "join", "leave"],
+        PollState: ["begin_look", "failed", "saw", "verdict"],
+    }
+    for owner, names in ways.items():
+        for name in names:
+            monkeypatch.setattr(owner, name, counted.counting(name, getattr(owner, name)))
+    run = asyncio.Handle._run
+    monkeypatch.setattr(asyncio.Handle, "_run", lambda handle: counted.run(run, handle))
+    return counted
+
+
+@pytest.fixture(autouse=True)
+def without_collections() -> Iterator[None]:
+    """The collector would go over all of them again and again."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def consume(outcomes: Any) -> list[ChamelaionError | None]:
+    return [outcome.error async for outcome in outcomes]
+
+
+class TestTurns:
+    async def test_beginning_and_finishing(self, service: Service, requests: Requests, loop_turns: Turns) -> None:
+        ids = service.add_many(20_000, finishes=20)
+
+        errors = await consume(requests.as_finished(ids, polling=RARELY))
+
+        assert errors == [None] * 20_000
+        assert 0 < loop_turns.most <= SLICE
+
+    async def test_a_deadline_for_all(self, service: Service, requests: Requests, loop_turns: Turns) -> None:
+        errors = await consume(requests.as_finished(service.add_many(MANY), timeout=20, polling=RARELY))
+
+        assert {type(error) for error in errors} == {WaitTimeoutError}
+        assert len(errors) == MANY
+        assert loop_turns.most <= SLICE
+
+    async def test_a_deadline_without_any_answer(
+        self, service: Service, requests: Requests, loop_turns: Turns
+    ) -> None:
+        service.latency = 3600.0
+
+        errors = await consume(requests.as_finished(service.add_many(MANY), timeout=20))
+
+        assert len(errors) == MANY
+        assert service.elapsed == 20
+        assert loop_turns.most <= SLICE
+
+    async def test_an_outage(self, service: Service, requests: Requests, loop_turns: Turns) -> None:
+        service.trouble = lambda _: refusal(503)
+
+        errors = await consume(requests.as_finished(service.add_many(MANY), polling=RARELY))
+
+        assert len(errors) == MANY
+        assert loop_turns.most <= SLICE
+
+    async def test_a_cancellation(self, service: Service, requests: Requests, loop_turns: Turns) -> None:
+        waiting = service.meanwhile(consume(requests.as_finished(service.add_many(MANY), polling=RARELY)))
+        await service.until(10)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+        assert loop_turns.most <= SLICE
+
+    async def test_closing_the_client(
+        self, service: Service, client: AsyncClient, requests: Requests, loop_turns: Turns
+    ) -> None:
+        waiting = service.meanwhile(consume(requests.as_finished(service.add_many(MANY), polling=RARELY)))
+        await service.until(10)
+        await client.aclose()
+        with pytest.raises(ClientClosedError):
+            await waiting
+
+        assert loop_turns.most <= SLICE
+
+    async def test_results_are_handed_over_with_breaks(self, service: Service, requests: Requests) -> None:
+        """Each costs its consumer a millisecond, and others wait no longer than for a few of them."""
+        ids = service.add_many(1000, finishes=-1)
+        loop: Any = asyncio.get_running_loop()
+        begun = loop.time()
+        gaps = []
+
+        async def beat() -> None:
+            while True:
+                began = loop.time()
+                await asyncio.sleep(0)
+                gaps.append(loop.time() - began)
+
+        beating = service.meanwhile(beat())
+        async for _ in requests.as_finished(ids):
+            loop._advance(0.001)
+        beating.cancel()
+        await asyncio.wait([beating])
+
+        assert loop.time() - begun == pytest.approx(1.0)
+        assert max(gaps) <= 0.015
+
+
+class TestMemory:
+    """Bytes for each, once all have been seen; ids and jobs were there before."""
+
+    @staticmethod
+    async def grown(service: Service, wait: Callable[[list[str]], Any], count: int) -> float:
+        ids = service.add_many(count)
+        few = service.meanwhile(wait(ids[:200]))
+        await service.until(1)
+        few.cancel()
+        await asyncio.wait([few])
+        service.asked.clear()
+        gc.collect()
+        tracemalloc.start()
+        try:
+            waiting = service.meanwhile(wait(ids))
+            await service.until(20)
+            asked = len(service.asked)
+            service.asked.clear()
+            gc.collect()
+            grown = tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+        assert asked >= count / 100
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        return grown / count
+
+    async def test_of_a_batch(self, service: Service, requests: Requests) -> None:
+        wait = partial(requests.wait_all, timeout=3600, polling=RARELY)
+
+        assert 100 < await self.grown(service, wait, MANY) <= 2_048
+
+    async def test_of_separate_waits(self, service: Service, requests: Requests) -> None:
+        async def wait(ids: list[str]) -> None:
+            async with asyncio.TaskGroup() as group:
+                for id in ids:
+                    group.create_task(requests.wait_until_finished(id, polling=RARELY))
+
+        assert 1_000 < await self.grown(service, wait, 2_000) <= 12 * 1024

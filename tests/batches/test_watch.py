@@ -1,0 +1,126 @@
+"""Following one request from change to change."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from chamelaion_async import (
+    AuthenticationError,
+    ConfigurationError,
+    NotFoundError,
+    PollPolicy,
+    WaitTimeoutError,
+    WaitUnreachableError,
+)
+
+from .service import Requests, Service, each, refusal, uuid
+
+pytestmark = pytest.mark.virtual_time
+
+STAGES = {float("-inf"): "queued", 3: "uploading", 6: "processing"}
+
+
+async def test_it_comes_out_at_first_sight_and_at_each_change_and_ends_after_the_finished_one(
+    service: Service, requests: Requests
+) -> None:
+    id = service.add("a", statuses=STAGES, finishes=9)
+
+    seen = [(request.status, service.elapsed) async for request in requests.watch(id)]
+
+    assert seen == [("queued", 0), ("uploading", 3), ("processing", 6), ("completed", 9)]
+    assert service.looks == [float(second) for second in range(10)]
+
+
+async def test_a_finished_request_comes_out_once(service: Service, requests: Requests) -> None:
+    id = service.add("a", finishes=-1, as_="failed")
+
+    seen = [request.status async for request in requests.watch(id)]
+
+    assert (seen, service.looks) == (["failed"], [0])
+
+
+async def test_changes_while_the_consumer_is_busy_are_kept_in_order(service: Service, requests: Requests) -> None:
+    id = service.add("a", statuses=STAGES, finishes=9)
+    seen = []
+
+    async for request in requests.watch(id):
+        seen.append((request.status, service.elapsed))
+        await asyncio.sleep(30)
+
+    assert seen == [("queued", 0), ("uploading", 30), ("processing", 60), ("completed", 90)]
+
+
+async def test_two_who_follow_the_same_each_see_all(service: Service, requests: Requests) -> None:
+    id = service.add("a", statuses=STAGES, finishes=9)
+
+    async def follow() -> list[str]:
+        return [request.status async for request in requests.watch(id)]
+
+    seen = [*await asyncio.gather(follow(), follow())]
+
+    assert seen == [["queued", "uploading", "processing", "completed"]] * 2
+    assert len(service.asked) == 10
+
+
+async def test_who_comes_later_begins_with_how_it_stands(service: Service, requests: Requests) -> None:
+    id = service.add("a", statuses=STAGES, finishes=9)
+    first = service.meanwhile(requests.wait_until_finished(id))
+    await service.until(4.5)
+
+    seen = [(request.status, service.elapsed) async for request in requests.watch(id)]
+
+    assert seen == [("uploading", 4.5), ("processing", 6), ("completed", 9)]
+    await first
+
+
+async def test_at_the_deadline_it_raises(service: Service, requests: Requests) -> None:
+    id = service.add("a", statuses=STAGES)
+    seen: list[str] = []
+
+    with pytest.raises(WaitTimeoutError) as caught:
+        await each(requests.watch(id, timeout=4.5), lambda request: seen.append(request.status))
+
+    assert seen == ["queued", "uploading"]
+    assert (service.elapsed, service.looks[-1]) == (4.5, 4.5)
+    error = caught.value
+    assert error.last is not None
+    assert (error.id, error.last.status, error.elapsed) == (id, "uploading", 4.5)
+
+
+async def test_a_request_that_is_not_known_is_raised_after_the_grace(service: Service, requests: Requests) -> None:
+    with pytest.raises(NotFoundError):
+        await anext(requests.watch(uuid("missing")))
+
+    assert service.elapsed == 5
+
+
+async def test_an_outage_is_raised_after_the_budget(service: Service, requests: Requests) -> None:
+    id = service.add("a")
+    service.trouble = lambda asked: refusal(503) if asked.at > 3 else None
+    policy = PollPolicy(max_interval=1.0, outage_budget=20.0)
+    seen: list[str] = []
+
+    with pytest.raises(WaitUnreachableError):
+        await each(requests.watch(id, polling=policy), lambda request: seen.append(request.status))
+
+    assert seen == ["processing"]
+    assert 23 <= service.elapsed <= 24
+
+
+async def test_refused_credentials_are_raised(service: Service, requests: Requests) -> None:
+    service.trouble = lambda _: refusal(401)
+
+    with pytest.raises(AuthenticationError):
+        await anext(requests.watch(uuid("a")))
+
+
+@pytest.mark.parametrize("bad", ["", "..", "x" * 513], ids=["empty", "dots", "long"])
+async def test_an_id_that_cannot_be_is_refused_before_it_is_iterated(
+    service: Service, requests: Requests, bad: str
+) -> None:
+    with pytest.raises(ConfigurationError):
+        requests.watch(bad)
+
+    assert service.asked == []
