@@ -98,7 +98,8 @@ class Agenda(Generic[J]):
             self._line_up(entry, first=first)
             return
         place.asking[entry] = None
-        if not (isinstance(place, Search) and place.is_enough_under_way):
+        is_served = place.is_under_way if isinstance(place, Bucket) else place.is_enough_under_way
+        if not is_served:
             self._line_up(place, first=first)
 
     def _line_up(self, place: Place[J], *, first: bool) -> None:
@@ -156,7 +157,9 @@ class Agenda(Generic[J]):
         bucket.asking.clear()
         for entry in entries:
             entry.state = "reading"
-        return _page(bucket.view, bucket.top, entries, entries)
+        reading = _page(bucket.view, bucket.top, entries, entries)
+        reading.bucket, bucket.is_under_way = bucket, True
+        return reading
 
     def _next_page(self, search: Search[J]) -> Reading[J] | None:
         if search.is_exhausted and not search.under_way:
@@ -178,11 +181,21 @@ class Agenda(Generic[J]):
             reading.search.failed(reading.begun_at)
             self._go_on(reading.search)
         self.ask_again(reading.entries)
+        self._end_page(reading.bucket)
+
+    def _end_page(self, bucket: Bucket[J] | None) -> None:
+        """Let those stand in line again who asked while their page was read, and were not shown by it."""
+        if bucket is not None:
+            bucket.is_under_way = False
+            if bucket.asking:
+                self._line_up(bucket, first=True)
 
     def list_failed(self) -> None:
-        """Do without pages for a while."""
-        self._no_lists_until = self._clock() + doubled(_LIST_PAUSE, self._list_failures)
-        self._list_failures += 1
+        """Do without pages for a while; what was under way and fails as well counts as the same failure."""
+        now = self._clock()
+        if now >= self._no_lists_until:
+            self._no_lists_until = now + doubled(_LIST_PAUSE, self._list_failures)
+            self._list_failures += 1
 
     def list_answered(self) -> None:
         """Trust pages again."""
@@ -192,18 +205,23 @@ class Agenda(Generic[J]):
         """Give an entry its place in a list, unless a shorter list shows it as well."""
         if view is not self._whole or entry.place is None or entry.place.view is view:
             self.rest(entry)
+            entry.misses = 0
             view.put(entry, rank)
 
     def missed(self, entries: Iterable[Entry[J]], ranks: range, *, has_grown: bool) -> None:
         """See to those whom a page was to show and did not: the list has shifted, or does not hold them."""
         for entry in entries:
-            if entry.state == "reading" and (not has_grown or entry.rank in ranks):
+            if entry.state != "reading":
+                continue
+            entry.misses += 1
+            if entry.misses > 1 or not has_grown or entry.rank in ranks:
                 entry.search_at = self._clock() + _SEARCH_PAUSE[0]
                 entry.move_to(None)
         self.ask_again(entries)
 
     def searched(self, reading: Reading[J], ranks: range, found: int) -> None:
-        """Take note of an answered page of a search, and let the search go on, or end."""
+        """Take note of an answered page, and let the search that it belongs to go on, or end."""
+        self._end_page(reading.bucket)
         if reading.search is not None:
             reading.search.answered(reading.begun_at, ranks, found)
             self._go_on(reading.search)

@@ -48,6 +48,7 @@ class Crew:
     def widen(self) -> None:
         """Let one more be at work at once."""
         self._width = min(self._width + 1, _MOST_AT_ONCE)
+        self.wake()
 
     def narrow(self) -> None:
         """Let half as many be at work at once."""
@@ -61,6 +62,9 @@ class Crew:
 
     def _start(self) -> None:
         self._handle = None
+        if self._held_until > asyncio.get_running_loop().time():
+            self.wake()  # it was held once more meanwhile
+            return
         while self._size - self._busy < len(self._work) and self._size < self._width:
             self._size += 1
             task = asyncio.get_running_loop().create_task(self._run())

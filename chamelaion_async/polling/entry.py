@@ -46,7 +46,7 @@ class Entry(Generic[J]):
     Attributes:
         id: The id as it was asked for, and the request's UUID once that is known.
         is_resolved: Whether ``id`` is the UUID for certain.
-        alias: The id as it was asked for, where that was another.
+        aliases: Ids as it was asked for, where these were others.
         subscriber: Who follows it.
         others: Who else does; hardly ever anybody, and a list for each of many requests would be dear.
         state: ``idle``, ``asking`` for a look, or ``reading`` while one is under way.
@@ -56,6 +56,7 @@ class Entry(Generic[J]):
         due: When the next look is wanted, by the loop's clock.
         place: Where it stands, or None if it has to be read on its own.
         rank: Its place in the list, counted from the old end.
+        misses: Pages in a row that were to show it, and did not.
         search_at: When it may be searched for again, after a search in vain.
         searches: How many searches were in vain.
         failures_alone: Failures in a row of reading it on its own.
@@ -65,7 +66,7 @@ class Entry(Generic[J]):
 
     id: str
     is_resolved: bool = False
-    alias: str | None = None
+    aliases: tuple[str, ...] = ()
     subscriber: Subscriber[J] | None = None
     others: list[Subscriber[J]] | None = None
     state: Literal["idle", "asking", "reading"] = "idle"
@@ -75,6 +76,7 @@ class Entry(Generic[J]):
     due: float = ALWAYS
     place: Bucket[J] | Search[J] | None = None
     rank: int = 0
+    misses: int = 0
     search_at: float = ALWAYS
     searches: int = 0
     failures_alone: int = 0

@@ -19,6 +19,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from .._retry import is_passing
 from ..errors import (
+    APITimeoutError,
     AuthenticationError,
     ChamelaionError,
     ClientClosedError,
@@ -162,7 +163,9 @@ class Loader(Generic[J]):
         try:
             answer = await self._source.read(choose)
             if reading is not None and answer is not None:
-                await self._store.publish(self._answered(reading, answer))
+                sightings = self._answered(reading, answer)
+                del self._readings[task]  # whoever leaves now must not stop what others are to be told
+                await self._store.publish(sightings)
         except ChamelaionError as error:
             self._read_failed(reading, error)
         except asyncio.CancelledError:
@@ -170,9 +173,11 @@ class Loader(Generic[J]):
                 self._agenda.put_back(reading)
             raise
         except Exception as error:  # noqa: BLE001 - a defect must end the waits, not leave them waiting
+            if reading is not None:
+                self._agenda.put_back(reading)
             self._fail(self._registry.entries(), error)
         finally:
-            del self._readings[task]
+            self._readings.pop(task, None)
 
     async def _claim(self, reading: Reading[J]) -> bool:
         """Leave to other processes what they are about to read, and return whether anything remains."""
@@ -183,9 +188,16 @@ class Loader(Generic[J]):
         if len(claimed) == len(ids):
             return True
         others = [entry for entry in reading.entries if entry.id not in claimed]
-        asyncio.get_running_loop().call_later(_LEASE, self._agenda.ask_again, others)
+        asyncio.get_running_loop().call_later(_LEASE, self._lease_ended, others)
         reading.entries = [entry for entry in reading.entries if entry.id in claimed]
+        if not reading.entries:
+            self._agenda.put_back(reading)
         return bool(reading.entries)
+
+    def _lease_ended(self, entries: Iterable[Entry[J]]) -> None:
+        """Read what another process had claimed and has not told, unless it is being read."""
+        busy = {entry for reading in self._readings.values() if reading is not None for entry in reading.entries}
+        self._agenda.ask_again([entry for entry in entries if entry not in busy])
 
     def _hear(self, sightings: Iterable[Sighting[J]]) -> None:
         """Take what another process has read."""
@@ -271,8 +283,8 @@ class Loader(Generic[J]):
             if reading.search is not None:
                 # Those whom the page might have shown; the others go on with the next one.
                 concerned = list(islice(reading.search.asking, reading.search.view.size))
-                self._agenda.put_back(reading)
             self._fail(concerned, error)
+            self._agenda.put_back(reading)
             if (error.retry_after or 0.0) > _LONG:
                 self._fail_asking(error)
         else:
@@ -287,6 +299,9 @@ class Loader(Generic[J]):
             self._agenda.put_back(reading)
         else:
             (entry,) = reading.entries
+            if isinstance(error, APITimeoutError) and entry.patience > reading.timeout:
+                self._agenda.put_back(reading)  # somebody has joined who has more time
+                return
             entry.failures_alone += may_be_down
             if entry.failures_alone >= _UNREADABLE_ALONE:
                 entry.prefers_page_until = _now() + _PREFERS_PAGE

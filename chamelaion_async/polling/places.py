@@ -64,9 +64,11 @@ class Bucket(_Gathering[J]):
 
     Attributes:
         index: Which one, counted from the old end.
+        is_under_way: Whether their page is being read: who asks meanwhile may be shown by it as well.
     """
 
     index: int
+    is_under_way: bool = False
 
     @property
     def top(self) -> int:
@@ -123,8 +125,8 @@ class Search(_Gathering[J]):
         if not ranks or len(ranks) >= self.view.total:
             self.top = 0
         elif begun_at is None:
-            # A list with its oldest first was begun at the wrong end.
-            self.top = min(ranks) if self.view.is_newest_first else self.view.total
+            # A list with its oldest first is begun at the wrong end as long as that is not known.
+            self.top = min(ranks) if max(ranks) + 1 >= self.view.total else self.view.total
 
     def failed(self, begun_at: int | None) -> None:
         """Take note of a page that could not be read: it is to be read again."""

@@ -10,7 +10,7 @@ import attrs
 
 from ..models import Job, Pagination
 from .entry import Entry
-from .places import ListView, Search
+from .places import Bucket, ListView, Search
 
 __all__ = ["Answer", "Reading", "Source"]
 
@@ -26,6 +26,7 @@ class Reading(Generic[J]):
         entries: Who asked for it, and gets no other answer.
         view: The list of a page, or None for a request on its own.
         offset: Where the page begins.
+        bucket: Whose page it is, if it is one's.
         search: The search that a page belongs to.
         begun_at: Where in that search.
     """
@@ -34,6 +35,7 @@ class Reading(Generic[J]):
     entries: list[Entry[J]]
     view: ListView[J] | None = None
     offset: int = 0
+    bucket: Bucket[J] | None = None
     search: Search[J] | None = None
     begun_at: int | None = None
 

@@ -63,8 +63,9 @@ class Registry(Generic[J]):
     def drop(self, entry: Entry[J]) -> str | None:
         """Forget a request that nobody follows any more, and return its reference if nobody else shares it."""
         (self._known if entry.is_resolved else self._asked).pop(entry.id, None)
-        if entry.alias is not None and self._aliases.get(entry.alias) is entry:
-            del self._aliases[entry.alias]
+        for alias in entry.aliases:
+            if self._aliases.get(alias) is entry:
+                del self._aliases[alias]
         self._store.unsubscribe(entry.id)
         reference = entry.request.reference_id if entry.request is not None else None
         if reference is None:
@@ -97,24 +98,23 @@ class Registry(Generic[J]):
             return entry
         del self._asked[entry.id]
         entry.is_resolved = True
+        self._store.unsubscribe(entry.id)
         if entry.id != id:
-            self._store.unsubscribe(entry.id)
-            entry.alias, entry.id, entry.search_at = entry.id, id, ALWAYS
+            entry.aliases, entry.id, entry.search_at = (entry.id,), id, ALWAYS
         known = self._known.get(id)
         if known is None:
             known = self._known[id] = entry
-            if entry.alias is not None:
-                self._store.subscribe(id)
+            self._store.subscribe(id)
         else:
-            known.alias = entry.alias
+            known.aliases += entry.aliases
             for subscriber in entry.subscribers:
                 subscriber.entry = known
                 known.add(subscriber)
             entry.subscriber = entry.others = None
             self._retire(entry)
             entry.move_to(None)
-        if entry.alias is not None:
-            self._aliases[entry.alias] = known
+        for alias in entry.aliases:
+            self._aliases[alias] = known
         return known
 
     def learn_shape(self, ids: Iterable[str]) -> list[Entry[J]]:
