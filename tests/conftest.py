@@ -59,7 +59,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._thread_done)
         return future
 
-    def shutdown_default_executor(self, timeout: float | None = None) -> Any:  # type: ignore[override] # 3.11 has no timeout
+    def shutdown_default_executor(self, timeout: float | None = None) -> Any:
         # The time that asyncio allows for this would be over at once here.
         return super().shutdown_default_executor()
 

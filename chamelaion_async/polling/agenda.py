@@ -68,6 +68,10 @@ class Agenda(Generic[J]):
             if entry.state == "reading" and entry.subscriber is not None:
                 self.ask(entry, first=True)
 
+    def clear(self) -> None:
+        """Let nobody stand in line; those who ask are to be told why."""
+        self._line.clear()
+
     def prefer(self, entry: Entry[J]) -> None:
         """Bring somebody who asks to the head of the line."""
         place = entry if entry.place is None else entry.place

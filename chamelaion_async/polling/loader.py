@@ -138,7 +138,7 @@ class Loader(Generic[J]):
 
     def close(self, error: ClientClosedError) -> None:
         """Tell everybody that there will be no more news."""
-        self._fail(self._registry.entries(), error)
+        self._fail_all(error)
 
     # Reading
 
@@ -175,7 +175,7 @@ class Loader(Generic[J]):
         except Exception as error:  # noqa: BLE001 - a defect must end the waits, not leave them waiting
             if reading is not None:
                 self._agenda.put_back(reading)
-            self._fail(self._registry.entries(), error)
+            self._fail_all(error)
         finally:
             self._readings.pop(task, None)
 
@@ -276,7 +276,7 @@ class Loader(Generic[J]):
         if reading is None or isinstance(error, (AuthenticationError, ClientClosedError, ConfigurationError)):
             if reading is not None:
                 self._agenda.put_back(reading)
-            self._fail(self._registry.entries(), error)  # it would be the same for everybody
+            self._fail_all(error)  # it would be the same for everybody
         elif isinstance(error, RateLimitError):
             self._crew.narrow()
             concerned = reading.entries
@@ -309,6 +309,11 @@ class Loader(Generic[J]):
         if self._failures >= _OUT_OF_REACH:
             self._crew.hold(doubled(_SERVICE_PAUSE, self._failures - _OUT_OF_REACH))
             self._fail_asking(error)
+
+    def _fail_all(self, error: Exception) -> None:
+        """Tell everybody, those who ask and those who do not."""
+        self._agenda.clear()
+        self._fail(self._registry.entries(), error)
 
     def _fail_asking(self, error: ChamelaionError) -> None:
         """Tell all who ask that nobody will be answered for now."""
