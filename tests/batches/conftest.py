@@ -10,7 +10,10 @@ import pytest
 
 from chamelaion_async import AsyncClient, PollPolicy
 
-from .service import FamilyName, Requests, Service, requests_of, turns, unfinished_timers
+from .service import FamilyName, Requests, Service, end_what_hangs, requests_of, turns, unfinished_timers
+
+TWO_DAYS = 2 * 86400.0
+"""Longer than any wait here, on the loop's time."""
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +22,9 @@ async def nothing_is_left_behind() -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     unheard: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: unheard.append(context))
+    watchdog = loop.call_later(TWO_DAYS, end_what_hangs)
     yield
+    watchdog.cancel()
     gc.collect(1)
     await turns(3)
     assert unheard == []

@@ -20,7 +20,7 @@ from chamelaion_async import (
     WaitUnreachableError,
 )
 
-from .service import FamilyName, Requests, Service, outcomes_of, refusal, requests_of, uuid
+from .service import FamilyName, Requests, Service, each, outcomes_of, refusal, requests_of, uuid
 
 pytestmark = pytest.mark.virtual_time
 
@@ -221,9 +221,10 @@ class TestErrorsOfAll:
         service.trouble = lambda _: refusal(401, "invalid token")
 
         with pytest.raises(AuthenticationError, match="invalid token"):
-            await requests.wait_all(service.add_many(3))
+            await requests.wait_all(service.add_many(1200))
 
         assert service.elapsed == 0
+        assert len(service.asked) <= 2
 
     async def test_what_was_known_before_still_comes_out_first(self, service: Service, requests: Requests) -> None:
         first, second, open_ = (service.add(name, finishes=end) for name, end in {"a": 1, "b": 2, "c": 60}.items())
@@ -239,6 +240,21 @@ class TestErrorsOfAll:
             await consume()
         assert came == [first, second]
 
+    @LIPSYNC
+    async def test_what_became_known_in_the_same_moment_comes_out_as_well(
+        self, service: Service, requests: Requests
+    ) -> None:
+        for name in ("dub-1", "dub-2"):
+            service.add(name, reference=name, finishes=-1)
+        await requests.get_many(["dub-1", "dub-2"])  # from now on both are read at once
+        service.trouble = lambda asked: refusal(401) if asked.id == "dub-2" else None
+        came: list[str] = []
+
+        with pytest.raises(AuthenticationError):
+            await each(requests.as_finished(["dub-1", "dub-2"]), lambda outcome: came.append(outcome.id))
+
+        assert came == ["dub-1"]
+
     async def test_without_credentials_nothing_is_sent(self, family: FamilyName, service: Service) -> None:
         async with AsyncClient(base_url="https://api.example.com/api") as client:
             for call in ("as_finished", "wait_all", "get_many"):
@@ -247,8 +263,11 @@ class TestErrorsOfAll:
 
         assert service.asked == []
 
-    async def test_a_closed_client_is_an_error_of_all(self, client: AsyncClient, requests: Requests) -> None:
+    @pytest.mark.parametrize("count", [2, 1200])
+    async def test_a_closed_client_is_an_error_of_all(
+        self, service: Service, client: AsyncClient, requests: Requests, count: int
+    ) -> None:
         await client.aclose()
 
         with pytest.raises(ClientClosedError):
-            await requests.wait_all([uuid("a"), uuid("b")])
+            await requests.wait_all(service.add_many(count))

@@ -165,7 +165,8 @@ async def test_it_may_be_cancelled_while_it_begins(service: Service, requests: R
 
 @pytest.mark.parametrize("turn", range(1, 4))
 async def test_it_may_be_cancelled_once_more_while_it_ends(service: Service, requests: Requests, turn: int) -> None:
-    waiting = service.meanwhile(requests.wait_all(service.add_many(MANY)))
+    ids = service.add_many(MANY)
+    waiting = service.meanwhile(requests.wait_all(ids))
     await service.until(5)
     waiting.cancel()
     await turns(turn)
@@ -173,6 +174,8 @@ async def test_it_may_be_cancelled_once_more_while_it_ends(service: Service, req
     with pytest.raises(asyncio.CancelledError):
         await waiting
     asked = len(service.asked)
+    for id in ids:
+        requests.nudge(id)
     await asyncio.sleep(60)
 
     assert len(service.asked) == asked
@@ -232,7 +235,7 @@ class TestClosingTheClient:
         self, service: Service, client: AsyncClient, requests: Requests
     ) -> None:
         service.latency = 3600.0
-        waiting = service.meanwhile(requests.get_many(service.add_many(150)))
+        waiting = service.meanwhile(requests.get_many(service.add_many(MANY)))
         await service.until(5)
         await client.aclose()
 

@@ -129,6 +129,7 @@ class Service:
         ignores: Of ``offset`` and ``filters``, what it does not heed.
         store: What the loader shares its reads through.
         bears: Requests after which something must be wrong.
+        lingers: Seconds that a request which is cancelled takes to end.
     """
 
     cap: int = 100
@@ -144,6 +145,7 @@ class Service:
     ignores: frozenset[str] = frozenset()
     store: StatusStore[LipsyncRequest] | None = None
     bears: int = 8000
+    lingers: float = 0.0
 
     began: float = attrs.field(init=False, factory=now)
     jobs: list[Record] = attrs.field(init=False, factory=list)
@@ -283,6 +285,9 @@ class Service:
                 await asyncio.sleep(self.latency(received) if callable(self.latency) else self.latency)
         except TimeoutError as error:
             raise APITimeoutError("too slow", sent="maybe", method="GET", path="/x") from error
+        except asyncio.CancelledError:
+            await asyncio.sleep(self.lingers)
+            raise
         finally:
             self.under_way -= 1
         refusal = self.refuse(received)

@@ -151,6 +151,15 @@ class TestCancellation:
         await asyncio.wait(tasks)
         assert (service.under_way, service.elapsed) == (0, 1.0)
 
+    async def test_the_last_one_out_goes_when_his_read_has_ended(self, serve: type[Service]) -> None:
+        service = serve(latency=10.0, lingers=0.5)
+        task = service.start(service.add()[0])
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.wait([task])
+        assert (service.under_way, service.elapsed) == (0, 1.5)
+        assert others_than_this() == set()
+
     async def test_the_last_one_out_ends_his_read_although_others_wait_for_other_requests(
         self, serve: type[Service]
     ) -> None:
@@ -253,12 +262,15 @@ class TestTimeouts:
         assert (await patient).is_completed
         assert service.elapsed < 66
 
+    @pytest.mark.parametrize("is_hasty_first", [True, False])
     async def test_a_slow_read_that_a_hasty_one_shares_still_reaches_the_patient_one(
-        self, serve: type[Service]
+        self, serve: type[Service], is_hasty_first: bool
     ) -> None:
         service = serve(latency=10.0)
         (id,) = service.add(lasts=0.0)
-        hasty, patient = service.start(id, timeout=2.0), service.start(id)
+        order = [2.0, 600.0] if is_hasty_first else [600.0, 2.0]
+        tasks = {timeout: service.start(id, timeout=timeout) for timeout in order}
+        hasty, patient = tasks[2.0], tasks[600.0]
         with pytest.raises(WaitTimeoutError):
             await hasty
         assert service.elapsed == 2.0
