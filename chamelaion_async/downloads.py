@@ -190,15 +190,21 @@ class Downloads:
             options = await self.connection.proxy_options(url)
         headers = {**self.headers, "Accept": "*/*", "Accept-Encoding": "identity", **part.resume_headers()}
         headers |= options.pop("headers", {})
+        # Interim answers (RFC 9110, section 15.2) would keep sock_read from ever tripping.
+        headers_due = asyncio.timeout(self.timeout)
         try:
-            async with session.get(
-                url,
-                headers=headers,
-                timeout=aiohttp.ClientTimeout(total=None, connect=self.timeout, sock_read=self.timeout),
-                auto_decompress=False,
-                read_bufsize=_CHUNK,
-                **options,
-            ) as response:
+            async with (
+                headers_due,
+                session.get(
+                    url,
+                    headers=headers,
+                    timeout=aiohttp.ClientTimeout(total=None, connect=self.timeout, sock_read=self.timeout),
+                    auto_decompress=False,
+                    read_bufsize=_CHUNK,
+                    **options,
+                ) as response,
+            ):
+                headers_due.reschedule(None)
                 if not self._begin(part, url, response):
                     return
                 async for chunk in response.content.iter_chunked(_CHUNK):

@@ -53,5 +53,5 @@ async def walk(
         pushed -= len(page.data) - len(fresh)
         total = page.pagination.total
         offset += len(page.data)
-        if not page.data or offset >= total or (not fresh and pushed < 0):
+        if not page.data or offset == total or (not fresh and pushed < 0):
             return

@@ -216,6 +216,10 @@ class PollState(Generic[J]):
         error, policy, deadline = self.last_error, self.terms.policy, self.deadline
         if isinstance(error, RateLimitError) and error.retry_after is not None:
             pause = min(error.retry_after, policy.max_retry_after)
+            if self._failures > 1:
+                # A service that says "now" and then refuses again must not be hammered.
+                longest = max(policy.max_interval, _FIRST_BACKOFF)
+                pause = max(pause, backoff(self._failures - 1, _FIRST_BACKOFF, longest, self.terms.random))
             self._barred_until = now + pause
         else:
             pause = self._spacing(now, attempt)
