@@ -208,9 +208,13 @@ class Agenda(Generic[J]):
     def place(self, entry: Entry[J], view: ListView[J], rank: int) -> None:
         """Give an entry its place in a list, unless a shorter list shows it as well."""
         if view is not self._whole or entry.place is None or entry.place.view is view:
-            self.rest(entry)
+            is_asking = entry.state == "asking"
+            if is_asking:
+                self._unqueue(entry)
             entry.misses = 0
             view.put(entry, rank)
+            if is_asking:
+                self._enqueue(entry)
 
     def missed(self, entries: Iterable[Entry[J]], ranks: range, *, has_grown: bool) -> None:
         """See to those whom a page was to show and did not: the list has shifted, or does not hold them."""
@@ -242,7 +246,8 @@ class Agenda(Generic[J]):
         now = self._clock()
         for entry in [*search.asking, *(search.members - search.asking.keys())]:
             if search.origin is None:
-                entry.search_at = now + doubled(_SEARCH_PAUSE, entry.searches)
+                # A reference stays what it is: no list can find it.
+                entry.search_at = max(entry.search_at, now + doubled(_SEARCH_PAUSE, entry.searches))
                 entry.searches += 1
             self.relocate(entry, search.origin)
 

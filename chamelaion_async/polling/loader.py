@@ -239,7 +239,7 @@ class Loader(Generic[J]):
             for reference in self._registry.learn_shape(id for id, _ in records):
                 agenda.relocate(reference, None)
         ranks = view.ranks(pagination.offset, len(records))
-        shown: list[tuple[Entry[J], Sighting[J]]] = []
+        shown: list[tuple[Entry[J], Sighting[J], int]] = []
         found = 0
         for rank, (id, record) in zip(ranks, records, strict=True):
             entry = self._registry.resolve(id)
@@ -249,17 +249,18 @@ class Loader(Generic[J]):
                 sighting = Sighting(answer.make(record), look)
             except ValueError:
                 continue  # a read on its own will tell what is wrong with it
-            shown.append((entry, sighting))
+            shown.append((entry, sighting, rank))
             found += entry.place is reading.search
-            agenda.place(entry, view, rank)
-        for entry, sighting in sorted(shown, key=_end_of):
+        for entry, sighting, rank in sorted(shown, key=_end_of):
             self._deliver(entry, sighting)
+            if entry.subscriber is not None:  # most that have finished are of no further interest
+                agenda.place(entry, view, rank)
         agenda.missed(reading.entries, ranks, has_grown=view.total > total)
         if not view.filters and len(shown) * 2 < view.size:
-            requests = [sighting.request for _, sighting in shown]
+            requests = [sighting.request for _, sighting, _ in shown]
             agenda.try_reference(requests, reading.search, self._registry.group)
         agenda.searched(reading, ranks, found)
-        return [sighting for _, sighting in shown]
+        return [sighting for _, sighting, _ in shown]
 
     def _deliver(self, entry: Entry[J], sighting: Sighting[J]) -> None:
         self._agenda.rest(entry)
@@ -331,7 +332,7 @@ class Loader(Generic[J]):
             asyncio.get_running_loop().call_soon(self._fail, chain([next_one], rest), error)
 
 
-def _end_of(shown: tuple[Entry[J], Sighting[J]]) -> datetime:
+def _end_of(shown: tuple[Entry[J], Sighting[J], int]) -> datetime:
     """Order what one page shows by when it finished."""
     return shown[1].request.finished_at or _NOT_YET
 

@@ -39,7 +39,7 @@ class Watcher(Generic[J]):
 
     async def read(self, _: str, *, timeout: float, fresh: bool) -> Sighting[J]:
         """Return how the request stands: what was read while the wait slept, or a look of now."""
-        sighting = self._unread
+        sighting, self._unread = self._unread, None
         if sighting is None or fresh:
             self._answer = asyncio.get_running_loop().create_future()
             self._loader.ask(self.entry, timeout)
@@ -47,24 +47,30 @@ class Watcher(Generic[J]):
                 sighting = await self._answer
             finally:
                 self._answer = None
-        self._unread, self._last = None, sighting
+        self._last = sighting
         return sighting
 
     async def sleep(self, seconds: float) -> None:
         """Pause until the next look is due, or the request has changed."""
+        if self._is_news():
+            return  # it came in the same moment as the last answer
         entry = self.entry
         entry.due = min(entry.due, asyncio.get_running_loop().time() + seconds)
         await self._sleep(seconds, self._alarm)
 
     def news(self, sighting: Sighting[J]) -> None:
         """Hear how the request stands."""
-        if self._answer is not None:
-            if not self._answer.done():
-                self._answer.set_result(sighting)
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(sighting)
             return
         self._unread = sighting
-        if self._last is None or sighting.request != self._last.request:
+        if self._is_news():
             self._alarm.ring()
+
+    def _is_news(self) -> bool:
+        """Whether something has been read that the wait does not know yet."""
+        unread, last = self._unread, self._last
+        return unread is not None and (last is None or unread.request != last.request)
 
     def missed(self, error: Exception) -> None:
         """Hear why a look failed; of no concern while the wait sleeps."""

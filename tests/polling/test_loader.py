@@ -274,18 +274,6 @@ class TestWhatListsAreLike:
         assert service.elapsed < 23
         assert {received.id for received in service.gets} >= set(ids[::10])
 
-    async def test_a_job_that_has_left_the_list_is_not_searched_for_at_once(self, serve: type[Service]) -> None:
-        service = serve()
-        ids = service.add(50)
-        following = asyncio.create_task(service.follow(ids, policy=FIXED, timeout=24))
-        await asyncio.sleep(5.5)
-        for id in ids[:2]:
-            service.job(id).is_listed = False
-        service.add(150)
-        await following
-        young = [at for page, at in zip(service.pages, times(service.pages, service), strict=True) if not page.offset]
-        assert [at for at in young if 6.5 < at < 20] == []
-
     async def test_a_bad_record_on_a_page_does_not_spoil_the_others(self, serve: type[Service]) -> None:
         service = serve(latency=0.1)
         ids = service.add(50, lasts=0.0)
@@ -604,6 +592,14 @@ class TestTooManyRequests:
         ids = service.add(100, lasts=0.0)
         assert completed(await service.follow(ids)) == 100
         assert len(service.received) <= 10
+
+    @pytest.mark.parametrize("count", [1, 30])
+    async def test_those_concerned_are_told_why(
+        self, serve: type[Service], refused: Callable[..., Exception], count: int
+    ) -> None:
+        service = serve(latency=0.1, refuse=lambda _: refused(429, retry_after=4.0))
+        results = await service.wait_for(service.add(count), timeout=3.0)
+        assert all(isinstance(result.last_error, RateLimitError) for result in results)
 
     async def test_half_as_many_are_under_way_after_it(
         self, serve: type[Service], refused: Callable[..., Exception]
