@@ -1,0 +1,9 @@
+"""Every fault."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from . import answers, bodies, connections, statuses, surroundings
+
+CATALOGUE: Final = (*connections.ROWS, *answers.ROWS, *bodies.ROWS, *statuses.ROWS, *surroundings.ROWS)
