@@ -20,10 +20,10 @@ from ._transport import Call, Transport
 from ._version import __version__
 from .config import ENVIRONMENTS, Pace, PollPolicy, RetryPolicy, check_seconds
 from .errors import ConfigurationError
-from .models import Artifacts, DownloadProgress, LipsyncRequest, RawResponse, VideoTranslateRequest
-from .polling.wait import OnUpdate
+from .models import Artifacts, DownloadProgress, LipsyncRequest, OnUpdate, RawResponse, VideoTranslateRequest
 from .resources.account import HealthResource, UsersResource
 from .resources.lipsync import LIPSYNC, LipsyncResource
+from .resources.requests import polls_of
 from .resources.video_translate import VIDEO_TRANSLATE, VideoTranslateResource
 from .submission import Submissions
 
@@ -40,9 +40,9 @@ class _Shared:
 
     def __init__(self, transport: Transport, polling: PollPolicy) -> None:
         self.lipsync = Submissions()
-        self.lipsync_loader = LIPSYNC.make_loader(transport, polling)
+        self.lipsync_polls = polls_of(LIPSYNC, transport, polling)
         self.translations = Submissions()
-        self.translations_loader = VIDEO_TRANSLATE.make_loader(transport, polling)
+        self.translation_polls = polls_of(VIDEO_TRANSLATE, transport, polling)
 
 
 class AsyncClient:
@@ -113,9 +113,9 @@ class AsyncClient:
         self._shared = shared
         self.health = HealthResource(transport)
         self.users = UsersResource(transport)
-        self.lipsync = LipsyncResource(transport, polling, shared.lipsync_loader, shared.lipsync)
+        self.lipsync = LipsyncResource(transport, polling, shared.lipsync_polls, shared.lipsync)
         self.video_translate = VideoTranslateResource(
-            transport, polling, shared.translations_loader, shared.translations
+            transport, polling, shared.translation_polls, shared.translations
         )
 
     def with_options(

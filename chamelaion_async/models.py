@@ -6,7 +6,7 @@ release does not know are ignored, so that the service can grow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -34,7 +34,11 @@ __all__ = [
 DownloadProgress = Callable[[int, "int | None"], object]
 """Called with the bytes on disk so far and the bytes in all, or None where the server does not say."""
 
+J = TypeVar("J", bound="Job")
 T_co = TypeVar("T_co", covariant=True)
+
+OnUpdate = Callable[[J], Awaitable[None] | None]
+"""Called with a request at first sight and whenever it has changed."""
 
 
 class RequestStatus(StrEnum):

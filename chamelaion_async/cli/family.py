@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Literal, Protocol, TypeVar
 
 from ..client import AsyncClient
-from ..models import Job, LipsyncRequest, VideoTranslateRequest
-from ..polling.wait import OnUpdate
+from ..models import Job, LipsyncRequest, OnUpdate, VideoTranslateRequest
 
 __all__ = ["Family", "Requests", "family_option", "requests_of"]
 

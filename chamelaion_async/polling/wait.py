@@ -15,16 +15,15 @@ import attrs
 
 from ..config import PollPolicy
 from ..errors import APITimeoutError, ChamelaionError
-from ..models import Job
+from ..models import Job, OnUpdate
 from .state import PollState, Sighting, make_terms
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-__all__ = ["OnUpdate", "Read", "wait_until_finished"]
+__all__ = ["Read", "wait_until_finished"]
 
 J = TypeVar("J", bound=Job)
-OnUpdate = Callable[[J], Awaitable[None] | None]
 
 
 class Read(Protocol[J]):

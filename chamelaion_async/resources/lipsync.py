@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from typing import Final
+from collections.abc import AsyncGenerator, Callable
+from typing import TYPE_CHECKING, Final
 
 from .._transport import Transport
 from ..config import PollPolicy
 from ..models import GenerateAccepted, LipsyncRequest, Page
-from ..polling.loader import Loader
 from ..submission import Submissions
 from ..uploads import MediaSource, Progress
 from .generation import Generation, media_url
 from .requests import Family, RequestsResource
+
+if TYPE_CHECKING:
+    from ..polling.polls import Polls
 
 __all__ = ["LIPSYNC", "LipsyncRequests", "LipsyncResource"]
 
@@ -71,9 +73,13 @@ class LipsyncResource:
     """
 
     def __init__(
-        self, transport: Transport, polling: PollPolicy, loader: Loader[LipsyncRequest], submissions: Submissions
+        self,
+        transport: Transport,
+        polling: PollPolicy,
+        polls: Callable[[], Polls[LipsyncRequest]],
+        submissions: Submissions,
     ) -> None:
-        self.requests = LipsyncRequests(transport, polling, LIPSYNC, loader)
+        self.requests = LipsyncRequests(transport, polling, LIPSYNC, polls)
         self._generation = Generation(transport, submissions, path="/v1/lipsync", page_model=Page[LipsyncRequest])
 
     async def generate(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
-from functools import partial
-from typing import Final, Generic, TypeVar
+from functools import cache, partial
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import attrs
 
@@ -15,15 +14,12 @@ from .._transport import Call, Transport
 from ..config import PollPolicy
 from ..errors import ConfigurationError
 from ..listing import check_range, walk
-from ..models import Job, Outcome, Page
-from ..polling.batch import Batch
-from ..polling.loader import Loader
-from ..polling.source import HttpSource
-from ..polling.state import make_terms
-from ..polling.wait import OnUpdate, wait_until_finished
-from ..polling.watcher import Watcher
+from ..models import Job, OnUpdate, Outcome, Page
 
-__all__ = ["Family", "RequestsResource"]
+if TYPE_CHECKING:
+    from ..polling.polls import Polls
+
+__all__ = ["Family", "RequestsResource", "polls_of"]
 
 J = TypeVar("J", bound=Job)
 
@@ -44,22 +40,30 @@ class Family(Generic[J]):
     model: type[J]
     page_model: type[Page[J]]
 
-    def make_loader(self, transport: Transport, polling: PollPolicy) -> Loader[J]:
-        """Return the loader that all views of a client read these requests through."""
-        source = HttpSource(transport=transport, path=self.path, model=self.model)
-        loader: Loader[J] = Loader(source, random=random.random, nudge_timeout=polling.request_timeout)
-        transport.connection.at_close(loader.close)
-        return loader
+
+def polls_of(family: Family[J], transport: Transport, polling: PollPolicy) -> Callable[[], Polls[J]]:
+    """Return what gives all views of a client the same ``Polls``, made and loaded with the first wait."""
+
+    @cache
+    def polls() -> Polls[J]:
+        # A good part of what importing the package would cost, and not of what every program does.
+        from ..polling.polls import Polls  # noqa: PLC0415
+
+        return Polls(transport, path=family.path, model=family.model, nudge_timeout=polling.request_timeout)
+
+    return polls
 
 
 class RequestsResource(Generic[J]):
     """The requests of one family."""
 
-    def __init__(self, transport: Transport, polling: PollPolicy, family: Family[J], loader: Loader[J]) -> None:
+    def __init__(
+        self, transport: Transport, polling: PollPolicy, family: Family[J], polls: Callable[[], Polls[J]]
+    ) -> None:
         self._transport = transport
         self._polling = polling
         self._family = family
-        self._loader = loader
+        self._polls = polls
 
     async def get(self, id: str) -> J:
         """Read one request as it stands (``GET …/requests/{id}``).
@@ -117,20 +121,7 @@ class RequestsResource(Generic[J]):
             APIStatusError: Any other refusal that waiting does not mend.
             ClientClosedError: The client was closed meanwhile.
         """
-        _wire.id_segment(id)
-        watcher = Watcher(self._loader, id, self._transport.connection.sleep)
-        try:
-            return await wait_until_finished(
-                watcher.read,
-                id,
-                timeout=timeout,
-                policy=polling or self._polling,
-                sleep=watcher.sleep,
-                random=random.random,
-                on_update=on_update,
-            )
-        finally:
-            await watcher.aclose()
+        return await self._polls().wait(id, timeout=timeout, policy=polling or self._polling, on_update=on_update)
 
     def watch(
         self, id: str, *, timeout: float | None = None, polling: PollPolicy | None = None
@@ -259,7 +250,7 @@ class RequestsResource(Generic[J]):
             id: The request's UUID, the id as it is waited for, or a reference: then all that carry it are looked at,
                 as far as they have been read before.
         """
-        self._transport.connection.call_in_loop(self._loader.nudge, id)
+        self._polls().nudge(id)
 
     def _follow(
         self,
@@ -270,9 +261,13 @@ class RequestsResource(Generic[J]):
         attempts: int | None = None,
         every_change: bool = False,
     ) -> AsyncGenerator[Outcome[J], None]:
-        terms = make_terms(timeout, polling or self._polling, random.random, attempts=attempts)
-        batch = Batch(self._loader, terms, check=_wire.id_segment, every_change=every_change)
-        return batch.follow(_unique(ids))
+        return self._polls().follow(
+            _unique(ids),
+            timeout=timeout,
+            policy=polling or self._polling,
+            attempts=attempts,
+            every_change=every_change,
+        )
 
     async def _page(self, filters: _wire.Query, limit: int | None, offset: int | None) -> Page[J]:
         check_range(limit, offset)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .. import _wire
 from .._transport import Call, Transport
@@ -13,11 +13,13 @@ from ..config import PollPolicy
 from ..errors import ConfigurationError
 from ..listing import check_range, walk
 from ..models import GenerateAccepted, Page, Subtitle, VideoTranslateRequest, Voice
-from ..polling.loader import Loader
 from ..submission import Submissions
 from ..uploads import MediaSource, Progress, Upload
 from .generation import Generation, media_url
 from .requests import Family, RequestsResource
+
+if TYPE_CHECKING:
+    from ..polling.polls import Polls
 
 __all__ = ["VIDEO_TRANSLATE", "VideoTranslateRequests", "VideoTranslateResource", "VoicesResource"]
 
@@ -161,10 +163,10 @@ class VideoTranslateResource:
         self,
         transport: Transport,
         polling: PollPolicy,
-        loader: Loader[VideoTranslateRequest],
+        polls: Callable[[], Polls[VideoTranslateRequest]],
         submissions: Submissions,
     ) -> None:
-        self.requests = VideoTranslateRequests(transport, polling, VIDEO_TRANSLATE, loader)
+        self.requests = VideoTranslateRequests(transport, polling, VIDEO_TRANSLATE, polls)
         self.voices = VoicesResource(transport)
         self._generation = Generation(
             transport, submissions, path="/v1/video-translate", page_model=Page[VideoTranslateRequest]
