@@ -123,6 +123,13 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Play every cell of the table of faults; the tests play a third of each line."""
+    install_wheel(session, "cli", with_lock="test")
+    session.run("pytest", "tests/faults", *session.posargs, env={"CHAMELAION_ALL_FAULTS": "1"})
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Write the locks. Pins that still fit are kept; `nox -s lock -- --upgrade` renews them."""
     session.install(*locked("lock"))

@@ -28,7 +28,7 @@ _HEAD: Final = """\
 <!-- Made by `python -m tests.faults.table` from tests/faults; do not edit. A test holds the two together. -->
 
 What becomes of every operation when something goes wrong: {faults} faults, {cells} cells. This page is generated
-from the table that the test suite plays, cell by cell, against the [sandbox](sandbox.md), so it says what was seen
+from the table that `nox -s faults` plays, cell by cell, against the [sandbox](sandbox.md), so it says what was seen
 and not what was meant. A cell is either **✓**, the right result, or the class of the
 [error](errors.md) that is raised, or that stands in the outcome of a batch.
 In every cell the test makes sure that
