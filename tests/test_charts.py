@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,9 @@ def redrawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("charts")
     program = ROOT / "tests" / "benchmarks" / "run.py"
     command = [sys.executable, str(program), "--charts-from", str(RUN), "--charts", str(folder)]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    # Its modules lie beside it, where a safe path does not look.
+    environment = {**os.environ, "PYTHONPATH": str(program.parent)}
+    subprocess.run(command, check=True, capture_output=True, timeout=60, env=environment)
     return folder
 
 
