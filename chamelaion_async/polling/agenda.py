@@ -52,7 +52,7 @@ class Agenda(Generic[J]):
 
     def welcome(self, entry: Entry[J]) -> None:
         """Let an entry without a place be searched for, together with all who came since the last search began."""
-        if entry.search_at <= self._clock():
+        if entry.special.search_at <= self._clock():
             if self._newcomers.top is not None:
                 self._newcomers = Search(self._whole)
             entry.move_to(self._newcomers)
@@ -211,7 +211,8 @@ class Agenda(Generic[J]):
             is_asking = entry.state == "asking"
             if is_asking:
                 self._unqueue(entry)
-            entry.misses = 0
+            if entry.special.misses:
+                entry.note(misses=0)
             view.put(entry, rank)
             if is_asking:
                 self._enqueue(entry)
@@ -221,9 +222,9 @@ class Agenda(Generic[J]):
         for entry in entries:
             if entry.state != "reading":
                 continue
-            entry.misses += 1
-            if entry.misses > 1 or not has_grown or entry.rank in ranks:
-                entry.search_at = self._clock() + _SEARCH_PAUSE[0]
+            entry.note(misses=entry.special.misses + 1)
+            if entry.special.misses > 1 or not has_grown or entry.rank in ranks:
+                entry.note(search_at=self._clock() + _SEARCH_PAUSE[0])
                 entry.move_to(None)
         self.ask_again(entries)
 
@@ -247,8 +248,9 @@ class Agenda(Generic[J]):
         for entry in [*search.asking, *(search.members - search.asking.keys())]:
             if search.origin is None:
                 # A reference stays what it is: no list can find it.
-                entry.search_at = max(entry.search_at, now + doubled(_SEARCH_PAUSE, entry.searches))
-                entry.searches += 1
+                special = entry.special
+                again_at = max(special.search_at, now + doubled(_SEARCH_PAUSE, special.searches))
+                entry.note(search_at=again_at, searches=special.searches + 1)
             self.relocate(entry, search.origin)
 
     def try_reference(
@@ -267,7 +269,7 @@ class Agenda(Generic[J]):
             if not sharing or reference in self._by_reference:
                 return
             waiting: Iterable[Place[J]] = self._line if search is None else search.asking
-            unread = [place for place in waiting if isinstance(place, Entry) and place.request is None]
+            unread = [place for place in waiting if isinstance(place, Entry) and place.packed is None]
             if min(len(sharing) + len(unread), self._whole.size) < 2 * len(shown):
                 return
             view = self._by_reference[reference] = ListView({"reference_id": reference})

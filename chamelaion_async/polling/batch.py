@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -26,6 +26,7 @@ from ..errors import (
 from ..models import Job, Outcome
 from .entry import NEVER, Entry
 from .loader import Loader
+from .shape import Packed
 from .state import PollState, Sighting, Terms
 
 if TYPE_CHECKING:
@@ -47,19 +48,28 @@ class _Follower(PollState[J]):
         batch: Whose.
         entry: Its place with the loader.
         has_ended: Whether it is no longer followed.
-        limit: When the look under way, or the last one, was or is to be given up.
-        is_looking: Whether a look was asked for and not answered.
-        due: When to look, or to give a look up; never while neither is in sight.
+        due: When to look, or to give a look up that does not end with all the others; when it ended, once it has.
         scheduled: When the schedule comes back to it, which may be earlier.
     """
 
     batch: Batch[J]
     entry: Entry[J] = attrs.field(init=False)
     has_ended: bool = False
-    limit: float = NEVER
-    is_looking: bool = False
     due: float = NEVER
     scheduled: float = NEVER
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether a look was asked for and not answered."""
+        return self.began != NEVER
+
+    def keep(self, sighting: Sighting[J]) -> Packed:
+        """Return what is to be kept of a request."""
+        return sighting.packed(self.batch.shape)
+
+    def restore(self, kept: Packed) -> J:
+        """Return the request of which this was kept."""
+        return self.batch.shape.unpack(kept)
 
     def news(self, sighting: Sighting[J]) -> None:
         """Hear how the request stands."""
@@ -68,6 +78,18 @@ class _Follower(PollState[J]):
     def missed(self, error: Exception) -> None:
         """Hear why a look failed."""
         self.batch.missed(self, error)
+
+    def ran_out(self, now: float) -> bool:
+        """Take note that the time of a look is over, and return whether another one may succeed."""
+        self.began = NEVER
+        text = f"the look at {self.id} had no answer within the time that was left"
+        return self.failed(APITimeoutError(text, sent="maybe", method="GET", path=self.id), now)
+
+    def outcome(self) -> Outcome[J]:
+        """Return what became of it, after it has ended without a result. Errors are large, so they are made late."""
+        if self.is_looking:
+            self.ran_out(self.due)
+        return Outcome(id=self.id, error=self.verdict(self.due))
 
 
 class Batch(Generic[J]):
@@ -84,6 +106,7 @@ class Batch(Generic[J]):
         self, loader: Loader[J], terms: Terms, *, check: Callable[[str], object], every_change: bool = False
     ) -> None:
         self._loader = loader
+        self.shape = loader.shape
         self._terms = terms
         self._check = check
         self._every_change = every_change
@@ -91,7 +114,8 @@ class Batch(Generic[J]):
         self._times: list[float] = []
         self._schedule: dict[float, list[_Follower[J]] | _Follower[J]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._results: deque[Outcome[J]] = deque()
+        self._deadline: asyncio.Handle | None = None
+        self._results: deque[Outcome[J] | _Follower[J]] = deque()
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._has_ended = False
@@ -111,7 +135,8 @@ class Batch(Generic[J]):
             since = loop.time()
             while True:
                 while self._results:
-                    yield self._results.popleft()
+                    result = self._results.popleft()
+                    yield result if isinstance(result, Outcome) else result.outcome()
                     if loop.time() - since > _BUSY:
                         await asyncio.sleep(0)
                         since = loop.time()
@@ -126,14 +151,16 @@ class Batch(Generic[J]):
             await self._end()
 
     async def _begin(self, ids: Iterable[str]) -> None:
-        started = self._now()
+        pursuit = self._terms.begin(self._now())
+        if self._terms.timeout:
+            self._deadline = asyncio.get_running_loop().call_at(pursuit.deadline, self._time_is_up)
         for number, id in enumerate(ids, 1):
             try:
                 self._check(id)
             except ChamelaionError as error:
                 self._results.append(Outcome(id=id, error=error))
             else:
-                follower = _Follower(batch=self, id=id, terms=self._terms, started=started)
+                follower = _Follower(batch=self, id=id, pursuit=pursuit)
                 self._open[id] = follower
                 follower.entry = self._loader.join(id, follower)
             if not number % _SLICE:
@@ -151,8 +178,9 @@ class Batch(Generic[J]):
 
     async def _end(self) -> None:
         self._has_ended = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for handle in (self._timer, self._deadline):
+            if handle is not None:
+                handle.cancel()
         try:
             self._leave_some(_SLICE)
             while self._open:
@@ -222,31 +250,43 @@ class Batch(Generic[J]):
         if follower.due > now:
             self._put(follower, follower.due)
         elif follower.is_looking:
-            self._time_ran_out(follower)
+            self._ran_out(follower, now)
         else:
             self._look(follower, now)
+
+    def _time_is_up(self, rest: Iterator[_Follower[J]] | None = None) -> None:
+        """Give up all looks that may last until the deadline."""
+        if rest is None:
+            rest = iter([*self._open.values()])
+        now, some = self._now(), [*islice(rest, _SLICE)]
+        for follower in some:
+            if follower.is_looking and follower.due == NEVER and not follower.has_ended:
+                self._ran_out(follower, now)
+        if some:
+            self._deadline = asyncio.get_running_loop().call_soon(self._time_is_up, rest)
 
     # One request
 
     def _look(self, follower: _Follower[J], now: float) -> None:
         refusal = follower.standing_refusal(now)
-        follower.is_looking = True
         if refusal is not None:
+            follower.began = now
             self.missed(follower, refusal)
             return
         left = follower.begin_look(now)
-        limit = follower.deadline if left == follower.deadline - now else now + left
-        if limit == follower.limit:
-            follower.due = limit  # every look before the deadline may last that long, and it stands there once
+        if left == follower.pursuit.deadline - now:
+            follower.due = NEVER  # it ends with all others
         else:
-            follower.limit = limit
-            self._put(follower, limit)
+            self._put(follower, now + left)
         self._loader.ask(follower.entry, min(self._terms.policy.request_timeout, left))
 
-    def _time_ran_out(self, follower: _Follower[J]) -> None:
-        id = follower.id
-        text = f"the look at {id} had no answer within the time that was left"
-        self.missed(follower, APITimeoutError(text, sent="maybe", method="GET", path=id))
+    def _ran_out(self, follower: _Follower[J], now: float) -> None:
+        if follower.is_last_look or now >= follower.pursuit.deadline:
+            self._give_up(follower, now)
+        elif follower.ran_out(now):
+            self._go_on(follower)
+        else:
+            self._finish(follower, Outcome(id=follower.id, error=follower.last_error))
 
     def heard(self, follower: _Follower[J], sighting: Sighting[J]) -> None:
         """Take news of a request, whoever asked for it."""
@@ -254,13 +294,11 @@ class Batch(Generic[J]):
             return
         request = sighting.request
         if follower.is_looking:
-            follower.is_looking = False
             follower.end_look(sighting.look.at)
-        is_news = follower.saw(sighting)
         if self._terms.attempts is not None or request.is_finished:
             self._finish(follower, Outcome(id=follower.id, request=request))
             return
-        if is_news and self._every_change:
+        if follower.saw(sighting) and self._every_change:
             self._results.append(Outcome(id=follower.id, request=request))
             self._wake()
         self._go_on(follower)
@@ -273,7 +311,7 @@ class Batch(Generic[J]):
             self._error = error
             self._wake()
         elif follower.is_looking:
-            follower.is_looking = False
+            follower.began = NEVER
             if follower.failed(error, self._now()):
                 self._go_on(follower)
             else:
@@ -282,7 +320,7 @@ class Batch(Generic[J]):
     def _go_on(self, follower: _Follower[J]) -> None:
         now = self._now()
         if follower.is_over(now):
-            self._finish(follower, Outcome(id=follower.id, error=follower.verdict(now)))
+            self._give_up(follower, now)
         else:
             try:
                 due = now + follower.pause(now, lambda: _attempt(follower, now))
@@ -293,10 +331,15 @@ class Batch(Generic[J]):
             follower.entry.due = min(follower.entry.due, due)
             self._put(follower, due)
 
-    def _finish(self, follower: _Follower[J], outcome: Outcome[J]) -> None:
+    def _give_up(self, follower: _Follower[J], now: float) -> None:
+        """End it without a result; the schedule's time for it is not needed any more, and tells from now on when."""
+        follower.due = now
+        self._finish(follower, follower)
+
+    def _finish(self, follower: _Follower[J], result: Outcome[J] | _Follower[J]) -> None:
         del self._open[follower.id]
         self._leave(follower)
-        self._results.append(outcome)
+        self._results.append(result)
         self._wake()
 
     def _leave(self, follower: _Follower[J]) -> None:
@@ -314,7 +357,7 @@ def _attempt(state: PollState[J], now: float) -> RetryCallState:
     attempt = RetryCallState(AsyncRetrying(), None, (), {})
     attempt.attempt_number = max(state.polls, 1)
     attempt.outcome = Future(attempt.attempt_number)
-    attempt.outcome_timestamp = attempt.start_time + now - state.started
+    attempt.outcome_timestamp = attempt.start_time + now - state.pursuit.started
     if state.last_error is not None:
         attempt.outcome.set_exception(state.last_error)
     else:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeVar
 
 import attrs
 
 from ..models import Job
+from .shape import Packed
 from .state import Look, Sighting
 
 if TYPE_CHECKING:
     from .places import Bucket, Search
 
-__all__ = ["ALWAYS", "NEVER", "Entry", "Subscriber"]
+__all__ = ["ALWAYS", "NEVER", "Entry", "Special", "Subscriber"]
 
 J = TypeVar("J", bound=Job)
 
@@ -39,23 +40,13 @@ class Subscriber(Protocol[J]):
         """Hear why a look at it failed; of no concern to those who did not ask."""
 
 
-@attrs.define(eq=False)
-class Entry(Generic[J]):
-    """A request that somebody follows.
+@attrs.frozen(kw_only=True)
+class Special(Generic[J]):
+    """What is so for few of the requests that are followed, and would be dear to hold for each of very many.
 
     Attributes:
-        id: The id as it was asked for, and the request's UUID once that is known.
-        is_resolved: Whether ``id`` is the UUID for certain.
+        others: Who follows it besides the first.
         aliases: Ids as it was asked for, where these were others.
-        subscriber: Who follows it.
-        others: Who else does; hardly ever anybody, and a list for each of many requests would be dear.
-        state: ``idle``, ``asking`` for a look, or ``reading`` while one is under way.
-        request: The request as it was last read.
-        look: When that was.
-        patience: Seconds that the next look may take.
-        due: When the next look is wanted, by the loop's clock.
-        place: Where it stands, or None if it has to be read on its own.
-        rank: Its place in the list, counted from the old end.
         misses: Pages in a row that were to show it, and did not.
         search_at: When it may be searched for again, after a search in vain.
         searches: How many searches were in vain.
@@ -64,18 +55,8 @@ class Entry(Generic[J]):
         is_nudged: Whether a look was asked for while another was under way.
     """
 
-    id: str
-    is_resolved: bool = False
+    others: dict[Subscriber[J], None] | None = None
     aliases: tuple[str, ...] = ()
-    subscriber: Subscriber[J] | None = None
-    others: list[Subscriber[J]] | None = None
-    state: Literal["idle", "asking", "reading"] = "idle"
-    request: J | None = None
-    look: Look | None = None
-    patience: float = 0.0
-    due: float = ALWAYS
-    place: Bucket[J] | Search[J] | None = None
-    rank: int = 0
     misses: int = 0
     search_at: float = ALWAYS
     searches: int = 0
@@ -83,26 +64,63 @@ class Entry(Generic[J]):
     prefers_page_until: float = ALWAYS
     is_nudged: bool = False
 
+
+_USUAL: Final[Special[Any]] = Special()
+
+
+@attrs.define(eq=False)
+class Entry(Generic[J]):
+    """A request that somebody follows. There may be very many, and the garbage collector goes over each attribute.
+
+    Attributes:
+        id: The id as it was asked for, and the request's UUID once that is known.
+        subscriber: Who follows it.
+        state: ``idle``, ``asking`` for a look, or ``reading`` while one is under way.
+        packed: The request as it was last read.
+        look: When that was.
+        patience: Seconds that the next look may take.
+        due: When the next look is wanted, by the loop's clock.
+        place: Where it stands, or None if it has to be read on its own.
+        rank: Its place in the list, counted from the old end.
+        special: What sets it apart from most.
+    """
+
+    id: str
+    subscriber: Subscriber[J] | None = None
+    state: Literal["idle", "asking", "reading"] = "idle"
+    packed: Packed | None = None
+    look: Look | None = None
+    patience: float = 0.0
+    due: float = ALWAYS
+    place: Bucket[J] | Search[J] | None = None
+    rank: int = 0
+    special: Special[J] = _USUAL
+
+    def note(self, **what: Any) -> None:
+        """Note what sets the request apart; see ``Special``."""
+        self.special = attrs.evolve(self.special, **what)
+
     @property
     def subscribers(self) -> tuple[Subscriber[J], ...]:
         """All who follow it, at this moment."""
-        return () if self.subscriber is None else (self.subscriber, *(self.others or ()))
+        return () if self.subscriber is None else (self.subscriber, *(self.special.others or ()))
 
     def add(self, subscriber: Subscriber[J]) -> None:
         """Let somebody follow."""
         if self.subscriber is None:
             self.subscriber = subscriber
-        elif self.others is None:
-            self.others = [subscriber]
+        elif self.special.others is None:
+            self.note(others={subscriber: None})
         else:
-            self.others.append(subscriber)
+            self.special.others[subscriber] = None
 
     def discard(self, subscriber: Subscriber[J]) -> None:
         """Let somebody go."""
+        others = self.special.others
         if self.subscriber is subscriber:
-            self.subscriber = self.others.pop() if self.others else None
-        elif self.others is not None:
-            self.others.remove(subscriber)
+            self.subscriber = others.popitem()[0] if others else None
+        elif others is not None:
+            others.pop(subscriber, None)
 
     def wants_a_look(self, now: float) -> bool:
         """Whether a look would be worth its while: asked for, or half of the pause since the last one is over."""

@@ -30,10 +30,11 @@ from ..errors import (
 from ..models import Job, Pagination
 from .agenda import Agenda, doubled
 from .crew import Crew
-from .entry import ALWAYS, Entry, Subscriber
+from .entry import ALWAYS, NEVER, Entry, Subscriber
 from .places import ListView
 from .reading import Answer, Reading, Source
 from .registry import Registry
+from .shape import Shape
 from .state import Look, Sighting
 from .store import LocalStore, StatusStore
 
@@ -56,6 +57,7 @@ class Loader(Generic[J]):
 
     Args:
         source: Carries readings out.
+        shape: Packs requests, as many may be kept.
         random: Draws the jitter of answers.
         nudge_timeout: Seconds that a look may take which is nobody's but a nudge's.
         store: Shares with other processes.
@@ -64,18 +66,20 @@ class Loader(Generic[J]):
     def __init__(
         self,
         source: Source[J],
+        shape: Shape[J],
         *,
         random: Callable[[], float],
         nudge_timeout: float,
         store: StatusStore[J] | None = None,
     ) -> None:
         self._source = source
+        self.shape = shape
         self._random = random
         self._nudge_timeout = nudge_timeout
         self._store: StatusStore[J] = store if store is not None else LocalStore()
         self._store.attach(self._hear)
         self._agenda: Agenda[J] = Agenda(_now, self._wake)
-        self._registry: Registry[J] = Registry(self._store, self._agenda.rest)
+        self._registry: Registry[J] = Registry(self._store, shape, self._agenda.rest)
         self._crew = Crew(self._agenda, self._take_turn)
         self._readings: dict[asyncio.Task[Any], Reading[J] | None] = {}
         self._failures = 0
@@ -117,9 +121,9 @@ class Loader(Generic[J]):
 
     def current(self, entry: Entry[J]) -> Sighting[J] | None:
         """Return how a request stood when others last looked, unless they are about to look again."""
-        if entry.request is None or entry.look is None or entry.state != "idle" or _now() >= entry.due:
+        if entry.packed is None or entry.look is None or entry.state != "idle" or _now() >= entry.due:
             return None
-        return Sighting(entry.request, entry.look)
+        return Sighting(self.shape.unpack(entry.packed), entry.look)
 
     def ask(self, entry: Entry[J], timeout: float) -> None:
         """Ask for a look, of at most ``timeout`` seconds; whoever follows the request hears of it."""
@@ -131,7 +135,7 @@ class Loader(Generic[J]):
         """Bring the next look at whatever is followed under this id or reference forward."""
         for entry in self._registry.named(id):
             if entry.state == "reading":
-                entry.is_nudged = True  # what is under way may have begun before
+                entry.note(is_nudged=True)  # what is under way may have begun before
             else:
                 self.ask(entry, self._nudge_timeout)
                 self._agenda.prefer(entry)
@@ -221,7 +225,8 @@ class Loader(Generic[J]):
         sighting = Sighting(answer.make(record), look)
         if entry.subscriber is not None:
             entry = self._registry.identify(entry, sighting.request.id)
-            entry.failures_alone, entry.prefers_page_until = 0, ALWAYS
+            if entry.special.failures_alone:
+                entry.note(failures_alone=0, prefers_page_until=ALWAYS)
             self._deliver(entry, sighting)
             if entry.place is None:
                 self._agenda.try_reference([sighting.request], None, self._registry.group)
@@ -253,7 +258,7 @@ class Loader(Generic[J]):
             found += entry.place is reading.search
         for entry, sighting, rank in sorted(shown, key=_end_of):
             self._deliver(entry, sighting)
-            if entry.subscriber is not None:  # most that have finished are of no further interest
+            if entry.subscriber is not None:
                 agenda.place(entry, view, rank)
         agenda.missed(reading.entries, ranks, has_grown=view.total > total)
         if not view.filters and len(shown) * 2 < view.size:
@@ -266,11 +271,13 @@ class Loader(Generic[J]):
         self._agenda.rest(entry)
         if entry.subscriber is None:
             return  # it was let go of while others on the same page were told
-        self._registry.saw(entry, sighting)
+        entry.due = NEVER
         for subscriber in entry.subscribers:
             subscriber.news(sighting)
-        if entry.is_nudged:
-            entry.is_nudged = False
+        if entry.subscriber is not None:  # most that have finished are of no further interest
+            self._registry.saw(entry, sighting)
+        if entry.special.is_nudged:
+            entry.note(is_nudged=False)
             self.nudge(entry.id)
 
     def _read_failed(self, reading: Reading[J] | None, error: ChamelaionError) -> None:
@@ -303,9 +310,10 @@ class Loader(Generic[J]):
             if isinstance(error, APITimeoutError) and entry.patience > reading.timeout:
                 self._agenda.put_back(reading)  # somebody has joined who has more time
                 return
-            entry.failures_alone += may_be_down
-            if entry.failures_alone >= _UNREADABLE_ALONE:
-                entry.prefers_page_until = _now() + _PREFERS_PAGE
+            failures = entry.special.failures_alone + may_be_down
+            entry.note(failures_alone=failures)
+            if failures >= _UNREADABLE_ALONE:
+                entry.note(prefers_page_until=_now() + _PREFERS_PAGE)
             self._fail(reading.entries, error)
         if self._failures >= _OUT_OF_REACH:
             self._crew.hold(doubled(_SERVICE_PAUSE, self._failures - _OUT_OF_REACH))
@@ -325,7 +333,8 @@ class Loader(Generic[J]):
         rest = iter(entries)
         for entry in islice(rest, _SLICE):
             self._agenda.rest(entry)
-            entry.is_nudged = False
+            if entry.special.is_nudged:
+                entry.note(is_nudged=False)
             for subscriber in entry.subscribers:
                 subscriber.missed(error)
         if next_one := next(rest, None):

@@ -55,7 +55,7 @@ class _Gathering(Generic[J]):
             wanting += entry.wants_a_look(now)
             if wanting > 1:
                 return True
-        return any(entry.prefers_page_until > now for entry in self.asking)
+        return any(entry.special.prefers_page_until > now for entry in self.asking)
 
 
 @attrs.define(eq=False)

@@ -12,6 +12,7 @@ from ..config import PollPolicy
 from ..models import Job, OnUpdate, Outcome
 from .batch import Batch
 from .loader import Loader
+from .shape import Shape
 from .source import HttpSource
 from .state import make_terms
 from .wait import wait_until_finished
@@ -35,7 +36,7 @@ class Polls(Generic[J]):
     def __init__(self, transport: Transport, *, path: str, model: type[J], nudge_timeout: float) -> None:
         self._connection = transport.connection
         source = HttpSource(transport=transport, path=path, model=model)
-        self._loader: Loader[J] = Loader(source, random=random.random, nudge_timeout=nudge_timeout)
+        self._loader: Loader[J] = Loader(source, Shape(model), random=random.random, nudge_timeout=nudge_timeout)
         self._connection.at_close(self._loader.close)
 
     async def wait(self, id: str, *, timeout: float | None, policy: PollPolicy, on_update: OnUpdate[J] | None) -> J:

@@ -8,6 +8,7 @@ from typing import Final, Generic, TypeVar
 
 from ..models import Job
 from .entry import ALWAYS, NEVER, Entry, Subscriber
+from .shape import Shape
 from .state import Sighting
 from .store import StatusStore
 
@@ -23,11 +24,13 @@ class Registry(Generic[J]):
 
     Args:
         store: Told which ids are of interest here.
+        shape: Packs what is kept of a request.
         retire: Called with an entry whose followers have joined those of another.
     """
 
-    def __init__(self, store: StatusStore[J], retire: Callable[[Entry[J]], None]) -> None:
+    def __init__(self, store: StatusStore[J], shape: Shape[J], retire: Callable[[Entry[J]], None]) -> None:
         self._store = store
+        self._shape = shape
         self._retire = retire
         # A request stands in one of the first two, and may have a second name in the third.
         self._asked: dict[str, Entry[J]] = {}
@@ -56,18 +59,20 @@ class Registry(Generic[J]):
             return entry
         entry = self._asked[id] = Entry(id, subscriber=subscriber)
         if self._ids_are_uuids and not _UUID.fullmatch(id):
-            entry.search_at = NEVER
+            entry.note(search_at=NEVER)
         self._store.subscribe(id)
         return entry
 
     def drop(self, entry: Entry[J]) -> str | None:
         """Forget a request that nobody follows any more, and return its reference if nobody else shares it."""
-        (self._known if entry.is_resolved else self._asked).pop(entry.id, None)
-        for alias in entry.aliases:
+        for names in (self._known, self._asked):
+            if names.get(entry.id) is entry:
+                del names[entry.id]
+        for alias in entry.special.aliases:
             if self._aliases.get(alias) is entry:
                 del self._aliases[alias]
         self._store.unsubscribe(entry.id)
-        reference = entry.request.reference_id if entry.request is not None else None
+        reference = self._shape.reference_of(entry.packed) if entry.packed is not None else None
         if reference is None:
             return None
         group = self._groups.get(reference)
@@ -94,26 +99,27 @@ class Registry(Generic[J]):
 
         Who asked for a request by another name joins those who follow it already.
         """
-        if entry.is_resolved:
+        if self._asked.get(entry.id) is not entry:
             return entry
         del self._asked[entry.id]
-        entry.is_resolved = True
         self._store.unsubscribe(entry.id)
         if entry.id != id:
-            entry.aliases, entry.id, entry.search_at = (entry.id,), id, ALWAYS
+            entry.note(aliases=(entry.id,), search_at=ALWAYS)
+            entry.id = id
         known = self._known.get(id)
         if known is None:
             known = self._known[id] = entry
             self._store.subscribe(id)
         else:
-            known.aliases += entry.aliases
+            known.note(aliases=known.special.aliases + entry.special.aliases)
             for subscriber in entry.subscribers:
                 subscriber.entry = known
                 known.add(subscriber)
-            entry.subscriber = entry.others = None
+            entry.subscriber = None
+            entry.note(others=None)
             self._retire(entry)
             entry.move_to(None)
-        for alias in entry.aliases:
+        for alias in entry.special.aliases:
             self._aliases[alias] = known
         return known
 
@@ -127,19 +133,19 @@ class Registry(Generic[J]):
         self._ids_are_uuids = True
         references = [entry for entry in self._asked.values() if not _UUID.fullmatch(entry.id)]
         for entry in references:
-            entry.search_at = NEVER
+            entry.note(search_at=NEVER)
         return references
 
     def saw(self, entry: Entry[J], sighting: Sighting[J]) -> None:
         """Note how a request stands."""
         reference = sighting.request.reference_id
-        if entry.request is None and reference is not None:
+        if entry.packed is None and reference is not None:
             group = self._groups.setdefault(reference, entry)
             if isinstance(group, set):
                 group.add(entry)
             elif group is not entry:
                 self._groups[reference] = {group, entry}
-        entry.request, entry.look, entry.due = sighting.request, sighting.look, NEVER
+        entry.packed, entry.look = sighting.packed(self._shape), sighting.look
 
     def group(self, reference_id: str) -> set[Entry[J]]:
         """Return the requests that share a reference, as far as they have been read; none if it is one's own."""

@@ -23,11 +23,12 @@ from ..errors import (
 )
 from ..models import Job
 from .schedule import age_of, spacing
+from .shape import Packed, Shape
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-__all__ = ["Look", "PollState", "Sighting", "Terms", "make_terms"]
+__all__ = ["Look", "PollState", "Pursuit", "Sighting", "Terms", "make_terms"]
 
 J = TypeVar("J", bound=Job)
 
@@ -53,7 +54,7 @@ class Look:
     chance: float
 
 
-@attrs.frozen
+@attrs.define
 class Sighting(Generic[J]):
     """A request as it was read.
 
@@ -64,11 +65,18 @@ class Sighting(Generic[J]):
 
     request: J
     look: Look
+    _packed: Packed | None = attrs.field(init=False, default=None, eq=False, repr=False)
+
+    def packed(self, shape: Shape[J]) -> Packed:
+        """Return the request packed, the same for all who keep it."""
+        if self._packed is None:
+            self._packed = shape.pack(self.request)
+        return self._packed
 
 
 @attrs.frozen(kw_only=True)
 class Terms:
-    """What holds for all jobs that are followed together.
+    """How jobs are to be followed.
 
     Attributes:
         policy: How often to look, and how much trouble to ride out.
@@ -83,6 +91,10 @@ class Terms:
     timeout: float | None = None
     attempts: int | None = None
 
+    def begin(self, now: float) -> Pursuit:
+        """Return what is shared by all jobs that are followed from now on."""
+        return Pursuit(terms=self, started=now, deadline=_NEVER if self.timeout is None else now + self.timeout)
+
 
 def make_terms(
     timeout: float | None, policy: PollPolicy, random: Callable[[], float], *, attempts: int | None = None
@@ -91,6 +103,50 @@ def make_terms(
     if timeout is not None:
         timeout = check_seconds("timeout", timeout)
     return Terms(policy=policy, random=random, timeout=timeout, attempts=attempts)
+
+
+@attrs.define(kw_only=True, eq=False)
+class Pursuit:
+    """What jobs share that are followed together, one or very many.
+
+    Attributes:
+        terms: How they are followed.
+        started: When that began, by the loop's clock, as all times here.
+        deadline: When to stop at the latest.
+        latency: Seconds that the last look took.
+    """
+
+    terms: Terms
+    started: float
+    deadline: float
+    latency: float = 0.0
+
+    @property
+    def landing(self) -> float:
+        """From when on a look is the last one: as much before the deadline as is needed for its answer."""
+        return self.deadline - min(self.latency, _LAST_LOOK)
+
+    @property
+    def grace_ends(self) -> float:
+        """Until when 404 means "not yet"."""
+        return self.started + self.terms.policy.not_found_grace
+
+
+@attrs.define(kw_only=True, eq=False)
+class _Trouble:
+    """Why a job could not be read; forgotten once it can.
+
+    Attributes:
+        error: Why the last look failed.
+        failures: Number of failures in a row.
+        refusals: How many of these were 429.
+        barred_until: When the last ``Retry-After`` ends.
+    """
+
+    error: ChamelaionError
+    failures: int = 0
+    refusals: int = 0
+    barred_until: float = -_NEVER
 
 
 _MOST_REFUSALS: Final = 10  # times that one look is answered 429 before a limited number of attempts is used up
@@ -104,162 +160,174 @@ class PollState(Generic[J]):
 
     Attributes:
         id: The id as it was given.
-        terms: What holds for all that are followed together.
-        started: When the following began, by the loop's clock, as all times here.
-        request: The job as it was last read.
-        look: When that was.
-        last_error: Why the last look failed, if it did.
+        pursuit: What it shares with others.
+        look: When the job was last read.
         polls: Number of looks.
         is_last_look: Whether the look under way is the one at the deadline.
+        began: When the look under way began, or never.
     """
 
     id: str
-    terms: Terms
-    started: float
-    request: J | None = None
+    pursuit: Pursuit
     look: Look | None = None
-    last_error: ChamelaionError | None = None
     polls: int = 0
     is_last_look: bool = False
-    _last_look_at: float = attrs.field(init=False, default=_NEVER)
+    began: float = _NEVER
+    _kept: Any = attrs.field(init=False, default=None)
+    _trouble: _Trouble | None = attrs.field(init=False, default=None)
     _first_seen: float = attrs.field(init=False, default=0.0)
-    _last_good: float = attrs.field(init=False)
-    _failures: int = attrs.field(init=False, default=0)
-    _refusals: int = attrs.field(init=False, default=0)
-    _began: float = attrs.field(init=False, default=0.0)
-    _latency: float = attrs.field(init=False, default=0.0)
-    _barred_until: float = attrs.field(init=False, default=-_NEVER)
+    _age: float = attrs.field(init=False, default=0.0)
 
-    def __attrs_post_init__(self) -> None:
-        if self.terms.timeout == 0:
-            self._last_look_at = self.started
-        self._last_good = self.started
+    def keep(self, sighting: Sighting[J]) -> Any:
+        """Return what is to be kept of a job."""
+        return sighting.request
 
-    @property
-    def deadline(self) -> float:
-        """When to stop at the latest."""
-        return _NEVER if self.terms.timeout is None else self.started + self.terms.timeout
+    def restore(self, kept: Any) -> J:
+        """Return the job of which this was kept."""
+        request: J = kept
+        return request
 
     @property
-    def _grace_ends(self) -> float:
-        """Until when 404 means "not yet"."""
-        return self.started + self.terms.policy.not_found_grace
+    def request(self) -> J | None:
+        """The job as it was last read."""
+        return None if self._kept is None else self.restore(self._kept)
+
+    @property
+    def last_error(self) -> ChamelaionError | None:
+        """Why the last look failed, if it did."""
+        return self._trouble.error if self._trouble is not None else None
+
+    @property
+    def _last_good(self) -> float:
+        return self.pursuit.started if self.look is None else self.look.at
 
     @property
     def _outage_ends(self) -> float:
-        return self._last_good + self.terms.policy.outage_budget
+        return self._last_good + self.pursuit.terms.policy.outage_budget
 
     def standing_refusal(self, now: float) -> ChamelaionError | None:
         """Return the error that still stands where the deadline comes before the end of a ``Retry-After``."""
-        self.is_last_look = now + _EARLY >= self._last_look_at
-        return self.last_error if now < self._barred_until else None
+        trouble = self._trouble
+        if trouble is None or now >= trouble.barred_until:
+            return None
+        self.is_last_look = now + _EARLY >= self.pursuit.landing
+        return trouble.error
 
     def begin_look(self, now: float) -> float:
         """Note that a look begins, and return the seconds that it may take."""
-        self.is_last_look = now + _EARLY >= self._last_look_at
+        pursuit = self.pursuit
+        self.is_last_look = now + _EARLY >= pursuit.landing
         self.polls += 1
-        self._began = now
-        policy = self.terms.policy
+        self.began = now
+        left = pursuit.deadline - now
         if self.is_last_look:
-            grace = policy.request_timeout if self.terms.timeout == 0 else _LAST_LOOK
-            return max(self.deadline - now, min(grace, policy.request_timeout))
-        left = self.deadline - now
+            longest = pursuit.terms.policy.request_timeout
+            grace = longest if pursuit.terms.timeout == 0 else _LAST_LOOK
+            return max(left, min(grace, longest))
         # Within an outage a look may not outlast the budget either, but has to have a chance.
-        return left if self.last_error is None else min(left, max(self._outage_ends - now, _LAST_LOOK))
+        return left if self._trouble is None else min(left, max(self._outage_ends - now, _LAST_LOOK))
 
     def end_look(self, now: float) -> None:
-        """Note how long a look took that this one asked for itself."""
-        self._latency = now - self._began
+        """Note the end of a look that this one asked for itself."""
+        self.pursuit.latency = now - self.began
+        self.began = _NEVER
 
     def saw(self, sighting: Sighting[J]) -> bool:
         """Take note of the job as it was read, and return whether that is news."""
-        previous, at = self.request, sighting.look.at
-        self.request, self.look = sighting.request, sighting.look
-        self.last_error, self._failures, self._refusals, self._last_good = None, 0, 0, at
+        previous, look = self._kept, sighting.look
+        self._kept, self.look, self._trouble = self.keep(sighting), look, None
         if previous is None:
-            self._first_seen = at
-            return True
-        return previous != sighting.request
+            self._first_seen = look.at
+        self._age = age_of(sighting.request.created_at, look.server_time, look.at - self._first_seen)
+        return previous is None or previous != self._kept
 
     def failed(self, error: ChamelaionError, now: float) -> bool:
         """Take note of a failed look, and return whether another one may succeed."""
-        self.last_error = error
-        self._failures += 1
-        self._refusals += isinstance(error, RateLimitError)
+        if self._trouble is None:
+            self._trouble = _Trouble(error=error)
+        self._trouble.error = error
+        self._trouble.failures += 1
+        self._trouble.refusals += isinstance(error, RateLimitError)
         return self.may_pass(error, now)
 
     def may_pass(self, error: ChamelaionError, now: float) -> bool:
         """Whether it is worth looking again after an error."""
-        attempts = self.terms.attempts
         if isinstance(error, NotFoundError):
-            return self.request is None and now < self._grace_ends
-        if attempts is not None and not self._has_attempts_left(error, attempts):
+            return self._kept is None and now < self.pursuit.grace_ends
+        if not self._has_attempts_left(error):
             return False
         return is_passing(error) or isinstance(error, InvalidResponseError)
 
-    def _has_attempts_left(self, error: ChamelaionError, attempts: int) -> bool:
+    def _has_attempts_left(self, error: ChamelaionError) -> bool:
+        terms, trouble = self.pursuit.terms, self._trouble
+        if terms.attempts is None or trouble is None:
+            return True
         if not isinstance(error, RateLimitError):
-            return self._failures - self._refusals < attempts
-        return self._refusals < _MOST_REFUSALS and (error.retry_after or 0) <= self.terms.policy.max_retry_after
+            return trouble.failures - trouble.refusals < terms.attempts
+        return trouble.refusals < _MOST_REFUSALS and (error.retry_after or 0) <= terms.policy.max_retry_after
 
     def is_over(self, now: float) -> bool:
         """Whether the time for further looks is over."""
-        return self.is_last_look or now >= self.deadline or (self.last_error is not None and now >= self._outage_ends)
+        if self.is_last_look or now >= self.pursuit.deadline:
+            return True
+        return self._trouble is not None and now >= self._outage_ends
 
     def pause(self, now: float, attempt: Callable[[], RetryCallState]) -> float:
-        """Return the seconds until the next look, and note whether that is the one at the deadline.
+        """Return the seconds until the next look, of which the last one comes at the deadline.
 
         Args:
             now: The loop's time.
             attempt: Gives what a tenacity wait strategy is to be called with, if the policy has one.
         """
-        error, policy, deadline = self.last_error, self.terms.policy, self.deadline
-        if isinstance(error, RateLimitError) and error.retry_after is not None:
-            pause = min(error.retry_after, policy.max_retry_after)
-            if self._failures > 1:
+        pursuit, trouble, terms = self.pursuit, self._trouble, self.pursuit.terms
+        barred_until = -_NEVER
+        if (
+            trouble is not None
+            and isinstance(trouble.error, RateLimitError)
+            and trouble.error.retry_after is not None
+        ):
+            pause = min(trouble.error.retry_after, terms.policy.max_retry_after)
+            if trouble.failures > 1:
                 # A service that says "now" and then refuses again must not be hammered.
-                longest = max(policy.max_interval, _FIRST_BACKOFF)
-                pause = max(pause, backoff(self._failures - 1, _FIRST_BACKOFF, longest, self.terms.random))
-            self._barred_until = now + pause
+                longest = max(terms.policy.max_interval, _FIRST_BACKOFF)
+                pause = max(pause, backoff(trouble.failures - 1, _FIRST_BACKOFF, longest, terms.random))
+            trouble.barred_until = barred_until = now + pause
         else:
             pause = self._spacing(now, attempt)
-            if isinstance(error, NotFoundError):
-                pause = min(pause, self._grace_ends - now)
-            elif error is not None:
-                pause = min(pause, self._outage_ends - now)
-        # The last look begins as much before the deadline as the one before it took, so that its answer is in time.
-        lands = max(deadline - min(self._latency, _LAST_LOOK), now)
-        self._last_look_at = _NEVER
-        if now + pause >= lands:
-            pause = deadline - now if self._barred_until > lands else lands - now
-            self._last_look_at = now + pause
-        return pause
+            if trouble is not None:
+                is_missing = isinstance(trouble.error, NotFoundError)
+                pause = min(pause, (pursuit.grace_ends if is_missing else self._outage_ends) - now)
+        landing = max(pursuit.landing, now)
+        if now + pause < landing:
+            return pause
+        return (pursuit.deadline if barred_until > landing else landing) - now
 
     def _spacing(self, now: float, attempt: Callable[[], RetryCallState]) -> float:
-        policy, request, look = self.terms.policy, self.request, self.look
+        look, trouble, terms = self.look, self._trouble, self.pursuit.terms
+        policy = terms.policy
         if policy.wait is not None:
             pause = check_seconds("the pause that PollPolicy.wait returned", policy.wait(attempt()))
-            return pause if look is None or self.last_error is not None else max(look.at + pause - now, 0.0)
-        if request is None or look is None or self.last_error is not None:
+            return pause if look is None or trouble is not None else max(look.at + pause - now, 0.0)
+        if look is None or trouble is not None:
             first = max(policy.min_interval, _FIRST_BACKOFF)
-            pause = backoff(self._failures, first, max(policy.max_interval, first), self.terms.random)
-            return max(pause, policy.min_interval)
-        age = age_of(request.created_at, look.server_time, look.at - self._first_seen)
-        return max(look.at + spacing(age, policy, look.chance) - now, 0.0)
+            failures = 0 if trouble is None else trouble.failures
+            return max(backoff(failures, first, max(policy.max_interval, first), terms.random), policy.min_interval)
+        return max(look.at + spacing(self._age, policy, look.chance) - now, 0.0)
 
     def verdict(self, now: float) -> ChamelaionError:
         """Return the error that tells why the following ended without a finished job."""
-        error, started = self.last_error, self.started
+        error, started = self.last_error, self.pursuit.started
         if isinstance(error, NotFoundError):
             return error  # the time ran out within the grace, but the service's word is clear
         elapsed = f"{round(now - started, 1):g} s and {self.polls} look{'s' if self.polls != 1 else ''}"
         status, again = "could not be read", "check the connection, and wait again"
-        if self.request is not None:
-            status, again = f"is still {self.request.status}", "the job goes on, wait again"
+        request = self.request
+        if request is not None:
+            status, again = f"is still {request.status}", "the job goes on, wait again"
         again += f" with wait_until_finished({self.id!r})"
         details: dict[str, Any] = {
             "id": self.id,
-            "last": self.request,
+            "last": request,
             "elapsed": now - started,
             "polls": self.polls,
             "last_error": error,

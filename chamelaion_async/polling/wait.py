@@ -47,7 +47,7 @@ async def wait_until_finished(
     on_update: OnUpdate[J] | None = None,
 ) -> J:
     """Look at ``id`` until it is finished; see ``resources.requests`` for what a caller is promised."""
-    state: PollState[J] = PollState(id=id, terms=make_terms(timeout, policy, random), started=_now())
+    state: PollState[J] = PollState(id=id, pursuit=make_terms(timeout, policy, random).begin(_now()))
     return await _Wait(read=read, state=state, sleep=sleep, on_update=on_update).run()
 
 
@@ -101,7 +101,7 @@ class _Wait(Generic[J]):
         if refusal is not None:
             raise refusal
         left = state.begin_look(began)
-        timeout = min(state.terms.policy.request_timeout, left)
+        timeout = min(state.pursuit.terms.policy.request_timeout, left)
         try:
             # The read bounds its answer; this bounds its queueing as well.
             async with asyncio.timeout(None if left == float("inf") else left):

@@ -196,3 +196,19 @@ class TestMemory:
                     group.create_task(requests.wait_until_finished(id, polling=RARELY))
 
         assert 1_000 < await self.grown(service, wait, 2_000) <= 12 * 1024
+
+
+class TestObjects:
+    async def test_one_that_waits_is_two_objects_to_the_garbage_collector(
+        self, service: Service, requests: Requests
+    ) -> None:
+        ids = service.add_many(2_000)
+        following = asyncio.create_task(consume(requests.as_finished(ids, timeout=7200, polling=RARELY)))
+        await asyncio.sleep(600)
+        gc.collect()
+        with_them = len(gc.get_objects())
+        following.cancel()
+        await asyncio.wait([following])
+        gc.collect()
+
+        assert with_them - len(gc.get_objects()) < 2.3 * 2_000

@@ -32,6 +32,7 @@ from chamelaion_async.models import Outcome, Pagination
 from chamelaion_async.polling.batch import Batch
 from chamelaion_async.polling.loader import Loader
 from chamelaion_async.polling.reading import Answer, Reading
+from chamelaion_async.polling.shape import Shape
 from chamelaion_async.polling.state import make_terms
 from chamelaion_async.polling.store import StatusStore
 from chamelaion_async.polling.wait import wait_until_finished
@@ -159,7 +160,7 @@ class Service:
 
     def __attrs_post_init__(self) -> None:
         self._lane = make_lanes(Pace(max_rate=self.rate, max_concurrency=self.at_once))["status"]
-        self.loader = Loader(self, random=lambda: 0.5, nudge_timeout=20.0, store=self.store)
+        self.loader = Loader(self, Shape(LipsyncRequest), random=lambda: 0.5, nudge_timeout=20.0, store=self.store)
         self.connection.at_close(self.loader.close)
 
     # What it holds

@@ -168,7 +168,7 @@ class TestBuckets:
         for number in range(asking + others):
             someone = entry()
             view.put(someone, number)
-            someone.prefers_page_until = 10.0 if prefers else 0.0
+            someone.note(prefers_page_until=10.0 if prefers else 0.0)
             if number < asking:
                 someone.state = "asking"
                 assert someone.place is not None

@@ -13,6 +13,7 @@ import pytest
 from chamelaion_async import LipsyncRequest
 from chamelaion_async.polling.entry import NEVER, Entry
 from chamelaion_async.polling.registry import Registry
+from chamelaion_async.polling.shape import Shape
 from chamelaion_async.polling.state import Look, Sighting
 from chamelaion_async.polling.store import LocalStore
 
@@ -50,7 +51,7 @@ class Room:
     registry: Registry[LipsyncRequest] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.registry = Registry(self.store, self.retired.append)
+        self.registry = Registry(self.store, Shape(LipsyncRequest), self.retired.append)
 
     def join(self, id: str) -> tuple[Entry[LipsyncRequest], Follower]:
         follower = Follower()
@@ -80,7 +81,7 @@ class TestNames:
     def test_a_reference_becomes_its_request(self, room: Room) -> None:
         entry, _ = room.join("dub-1")
         assert room.registry.identify(entry, A) is entry
-        assert (entry.id, entry.aliases) == (A, ("dub-1",))
+        assert (entry.id, entry.special.aliases) == (A, ("dub-1",))
         assert room.registry.named("dub-1") == room.registry.named(A) == [entry]
         assert room.join(A)[0] is entry
 
@@ -107,7 +108,7 @@ class TestNames:
     def test_an_id_on_a_page_is_a_request_for_certain(self, room: Room) -> None:
         entry, _ = room.join(A)
         assert room.registry.resolve(A) is entry
-        assert entry.is_resolved
+        assert room.registry.resolve(entry.id) is entry
         assert room.registry.resolve(A) is entry
         assert room.registry.resolve(B) is None
 
@@ -159,22 +160,22 @@ class TestShape:
         reference, _ = room.join("dub-1")
         id, _ = room.join(A)
         assert room.registry.learn_shape([B]) == [reference]
-        assert (reference.search_at, id.search_at) == (NEVER, -NEVER)
+        assert (reference.special.search_at, id.special.search_at) == (NEVER, -NEVER)
 
     def test_nor_can_those_that_come_later(self, room: Room) -> None:
         room.registry.learn_shape([B])
-        assert (room.join("dub-1")[0].search_at, room.join(A)[0].search_at) == (NEVER, -NEVER)
+        assert (room.join("dub-1")[0].special.search_at, room.join(A)[0].special.search_at) == (NEVER, -NEVER)
 
     def test_a_list_with_other_ids_tells_nothing(self, room: Room) -> None:
         room.join("dub-1")
         assert room.registry.learn_shape([A, "job-7"]) == []
-        assert room.join("dub-2")[0].search_at == -NEVER
+        assert room.join("dub-2")[0].special.search_at == -NEVER
 
     def test_a_reference_that_is_known_can_be_found(self, room: Room) -> None:
         entry, _ = room.join("dub-1")
         room.registry.learn_shape([B])
         room.registry.identify(entry, A)
-        assert entry.search_at == -NEVER
+        assert entry.special.search_at == -NEVER
 
 
 class TestGroups:
