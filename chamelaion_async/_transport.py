@@ -39,6 +39,7 @@ ONCE: Final = RetryPolicy(attempts=1)
 """For callers that are a retry loop themselves."""
 
 _EXCERPT: Final = 512
+_MAX_REASON: Final = 1000
 _LANE_PAUSE: Final = 1.0  # seconds that a lane closes after a 429 that names no time
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD"})
 
@@ -173,7 +174,8 @@ class Transport:
         try:
             return structure_hook()(self.decode(call, response), model)
         except ValueError as error:
-            raise self.invalid(call, response, f"not what the API promises: {error}") from error
+            # The cause says the same, but unmasked.
+            raise self.invalid(call, response, f"not what the API promises: {error}") from None
 
     def decode(self, call: Call, response: RawResponse) -> Any:
         """Return the JSON of an answer.
@@ -191,7 +193,7 @@ class Transport:
         secrets = self.credentials.values()
         return InvalidResponseError(
             f"{call.method} {call.path} was answered {response.status}, but the body is "
-            f"{_wire.redact(reason, secrets)}. "
+            f"{_wire.redact(reason, secrets)[:_MAX_REASON]}. "
             "If this lasts, the API has changed or something else answers at base_url",
             method=call.method,
             path=call.path,
@@ -366,7 +368,8 @@ def _translated(
 ) -> APIConnectionError | InvalidResponseError:
     """Name an error of aiohttp in our terms. Its repr may hold headers, so only its str is used."""
     where = f"{call.method} {call.path}"
-    reason = _wire.redact(" ".join(str(error).split()), secrets) or type(error).__name__
+    # aiohttp quotes what it could not read, up to 64 KiB of it.
+    reason = _wire.redact(" ".join(str(error).split()), secrets)[:_MAX_REASON] or type(error).__name__
     if isinstance(error, aiohttp.ClientResponseError) and not isinstance(error, aiohttp.ClientHttpProxyError):
         return InvalidResponseError(
             f"{where} was answered with something that is not HTTP: {reason}. "

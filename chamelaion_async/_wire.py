@@ -44,6 +44,7 @@ __all__ = [
     "credential_headers",
     "decode_json",
     "id_segment",
+    "is_host",
     "parse_http_date",
     "parse_retry_after",
     "plain_headers",
@@ -92,10 +93,10 @@ def check_base_url(url: str, *, allow_http: bool) -> str:
     try:
         parsed = URL(url)
         host, port = parsed.host, parsed.port
-    except ValueError:
+    except (ValueError, IndexError):  # yarl 1.25 looks for the first letter of an empty host
         # The reason would show a part of the URL that may be a password.
         raise ConfigurationError(f"base_url {_shown(url)} is not a URL") from None
-    if parsed.scheme not in ("http", "https") or not host or not _is_host(parsed.raw_host or ""):
+    if parsed.scheme not in ("http", "https") or not host or not is_host(parsed.raw_host or ""):
         raise ConfigurationError(f"base_url {_shown(url)} must begin with https:// (or http://) and a host")
     if parsed.user is not None or parsed.password is not None:
         raise ConfigurationError("base_url must not hold credentials; pass api_key or bearer_token")
@@ -117,9 +118,15 @@ def _shown(url: object) -> str:
     return repr(f"{scheme[0] if scheme else ''}{_MASK}@{rest}" if at else text)[:200]
 
 
-def _is_host(host: str) -> bool:
+def is_host(host: str) -> bool:
     """Whether a name can be looked up (RFC 1123, section 2.1); brackets of IPv6 are gone already."""
-    return ":" in host or all(_LABEL.fullmatch(label) for label in host.removesuffix(".").split("."))
+    if ":" not in host:
+        return all(_LABEL.fullmatch(label) for label in host.removesuffix(".").split("."))
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_loopback(host: str) -> bool:
@@ -216,9 +223,9 @@ def public_url(name: str, url: str, advice: str) -> str:
     """Return a URL that the service is to fetch or call, or refuse what is not http(s)."""
     try:
         parsed = URL(url) if isinstance(url, str) and url.isprintable() and " " not in url else URL()
-    except ValueError:
+    except (ValueError, IndexError):
         parsed = URL()
-    if parsed.scheme not in ("http", "https") or not _is_host(parsed.raw_host or ""):
+    if parsed.scheme not in ("http", "https") or not is_host(parsed.raw_host or ""):
         raise ConfigurationError(f"{name} {_shown(url)} must be an http(s) URL that the service can reach; {advice}")
     return url
 
@@ -289,7 +296,7 @@ def redact_body(body: bytes, secrets: Iterable[str]) -> bytes:
 
 def redact_headers(headers: Mapping[str, str], secrets: Iterable[str]) -> CIMultiDict[str]:
     """Mask credentials in headers; repeated ones are kept."""
-    return CIMultiDict([(name, redact(value, secrets)) for name, value in headers.items()])
+    return CIMultiDict([(redact(name, secrets), redact(value, secrets)) for name, value in headers.items()])
 
 
 def _bare(secrets: Iterable[str]) -> list[Secret]:
@@ -310,7 +317,7 @@ def _redact_json(value: Any, secrets: Iterable[str]) -> Any:
 
 def parse_http_date(value: str | None) -> datetime | None:
     """Read an HTTP date (RFC 9110, section 5.6.7) as aware UTC, or None where it is not one."""
-    if not value or len(value) > _MAX_DATE:
+    if not value or len(value) > _MAX_DATE or not (value.isascii() and value.isprintable()):
         return None
     try:
         time = parsedate_to_datetime(value)

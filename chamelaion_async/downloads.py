@@ -26,7 +26,7 @@ from ._connection import Connection, Scope, given_session_closed
 from ._part import DiskError, Part
 from ._retry import backoff
 from ._threads import open_in_thread
-from ._wire import parse_http_date
+from ._wire import is_host, parse_http_date
 from .config import RetryPolicy, check_callback
 from .errors import ConfigurationError, DownloadError
 from .models import Artifacts, DownloadProgress, LipsyncRequest, VideoTranslateRequest
@@ -37,7 +37,8 @@ Source = str | LipsyncRequest | VideoTranslateRequest | Artifacts
 
 _CHUNK: Final = 256 * 1024
 _MAX_NAME: Final = 150
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)", re.ASCII)
+_MAX_REASON: Final = 1000
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 _NAMES: Final = {"video": "video.mp4", "audio": "audio.wav", "srt": "subtitles.srt"}
 _SUFFIXES: Final = {"video": ".mp4", "audio": ".wav", "srt": ".srt"}
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -210,6 +211,11 @@ class Downloads:
                 async for chunk in response.content.iter_chunked(_CHUNK):
                     await asyncio.to_thread(part.write, chunk)
                     _report(part, on_progress)
+        except (aiohttp.ClientError, OSError):
+            raise  # aiohttp's error for a certificate is a ValueError too
+        except (ValueError, IndexError):
+            # What yarl and encoders say of an address that a redirect leads to.
+            raise aiohttp.InvalidURL(url) from None
         except RuntimeError as error:
             if session.closed:
                 raise given_session_closed() from error
@@ -272,7 +278,7 @@ def _reason(error: Exception) -> tuple[str, Exception | None]:
     text = " ".join(str(error).split())
     if "?" in text:
         return type(error).__name__, None
-    return text or type(error).__name__, error
+    return text[:_MAX_REASON] or type(error).__name__, error
 
 
 def make_folder(folder: Path) -> None:
@@ -304,8 +310,8 @@ def _address(url: str) -> URL:
     shown = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("@")[2][:200]
     try:
         address = URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
-        is_web = address.scheme in ("http", "https") and bool(address.host) and address.port is not None
-    except ValueError:
+        is_web = address.scheme in ("http", "https") and is_host(address.raw_host or "") and address.port is not None
+    except (ValueError, IndexError):  # yarl 1.25 looks for the first letter of an empty host
         raise DownloadError(f"{shown!r} is not a URL") from None
     if not is_web:
         raise DownloadError(f"{shown!r} is not an http(s) URL")
