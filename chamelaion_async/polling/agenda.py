@@ -52,7 +52,8 @@ class Agenda(Generic[J]):
 
     def welcome(self, entry: Entry[J]) -> None:
         """Let an entry without a place be searched for, together with all who came since the last search began."""
-        if entry.special.search_at <= self._clock():
+        search_at = entry.special.search_at
+        if search_at == ALWAYS or search_at <= self._clock():
             if self._newcomers.top is not None:
                 self._newcomers = Search(self._whole)
             entry.move_to(self._newcomers)
@@ -107,6 +108,8 @@ class Agenda(Generic[J]):
             self._line_up(place, first=first)
 
     def _line_up(self, place: Place[J], *, first: bool) -> None:
+        if not first and place in self._line:
+            return
         self._line[place] = None
         if first:
             self._line.move_to_end(place, last=False)

@@ -166,15 +166,17 @@ class Batch(Generic[J]):
             if not number % _SLICE:
                 await asyncio.sleep(0)
         wants_now = self._terms.attempts is not None or self._terms.timeout == 0
+        now = self._now()
         for number, follower in enumerate([*self._open.values()], 1):
             if not follower.has_ended and not follower.is_looking:
                 known = None if wants_now else self._loader.current(follower.entry)
                 if known is not None:
                     self.heard(follower, known)
                 else:
-                    self._look(follower, self._now())
+                    self._look(follower, now)
             if not number % _SLICE:
                 await asyncio.sleep(0)
+                now = self._now()
 
     async def _end(self) -> None:
         self._has_ended = True
@@ -293,7 +295,7 @@ class Batch(Generic[J]):
         if follower.has_ended:
             return
         request = sighting.request
-        if follower.is_looking:
+        if follower.began != NEVER:
             follower.end_look(sighting.look.at)
         if self._terms.attempts is not None or request.is_finished:
             self._finish(follower, Outcome(id=follower.id, request=request))

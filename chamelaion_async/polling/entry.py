@@ -103,7 +103,10 @@ class Entry(Generic[J]):
     @property
     def subscribers(self) -> tuple[Subscriber[J], ...]:
         """All who follow it, at this moment."""
-        return () if self.subscriber is None else (self.subscriber, *(self.special.others or ()))
+        if self.subscriber is None:
+            return ()
+        others = self.special.others
+        return (self.subscriber,) if others is None else (self.subscriber, *others)
 
     def add(self, subscriber: Subscriber[J]) -> None:
         """Let somebody follow."""

@@ -99,17 +99,19 @@ class Loader(Generic[J]):
         if entry.subscriber is not None:
             return
         was_reading = entry.state == "reading"
-        self._agenda.rest(entry)
+        if entry.state != "idle":
+            self._agenda.rest(entry)
         entry.move_to(None)
         reference = self._registry.drop(entry)
         if reference is not None:
             self._agenda.forget_reference(reference)
-        if not self._registry:
+        was_last = not self._registry
+        if was_last:
             self._crew.rest()
-        if was_reading or not self._registry:
+        if was_reading or was_last:
             current = asyncio.current_task()
             for task, reading in self._readings.items():
-                is_unwanted = not self._registry or (reading is not None and reading.is_only_for(entry))
+                is_unwanted = was_last or (reading is not None and reading.is_only_for(entry))
                 if is_unwanted and task is not current:
                     task.cancel()
 

@@ -65,13 +65,15 @@ class Registry(Generic[J]):
 
     def drop(self, entry: Entry[J]) -> str | None:
         """Forget a request that nobody follows any more, and return its reference if nobody else shares it."""
-        for names in (self._known, self._asked):
-            if names.get(entry.id) is entry:
-                del names[entry.id]
+        id = entry.id
+        if self._known.get(id) is entry:
+            del self._known[id]
+        elif self._asked.get(id) is entry:
+            del self._asked[id]
         for alias in entry.special.aliases:
             if self._aliases.get(alias) is entry:
                 del self._aliases[alias]
-        self._store.unsubscribe(entry.id)
+        self._store.unsubscribe(id)
         reference = self._shape.reference_of(entry.packed) if entry.packed is not None else None
         if reference is None:
             return None
@@ -102,15 +104,15 @@ class Registry(Generic[J]):
         if self._asked.get(entry.id) is not entry:
             return entry
         del self._asked[entry.id]
-        self._store.unsubscribe(entry.id)
+        known = self._known.setdefault(id, entry)
+        if known is not entry or entry.id != id:
+            self._store.unsubscribe(entry.id)
         if entry.id != id:
             entry.note(aliases=(entry.id,), search_at=ALWAYS)
             entry.id = id
-        known = self._known.get(id)
-        if known is None:
-            known = self._known[id] = entry
-            self._store.subscribe(id)
-        else:
+            if known is entry:
+                self._store.subscribe(id)
+        if known is not entry:
             known.note(aliases=known.special.aliases + entry.special.aliases)
             for subscriber in entry.subscribers:
                 subscriber.entry = known
