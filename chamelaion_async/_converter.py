@@ -66,13 +66,6 @@ def _float(value: Any, _: Any) -> float:
     return float(value)
 
 
-def _optional(inner: Hook) -> Hook:
-    def hook(value: Any, target: Any) -> Any:
-        return None if value is None else inner(value, target)
-
-    return hook
-
-
 def _datetime(value: Any, _: Any) -> datetime:
     """RFC 3339; a time without a zone is taken as UTC, a date without a time is refused."""
     if type(value) is not str:
@@ -89,6 +82,16 @@ def _datetime(value: Any, _: Any) -> datetime:
     # All of it or nothing, for a part of it may be a part of the key, which is masked only as a whole.
     found = repr(value) if len(value) <= _MAX_QUOTE else f"{len(value)} characters"
     raise _MistypedError(f"expected an RFC 3339 date-time, got {found}")
+
+
+def _optional_string(value: Any, _: Any) -> str | None:
+    if value is not None and type(value) is not str:
+        raise _mistyped(str, value)
+    return value
+
+
+def _optional_datetime(value: Any, target: Any) -> datetime | None:
+    return None if value is None else _datetime(value, target)
 
 
 def _guard(kind: type[Any], inner: Hook) -> Hook:
@@ -164,8 +167,8 @@ def _make_converter() -> Converter:
     converter.register_structure_hook(float, _float)
     converter.register_structure_hook(datetime, _datetime)
     # cattrs' own hook for optional fields looks up the inner one at every call.
-    converter.register_structure_hook_func(lambda target: target == str | None, _optional(_exactly(str)))
-    converter.register_structure_hook_func(lambda target: target == datetime | None, _optional(_datetime))
+    converter.register_structure_hook_func(lambda target: target == str | None, _optional_string)
+    converter.register_structure_hook_func(lambda target: target == datetime | None, _optional_datetime)
     converter.register_structure_hook_factory(
         attrs.has, lambda target: _guard(dict, make_dict_structure_fn(target, converter))
     )

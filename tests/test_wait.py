@@ -334,6 +334,20 @@ class TestTrouble:
         service = Service(lambda elapsed: job() if 100 <= elapsed < 110 else fails_until(220, unreachable)(elapsed))
         assert (await service.wait()).is_completed
 
+    async def test_one_failure_after_a_machine_has_slept_through_the_budget_is_no_outage(self) -> None:
+        answers: Iterator[Answer] = iter([job(), unreachable(), unreachable(), job("completed")])
+        pauses: Iterator[float] = iter([3600.0])
+        service = Service(lambda _: next(answers))
+        await service.wait(timeout=None, sleep=lambda seconds: asyncio.sleep(next(pauses, seconds)))
+        assert service.looks[1] == 3600.0
+
+    async def test_an_outage_that_begins_after_such_a_sleep_has_the_whole_budget(self) -> None:
+        pauses: Iterator[float] = iter([3600.0])
+        service = Service(lambda elapsed: unreachable() if elapsed else job())
+        with pytest.raises(WaitUnreachableError):
+            await service.wait(timeout=None, sleep=lambda seconds: asyncio.sleep(next(pauses, seconds)))
+        assert service.looks[-1] == pytest.approx(3600.0 + 120.0)
+
     async def test_no_outage_budget_means_the_first_failure_ends_the_wait(self) -> None:
         service = Service(always(unreachable()))
         with pytest.raises(WaitUnreachableError):

@@ -17,6 +17,7 @@ __all__ = ["Agenda", "doubled"]
 J = TypeVar("J", bound=Job)
 
 _LIST_PAUSE: Final = (5.0, 300.0)  # seconds without pages after a list that could not be read: first, longest
+_SLICE: Final = 500  # requests seen to before others get their turn
 _SEARCH_PAUSE: Final = (15.0, 480.0)  # seconds until a request is searched for again: first, longest
 
 
@@ -246,15 +247,20 @@ class Agenda(Generic[J]):
             self._line_up(search, first=True)
 
     def _end(self, search: Search[J]) -> None:
-        """Let those whom a search did not find be read on their own, or searched for where they were before."""
+        """Let those whom a search did not find be read on their own, or searched for where they were before.
+
+        They may be very many, so the rest stays for the next turn; and who does not ask, until it does.
+        """
         now = self._clock()
-        for entry in [*search.asking, *(search.members - search.asking.keys())]:
+        for entry in [*islice(search.asking, _SLICE)]:
             if search.origin is None:
                 # A reference stays what it is: no list can find it.
                 special = entry.special
                 again_at = max(special.search_at, now + doubled(_SEARCH_PAUSE, special.searches))
                 entry.note(search_at=again_at, searches=special.searches + 1)
             self.relocate(entry, search.origin)
+        if search.asking:
+            self._line_up(search, first=False)
 
     def try_reference(
         self, shown: Sequence[Job], search: Search[J] | None, group: Callable[[str], set[Entry[J]]]

@@ -81,9 +81,10 @@ class _Follower(PollState[J]):
 
     def ran_out(self, now: float) -> bool:
         """Take note that the time of a look is over, and return whether another one may succeed."""
-        self.began = NEVER
         text = f"the look at {self.id} had no answer within the time that was left"
-        return self.failed(APITimeoutError(text, sent="maybe", method="GET", path=self.id), now)
+        may_pass = self.failed(APITimeoutError(text, sent="maybe", method="GET", path=self.id), now)
+        self.began = NEVER
+        return may_pass
 
     def outcome(self) -> Outcome[J]:
         """Return what became of it, after it has ended without a result. Errors are large, so they are made late."""
@@ -313,8 +314,9 @@ class Batch(Generic[J]):
             self._error = error
             self._wake()
         elif follower.is_looking:
+            may_pass = follower.failed(error, self._now())
             follower.began = NEVER
-            if follower.failed(error, self._now()):
+            if may_pass:
                 self._go_on(follower)
             else:
                 self._finish(follower, Outcome(id=follower.id, error=error))

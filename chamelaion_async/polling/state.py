@@ -138,12 +138,14 @@ class _Trouble:
 
     Attributes:
         error: Why the last look failed.
+        since: When the first look began that did.
         failures: Number of failures in a row.
         refusals: How many of these were 429.
         barred_until: When the last ``Retry-After`` ends.
     """
 
     error: ChamelaionError
+    since: float
     failures: int = 0
     refusals: int = 0
     barred_until: float = -_NEVER
@@ -203,7 +205,10 @@ class PollState(Generic[J]):
 
     @property
     def _outage_ends(self) -> float:
-        return self._last_good + self.pursuit.terms.policy.outage_budget
+        budget, trouble = self.pursuit.terms.policy.outage_budget, self._trouble
+        ends = self._last_good + budget
+        # A machine that slept through the budget has not looked for so long; the outage is no older than its look.
+        return ends if trouble is None or trouble.since <= ends else trouble.since + budget
 
     def standing_refusal(self, now: float) -> ChamelaionError | None:
         """Return the error that still stands where the deadline comes before the end of a ``Retry-After``."""
@@ -244,7 +249,7 @@ class PollState(Generic[J]):
     def failed(self, error: ChamelaionError, now: float) -> bool:
         """Take note of a failed look, and return whether another one may succeed."""
         if self._trouble is None:
-            self._trouble = _Trouble(error=error)
+            self._trouble = _Trouble(error=error, since=min(self.began, now))
         self._trouble.error = error
         self._trouble.failures += 1
         self._trouble.refusals += isinstance(error, RateLimitError)

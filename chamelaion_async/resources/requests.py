@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from functools import cache, partial
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import attrs
 
@@ -298,9 +298,11 @@ def _unique(ids: Iterable[str]) -> list[str]:
 
 async def _gathered(ids: list[str], outcomes: AsyncGenerator[Outcome[J], None]) -> dict[str, Outcome[J]]:
     """Return all outcomes, in the order of the ids."""
+    by_id: dict[str, Any] = dict.fromkeys(ids)
     async with aclosing(outcomes):
-        by_id = {outcome.id: outcome async for outcome in outcomes}
-    return {id: by_id[id] for id in ids}
+        async for outcome in outcomes:
+            by_id[outcome.id] = outcome
+    return by_id
 
 
 async def _unwrapped(outcomes: AsyncGenerator[Outcome[J], None]) -> AsyncGenerator[J, None]:

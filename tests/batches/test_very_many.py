@@ -12,12 +12,20 @@ from typing import Any
 import attrs
 import pytest
 
-from chamelaion_async import AsyncClient, ChamelaionError, ClientClosedError, PollPolicy, WaitTimeoutError
+from chamelaion_async import (
+    AsyncClient,
+    ChamelaionError,
+    ClientClosedError,
+    NotFoundError,
+    PollPolicy,
+    WaitTimeoutError,
+)
+from chamelaion_async.polling.agenda import Agenda
 from chamelaion_async.polling.batch import Batch
 from chamelaion_async.polling.loader import Loader
 from chamelaion_async.polling.state import PollState
 
-from .service import Requests, Service, refusal
+from .service import Requests, Service, refusal, uuid
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.parametrize("family", ["lipsync"], indirect=True)]
 
@@ -55,6 +63,7 @@ class Turns:
 def loop_turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
     counted = Turns()
     ways: dict[type[Any], list[str]] = {
+        Agenda: ["relocate"],
         Batch: ["heard", "missed"],
         Loader: ["ask", "join", "leave"],
         PollState: ["begin_look", "failed", "saw", "verdict"],
@@ -111,6 +120,18 @@ class TestTurns:
 
         errors = await consume(requests.as_finished(service.add_many(MANY), polling=RARELY))
 
+        assert len(errors) == MANY
+        assert loop_turns.most <= SLICE
+
+    async def test_ids_that_the_list_does_not_show(
+        self, service: Service, requests: Requests, loop_turns: Turns
+    ) -> None:
+        service.add_many(10)
+        service.latency = 0.1
+
+        errors = await consume(requests.as_finished([uuid(f"stranger {n}") for n in range(MANY)], polling=RARELY))
+
+        assert {type(error) for error in errors} == {NotFoundError}
         assert len(errors) == MANY
         assert loop_turns.most <= SLICE
 
