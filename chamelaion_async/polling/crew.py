@@ -75,7 +75,7 @@ class Crew:
         self.wake()
 
     async def _run(self) -> None:
-        await self._one_turn()
+        # Whoever asked may have left before this task could begin, and nobody would know of it to end it.
         loop = asyncio.get_running_loop()
         while len(self._work) and self._size <= self._width and self._held_until <= loop.time():
             await self._one_turn()
