@@ -17,7 +17,7 @@ __all__ = ["Agenda", "doubled"]
 J = TypeVar("J", bound=Job)
 
 _LIST_PAUSE: Final = (5.0, 300.0)  # seconds without pages after a list that could not be read: first, longest
-_SLICE: Final = 500  # requests seen to before others get their turn
+_SLICE: Final = 250  # requests seen to before others get their turn
 _SEARCH_PAUSE: Final = (15.0, 480.0)  # seconds until a request is searched for again: first, longest
 
 

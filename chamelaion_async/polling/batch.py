@@ -22,6 +22,7 @@ from ..errors import (
     ChamelaionError,
     ClientClosedError,
     ConfigurationError,
+    RateLimitError,
 )
 from ..models import Job, Outcome
 from .entry import NEVER, Entry
@@ -36,8 +37,8 @@ __all__ = ["Batch"]
 
 J = TypeVar("J", bound=Job)
 
-_SLICE: Final = 500  # requests seen to before others get their turn
-_BUSY: Final = 0.01  # seconds for which results are handed over before others get their turn
+_SLICE: Final = 250  # requests seen to before others get their turn
+_BUSY: Final = 0.005  # seconds for which results are handed over before others get their turn
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -118,6 +119,8 @@ class Batch(Generic[J]):
         self._deadline: asyncio.Handle | None = None
         self._results: deque[Outcome[J] | _Follower[J]] = deque()
         self._error: Exception | None = None
+        # A Retry-After for which no look of one that is to be seen once will wait.
+        self._refusal: RateLimitError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._has_ended = False
 
@@ -191,6 +194,10 @@ class Batch(Generic[J]):
                 self._leave_some(_SLICE)
         finally:
             self._leave_some(len(self._open))  # nobody has the time to wait who is cancelled once more
+        while len(self._schedule) > _SLICE:  # the last that holds those who have ended; to free them takes time too
+            for _ in range(_SLICE):
+                self._schedule.popitem()
+            await asyncio.sleep(0)
         await self._loader.settled()
 
     def _leave_some(self, most: int) -> None:
@@ -271,6 +278,9 @@ class Batch(Generic[J]):
     # One request
 
     def _look(self, follower: _Follower[J], now: float) -> None:
+        if self._refusal is not None:
+            self._finish(follower, Outcome(id=follower.id, error=self._refusal))
+            return
         refusal = follower.standing_refusal(now)
         if refusal is not None:
             follower.began = now
@@ -319,6 +329,9 @@ class Batch(Generic[J]):
             if may_pass:
                 self._go_on(follower)
             else:
+                longest = self._terms.policy.max_retry_after
+                if isinstance(error, RateLimitError) and (error.retry_after or 0.0) > longest:
+                    self._refusal = error
                 self._finish(follower, Outcome(id=follower.id, error=error))
 
     def _go_on(self, follower: _Follower[J]) -> None:

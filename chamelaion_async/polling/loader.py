@@ -47,7 +47,7 @@ _OUT_OF_REACH: Final = 3  # failures in a row, of whatever reads, that mean that
 _UNREADABLE_ALONE: Final = 3  # failures in a row after which a request is looked for on pages
 _PREFERS_PAGE: Final = 30.0  # seconds for which it is
 _LONG: Final = 10.0  # seconds of a Retry-After that everybody has to hear of who asks
-_SLICE: Final = 500  # requests whose followers are told of an error before others get their turn
+_SLICE: Final = 250  # requests whose followers are told of an error before others get their turn
 _NOT_YET: Final = datetime.max.replace(tzinfo=UTC)
 _LEASE: Final = 5.0  # seconds after which a read that another process had claimed is believed lost
 
@@ -82,6 +82,8 @@ class Loader(Generic[J]):
         self._registry: Registry[J] = Registry(self._store, shape, self._agenda.rest)
         self._crew = Crew(self._agenda, self._take_turn)
         self._readings: dict[asyncio.Task[Any], Reading[J] | None] = {}
+        # Of answers that come in the same moment, each takes a turn of the loop: a page is work for a millisecond.
+        self._telling = asyncio.Lock()
         self._failures = 0
 
     # What those who follow a request call
@@ -169,8 +171,11 @@ class Loader(Generic[J]):
         try:
             answer = await self._source.read(choose)
             if reading is not None and answer is not None:
-                sightings = self._answered(reading, answer)
-                del self._readings[task]  # whoever leaves now must not stop what others are to be told
+                async with self._telling:
+                    sightings = self._answered(reading, answer)
+                    reading = None
+                    del self._readings[task]  # whoever leaves now must not stop what others are to be told
+                    await asyncio.sleep(0)
                 await self._store.publish(sightings)
         except ChamelaionError as error:
             self._read_failed(reading, error)

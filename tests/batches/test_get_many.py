@@ -238,7 +238,7 @@ class TestRateLimit:
         assert isinstance(outcomes[id].error, RateLimitError)
         assert service.elapsed < 120
 
-    @pytest.mark.parametrize("count", [1, 3, 1000])
+    @pytest.mark.parametrize("count", [1, 3, 3000])
     async def test_a_longer_one_than_is_sat_out_is_the_outcome_at_once(
         self, service: Service, requests: Requests, count: int
     ) -> None:
