@@ -185,6 +185,7 @@ class Connection:
             _resolve(waiter, False)
         for end in self._at_close:
             end(_closed_while_waiting())
+        self._at_close.clear()
         current = asyncio.current_task()
         while others := [scope for scope in self._scopes if scope.task is not current]:
             for scope in others:

@@ -195,8 +195,7 @@ def structure(data: Any, model: type[T]) -> T:
         faults = transform_error(error, format_exception=_describe)
         if _is_page(model):  # cattrs names attributes, not keys
             faults = [fault.replace("@ $.data", f"@ $.{_page_key(model)}") for fault in faults]
-        # What lies behind would show more of the data, unmasked.
-        raise ShapeError("; ".join(faults[:_MAX_FAULTS])) from None
+        raise ShapeError("; ".join(faults[:_MAX_FAULTS])) from error
 
 
 def _describe(error: BaseException, target: type[Any] | None) -> str:

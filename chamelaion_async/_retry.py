@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from ._frames import let_go
 from .config import RetryPolicy
 from .errors import APIConnectionError, APIStatusError, ChamelaionError, InternalServerError, RateLimitError
 
@@ -53,6 +54,7 @@ async def repeat(
     from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt  # noqa: PLC0415
 
     outcomes = [after]
+    del after  # it would hold this frame, and be held by it
     number = 0
 
     async def next_attempt() -> T:
@@ -80,4 +82,10 @@ async def repeat(
         sleep=sleep,
         reraise=True,
     )
-    return await retrying(next_attempt)
+    try:
+        return await retrying(next_attempt)
+    except ChamelaionError as error:
+        let_go(error)  # tenacity holds it, and is held by its traceback
+        raise
+    finally:
+        retrying.iter_state.reset()  # its actions hold it, and it holds them

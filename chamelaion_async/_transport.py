@@ -16,6 +16,7 @@ import attrs
 
 from . import _wire
 from ._connection import Connection, Scope, given_session_closed
+from ._frames import let_go
 from ._pace import Lane, LaneName
 from ._retry import is_passing, repeat, was_not_accepted
 from .config import RetryPolicy
@@ -23,6 +24,7 @@ from .errors import (
     APIConnectionError,
     APIStatusError,
     APITimeoutError,
+    ChamelaionError,
     ConfigurationError,
     InvalidResponseError,
     RateLimitError,
@@ -156,14 +158,33 @@ class Transport:
                 lane.release()
                 return None
             call, timeout = chosen
-            return call, await self._exchange_in(lane, call, timeout, 1)
+            try:
+                return call, await self._exchange_in(lane, call, timeout, 1)
+            except ChamelaionError as error:
+                let_go(error)
+                raise
 
     async def fetch(
         self, call: Call, model: type[T], *, retry: RetryPolicy | None = None, timeout: float | None = None
     ) -> tuple[T, RawResponse]:
         """Make the call and return its answer as ``model``, along with the raw one."""
         response = await self.send(call, retry=retry, timeout=timeout)
-        return self.structure(call, response, model), response
+        try:
+            return self.structure(call, response, model), response
+        except InvalidResponseError as error:
+            del response  # its body would live as long as the error
+            let_go(error)
+            raise
+
+    async def fetch_json(self, call: Call) -> Any:
+        """Make the call and return its decoded answer, or None where it has no body."""
+        response = await self.send(call)
+        try:
+            return self.decode(call, response) if response.body else None
+        except InvalidResponseError as error:
+            del response  # its body would live as long as the error
+            let_go(error)
+            raise
 
     def structure(self, call: Call, response: RawResponse, model: type[T]) -> T:
         """Return an answer as ``model``.
@@ -186,7 +207,7 @@ class Transport:
         try:
             return _wire.decode_json(response.body)
         except ValueError as error:
-            raise self.invalid(call, response, f"not JSON: {error}") from error
+            raise self.invalid(call, response, f"not JSON: {error}") from None  # a cause would keep the whole body
 
     def invalid(self, call: Call, response: RawResponse, reason: str) -> InvalidResponseError:
         """Return the error for an answer that is not what the API promises."""
@@ -209,7 +230,11 @@ class Transport:
             # Queueing in a lane is our own doing and does not count against the time for an answer.
             if not lane.try_acquire():
                 await lane.acquire()
-            return await self._exchange_in(lane, call, timeout, number)
+            try:
+                return await self._exchange_in(lane, call, timeout, number)
+            except ChamelaionError as error:
+                let_go(error)
+                raise
 
     async def _exchange_in(self, lane: Lane, call: Call, timeout: float, number: int) -> RawResponse:
         """Make a call in the slot of a lane, and hand the slot on."""
@@ -242,7 +267,7 @@ class Transport:
         except TimeoutError as error:
             if error is body.failure or isinstance(error, APITimeoutError):
                 raise
-            raise _translated(error, call, timeout, number, body, ()) from error
+            raise _translated(error, call, timeout, number, body, (), None) from error
         finally:
             await body.aclose()
         return self._judged(call, answer, number)
@@ -288,9 +313,8 @@ class Transport:
                 raise body.failure  # noqa: B904 - it has a cause of its own
             secrets = self.credentials.values()
             is_harmless = _wire.redact(str(error), secrets) == str(error)
-            failure = _translated(error, call, timeout, number, body, secrets)
-            failure.status = status
-            raise failure from error if is_harmless else None
+            # Given no name: its traceback would hold it by that.
+            raise _translated(error, call, timeout, number, body, secrets, status) from error if is_harmless else None
         except RuntimeError as error:
             if session.closed:
                 raise given_session_closed() from error
@@ -365,6 +389,7 @@ def _translated(
     number: int,
     body: Body | None,
     secrets: Iterable[str],
+    status: int | None,
 ) -> APIConnectionError | InvalidResponseError:
     """Name an error of aiohttp in our terms. Its repr may hold headers, so only its str is used."""
     where = f"{call.method} {call.path}"
@@ -377,6 +402,7 @@ def _translated(
             method=call.method,
             path=call.path,
             attempts=number,
+            status=status,
         )
     # A form that is not whole cannot have been accepted, however much of it arrived.
     lost = isinstance(error, _NOT_SENT) or (body is not None and not body.is_complete)
@@ -392,6 +418,7 @@ def _translated(
         method=call.method,
         path=call.path,
         attempts=number,
+        status=status,
     )
 
 

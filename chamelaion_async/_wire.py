@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from urllib.parse import quote, unquote, urlencode
 
 from multidict import CIMultiDict
@@ -85,6 +85,9 @@ class Secret(str):
     def __repr__(self) -> str:
         return repr(_MASK)
 
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        raise TypeError("a key is not pickled or copied with what holds it; make an AsyncClient where it is needed")
+
 
 def check_base_url(url: str, *, allow_http: bool) -> str:
     """Return ``url`` without a trailing slash, or say why nothing should be sent there."""
@@ -124,6 +127,7 @@ def is_host(host: str) -> bool:
         return all(_LABEL.fullmatch(label) for label in host.removesuffix(".").split("."))
     try:
         ipaddress.IPv6Address(host)
+        host.encode("idna")  # as a resolver does, zone and all
     except ValueError:
         return False
     return True

@@ -205,8 +205,7 @@ class AsyncClient:
             ChamelaionError: Any other failure of the call.
         """
         call = _call(method, path, params, json)
-        response = await self._transport.send(call)
-        return self._transport.decode(call, response) if response.body else None
+        return await self._transport.fetch_json(call)
 
     async def request_raw(
         self,

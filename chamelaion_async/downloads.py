@@ -23,6 +23,7 @@ import attrs
 from yarl import URL
 
 from ._connection import Connection, Scope, given_session_closed
+from ._frames import let_go
 from ._part import DiskError, Part
 from ._retry import backoff
 from ._threads import open_in_thread
@@ -159,6 +160,9 @@ class Downloads:
                 part.belong_to(_shown(address))
                 await self._fill(part, address, on_progress)
                 await asyncio.to_thread(part.finish, overwrite=overwrite)
+            except DownloadError as error:
+                let_go(error)
+                raise
             except DiskError as error:
                 reason = error.__cause__
                 raise DownloadError(f"{target} could not be written: {reason}. {part.fate}") from reason
@@ -180,8 +184,7 @@ class Downloads:
                 failures = 1 if part.size > furthest else failures + 1
                 furthest = max(furthest, part.size)
                 if failures >= self.retry.attempts:
-                    reason, cause = _reason(error)
-                    raise self._failed(part, url, f"it broke off after {part.size} bytes: {reason}") from cause
+                    raise self._broken_off(part, url, error)  # noqa: B904 - its cause is set there
             await self.connection.sleep(backoff(failures, self.retry.initial, self.retry.max, random.random))
 
     async def _attempt(self, part: Part, url: URL, on_progress: DownloadProgress | None) -> None:
@@ -259,6 +262,15 @@ class Downloads:
         part.total = part.total if match[3] == "*" else int(match[3])
         return True
 
+    def _broken_off(self, part: Part, url: URL, error: Exception) -> DownloadError:
+        """Tell of an error, which is the cause unless its text might show a signed query."""
+        text = " ".join(str(error).split())
+        is_shown = "?" not in text
+        reason = (is_shown and text[:_MAX_REASON]) or type(error).__name__
+        failure = self._failed(part, url, f"it broke off after {part.size} bytes: {reason}")
+        failure.__cause__ = error if is_shown else None
+        return failure
+
     def _failed(self, part: Part, url: URL, reason: str, advice: str = "Try again") -> DownloadError:
         return DownloadError(
             f"{part.target} could not be downloaded from {_shown(url)}: {reason}. {advice}. {part.fate}"
@@ -271,14 +283,6 @@ def _report(part: Part, on_progress: DownloadProgress | None) -> None:
             on_progress(part.size, part.total)
         except Exception as error:  # noqa: BLE001 - all of it is the caller's, and given back to him
             raise _CallerError(error) from None
-
-
-def _reason(error: Exception) -> tuple[str, Exception | None]:
-    """Return words for an error, and the error as a cause unless its text might show a signed query."""
-    text = " ".join(str(error).split())
-    if "?" in text:
-        return type(error).__name__, None
-    return text[:_MAX_REASON] or type(error).__name__, error
 
 
 def make_folder(folder: Path) -> None:

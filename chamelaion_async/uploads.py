@@ -354,10 +354,14 @@ class Form:
 
     async def aclose(self) -> None:
         """End the sending, if it still goes on, and wait until its files are let go of."""
-        sender = self._sender
-        if sender is not None and sender is not asyncio.current_task() and not sender.done():
-            sender.cancel()
-            await asyncio.wait([sender])
+        sender, self._sender = self._sender, None
+        try:
+            if sender is not None and sender is not asyncio.current_task() and not sender.done():
+                sender.cancel()
+                await asyncio.wait([sender])
+        finally:
+            # What holds this form in turn, and with it what was uploaded.
+            self.data, self.failure = FormData(), None
 
     async def _counted(self, media: Media) -> AsyncGenerator[bytes, None]:
         """Read, count and report. All that can fail here is on our side, and is kept as what it is."""

@@ -24,6 +24,7 @@ ROWS = {
     "config": 1,
     "_wire": 2,
     "_converter": 2,
+    "_frames": 0,
     "_retry": 3,
     "_pace": 3,
     "_connection": 3,

@@ -145,7 +145,10 @@ class Batch(Generic[J]):
                         await asyncio.sleep(0)
                         since = loop.time()
                 if self._error is not None:
-                    raise self._error
+                    try:
+                        raise self._error
+                    finally:
+                        self._error = None  # its traceback holds this batch
                 if not self._open:
                     return
                 self._waiter = loop.create_future()
@@ -198,6 +201,7 @@ class Batch(Generic[J]):
             for _ in range(_SLICE):
                 self._schedule.popitem()
             await asyncio.sleep(0)
+        self._schedule.clear()
         await self._loader.settled()
 
     def _leave_some(self, most: int) -> None:

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Any, Final, Generic, TypeVar
 
+from .._frames import let_go
 from .._retry import is_passing
 from ..errors import (
     APITimeoutError,
@@ -178,6 +179,7 @@ class Loader(Generic[J]):
                     await asyncio.sleep(0)
                 await self._store.publish(sightings)
         except ChamelaionError as error:
+            let_go(error)  # this frame would live as long as the error, which very many may be given
             self._read_failed(reading, error)
         except asyncio.CancelledError:
             if reading is not None:

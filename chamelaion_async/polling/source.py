@@ -70,7 +70,7 @@ class HttpSource(Generic[J]):
             records = [(_id_of(record), record) for record in page["data"]]
             pagination: Pagination = structure_hook()(page["pagination"], Pagination)
         except (KeyError, TypeError, ValueError) as error:
-            raise self.transport.invalid(call, response, f"not a page of requests: {error!r}") from error
+            raise self.transport.invalid(call, response, f"not a page of requests: {error!r}") from None
         structure = structure_hook()
 
         def make(record: Any) -> J:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import attrs
 
+from .._frames import let_go
 from ..config import PollPolicy
 from ..errors import APITimeoutError, ChamelaionError
 from ..models import Job, OnUpdate
@@ -47,16 +48,12 @@ async def wait_until_finished(
     on_update: OnUpdate[J] | None = None,
 ) -> J:
     """Look at ``id`` until it is finished; see ``resources.requests`` for what a caller is promised."""
-    state: PollState[J] = PollState(id=id, pursuit=make_terms(timeout, policy, random).begin(_now()))
-    return await _Wait(read=read, state=state, sleep=sleep, on_update=on_update).run()
+    pursuit = make_terms(timeout, policy, random).begin(_now())
+    return await _Wait(read=read, state=PollState(id=id, pursuit=pursuit), sleep=sleep, on_update=on_update).run()
 
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _is_unfinished(request: Job) -> bool:
-    return not request.is_finished
 
 
 @attrs.define(kw_only=True)
@@ -67,29 +64,37 @@ class _Wait(Generic[J]):
     state: PollState[J]
     sleep: Callable[[float], Awaitable[None]]
     on_update: OnUpdate[J] | None
+    attempt: RetryCallState | None = attrs.field(init=False, default=None)
 
     async def run(self) -> J:
         # Loaded by the first wait: it is a good part of what importing the package would cost.
-        from tenacity import AsyncRetrying, retry_if_exception, retry_if_result  # noqa: PLC0415
+        from tenacity import AsyncRetrying  # noqa: PLC0415
 
         retrying = AsyncRetrying(
-            retry=retry_if_result(_is_unfinished) | retry_if_exception(self._may_pass),
+            retry=self._goes_on,
             wait=self._pause,
             stop=self._is_over,
             sleep=self.sleep,
             retry_error_callback=self._give_up,
         )
-        return await retrying(self._look)
+        try:
+            return await retrying(self._look)
+        finally:
+            # Tenacity holds itself, this, and the error that ends it, whose traceback holds all of them.
+            retrying.iter_state.reset()
+            if self.attempt is not None:
+                self.attempt.outcome = None
+            del self.state, self.attempt
 
     async def _look(self) -> J:
-        state = self.state
         try:
             sighting = await self._read()
         except ChamelaionError as error:
-            state.failed(error, _now())
+            let_go(error)  # its frames hold the state, which holds it
+            self.state.failed(error, _now())
             raise
         request = sighting.request
-        if state.saw(sighting) and self.on_update is not None:
+        if self.state.saw(sighting) and self.on_update is not None:
             pending = self.on_update(request)
             if inspect.isawaitable(pending):
                 await pending
@@ -117,6 +122,13 @@ class _Wait(Generic[J]):
             ) from error
         state.end_look(_now())
         return sighting
+
+    def _goes_on(self, attempt: RetryCallState) -> bool:
+        self.attempt, outcome = attempt, attempt.outcome
+        if outcome is None:
+            return False
+        error = outcome.exception()
+        return self._may_pass(error) if error is not None else not outcome.result().is_finished
 
     def _may_pass(self, error: BaseException) -> bool:
         """Whether it is worth looking again; what ``on_update`` raised never is."""

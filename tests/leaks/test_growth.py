@@ -1,0 +1,108 @@
+"""However often the service is asked, the client holds no more than before.
+
+A short run is part of the tests; ``CHAMELAION_POLLS=100000`` asks that often for each kind of work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import heapq
+import os
+import tracemalloc
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from chamelaion_async import AsyncClient
+
+from .service import Service
+from .work import WORK, Bench, Step
+
+pytestmark = pytest.mark.virtual_time
+
+POLLS: Final = int(os.environ.get("CHAMELAION_POLLS", "300"))
+_WARM_UP: Final = 100
+_REMEMBERED: Final = 1000  # answers of which a lane knows the time, by which it judges its rate
+_KEPT_URLS: Final = 128
+_KEPT_OBJECTS: Final = 255
+_PARTS: Final = 4
+_TURNS: Final = 30
+_ALLOWED: Final = 32 * 1024  # bytes, however often the service is asked: caches of the libraries that fill up
+_ALLOWED_LATER: Final = 8 * 1024  # bytes in the second half
+
+
+async def ask(service: Service, step: Step, times: int) -> None:
+    until = service.asked + times
+    while service.asked < until:
+        await step()
+
+
+async def held() -> int:
+    """Return the bytes that are held by anything but garbage, once what has ended has been cleared away."""
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+    loop: Any = asyncio.get_running_loop()  # cancelled timers lie about in it for a while
+    loop._scheduled[:] = [handle for handle in loop._scheduled if not handle.cancelled()]
+    heapq.heapify(loop._scheduled)
+    loop._timer_cancelled_count = 0
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
+async def fill(client: AsyncClient) -> None:
+    """Fill what has bounds: lanes remember some answers, yarl keeps some URLs, and CPython objects to use again."""
+    loop = asyncio.get_running_loop()
+    _ = [(copy_context(), iter(loop.create_future())) for _ in range(_KEPT_OBJECTS)]
+    for lane in client._transport.lanes.values():
+        for _ in range(_REMEMBERED):
+            loop._advance(1e-3)  # type: ignore[attr-defined] # the loop of these tests
+            lane.answered()
+    for number in range(_KEPT_URLS):
+        await client.lipsync.requests.list(limit=1, offset=number)
+
+
+async def growth(client: AsyncClient, service: Service, begin: Callable[[], Awaitable[Step]]) -> list[int]:
+    """Return by how many bytes more is held after each part of the polls."""
+    tracemalloc.start()
+    try:
+        await fill(client)
+        step = await begin()
+        await ask(service, step, _WARM_UP)
+        sizes = [await held()]
+        for _ in range(_PARTS):
+            await ask(service, step, POLLS // _PARTS)
+            sizes.append(await held())
+    finally:
+        tracemalloc.stop()
+    return [after - before for before, after in pairwise(sizes)]
+
+
+@pytest.mark.parametrize("work", WORK.values(), ids=WORK)
+async def test_no_work_makes_the_client_hold_more_and_more(
+    client: AsyncClient, service: Service, tmp_path: Path, work: Callable[[Bench], Awaitable[Step]]
+) -> None:
+    grown = await growth(client, service, partial(work, Bench(client, service, tmp_path)))
+    assert sum(grown) <= _ALLOWED, grown
+    assert sum(grown[_PARTS // 2 :]) <= _ALLOWED_LATER, grown
+
+
+async def test_work_that_keeps_its_answers_is_found_out(
+    client: AsyncClient, service: Service, tmp_path: Path
+) -> None:
+    kept = []
+    bench = Bench(client, service, tmp_path)
+
+    async def careless() -> Step:
+        async def step() -> None:
+            kept.append(await bench.requests.get(*bench.new(1, finished=0)))
+
+        return step
+
+    grown = await growth(client, service, careless)
+    assert sum(grown[_PARTS // 2 :]) > _ALLOWED_LATER, grown
