@@ -21,6 +21,7 @@ LOCKS = {
     "lowest": ["pyproject.toml", "--all-extras", "--group=core", "--resolution=lowest-direct"],
     "test": ["pyproject.toml", "--extra=cli", "--group=test"],
     "bench": ["pyproject.toml", "--group=bench"],
+    "fuzz": ["pyproject.toml", "--group=fuzz"],
     "lint": ["pyproject.toml", "--extra=cli", "--group=lint", "--group=test"],
     "docs": ["pyproject.toml", "--group=docs"],
     "audit": ["--group=audit"],
@@ -127,6 +128,21 @@ def faults(session: nox.Session) -> None:
     """Play every cell of the table of faults; the tests play a third of each line."""
     install_wheel(session, "cli", with_lock="test")
     session.run("pytest", "tests/faults", *session.posargs, env={"CHAMELAION_ALL_FAULTS": "1"})
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Throw a million bodies at all that reads and builds: `nox -s fuzz -- --bodies 10000000`; finds: build/fuzz."""
+    install_wheel(session, with_lock="fuzz")
+    session.run("python", "tests/fuzz/run.py", "--atheris", *session.posargs)
+
+
+@nox.session
+def leaks(session: nox.Session) -> None:
+    """Poll 100,000 times in each way, and search every error of every call for the key; takes an hour."""
+    install_wheel(session, "cli", with_lock="test")
+    everything = {"CHAMELAION_POLLS": "100000", "CHAMELAION_ALL_LEAKS": "1"}
+    session.run("pytest", "tests/leaks", *session.posargs, env={**everything, **session.env})
 
 
 @nox.session
