@@ -130,6 +130,13 @@ def faults(session: nox.Session) -> None:
     session.run("pytest", "tests/faults", *session.posargs, env={"CHAMELAION_ALL_FAULTS": "1"})
 
 
+@nox.session(python=PYTHONS)
+def cancellations(session: nox.Session) -> None:
+    """Cancel every operation at each of its awaits, on every loop; from 3.12 on with eager tasks too."""
+    install_wheel(session, "cli", with_lock="test")
+    session.run("pytest", "tests/cancellation", *session.posargs, env={"CHAMELAION_ALL_CANCELLATIONS": "1"})
+
+
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """Throw a million bodies at all that reads and builds: `nox -s fuzz -- --bodies 10000000`; finds: build/fuzz."""

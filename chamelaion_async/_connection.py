@@ -186,6 +186,17 @@ class Connection:
         for end in self._at_close:
             end(_closed_while_waiting())
         self._at_close.clear()
+        try:
+            await self._drain()
+        finally:
+            # Also for whoever is cancelled meanwhile: nobody may come to close it once more.
+            if self._session is not None:
+                if self._given is None:
+                    await self._session.close()
+                else:
+                    self._session.detach()
+
+    async def _drain(self) -> None:
         current = asyncio.current_task()
         while others := [scope for scope in self._scopes if scope.task is not current]:
             for scope in others:
@@ -193,11 +204,6 @@ class Connection:
             if self._drained is None or self._drained.done():
                 self._drained = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._drained)
-        if self._session is not None:
-            if self._given is None:
-                await self._session.close()
-            else:
-                self._session.detach()
 
     def enter(self, scope: Scope) -> None:
         """Count a call as under way."""

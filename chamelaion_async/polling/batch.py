@@ -116,6 +116,7 @@ class Batch(Generic[J]):
         self._times: list[float] = []
         self._schedule: dict[float, list[_Follower[J]] | _Follower[J]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = NEVER  # a handle of uvloop does not tell, where the time has come already
         self._deadline: asyncio.Handle | None = None
         self._results: deque[Outcome[J] | _Follower[J]] = deque()
         self._error: Exception | None = None
@@ -235,9 +236,10 @@ class Batch(Generic[J]):
 
     def _set_timer(self) -> None:
         first = self._times[0]
-        if self._timer is None or first < self._timer.when():
+        if self._timer is None or first < self._timer_due:
             if self._timer is not None:
                 self._timer.cancel()
+            self._timer_due = first
             self._timer = asyncio.get_running_loop().call_at(first, self._come_due)
 
     def _come_due(self) -> None:

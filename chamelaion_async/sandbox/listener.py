@@ -49,9 +49,15 @@ class Listener:
             max_field_size=_LINE_SIZE,
         )
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(http, self.host, self.port, backlog=_BACKLOG)
-        self._http = http
-        self.port = self._server.sockets[0].getsockname()[1]
+        server = await loop.create_server(http, self.host, self.port, backlog=_BACKLOG, start_serving=False)
+        try:
+            # Not above: the server would be lost with whoever is cancelled after it has begun to listen.
+            await server.start_serving()
+        except BaseException:
+            server.close()
+            raise
+        self._server, self._http = server, http
+        self.port = server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
         """Stop listening, cancel handlers, drop connections, and wait until all of it is gone."""
@@ -62,11 +68,13 @@ class Listener:
         server.close()
         transports = {connection.transport for connection in http.connections if connection.transport is not None}
         http.pre_shutdown()
-        await _cancel(self.edge.tasks)
-        await http.shutdown(_GRACE)
-        for transport in transports:
-            # A peer that has stopped reading would keep a closed transport open for ever.
-            transport.abort()
+        try:
+            await _cancel(self.edge.tasks)
+            await http.shutdown(_GRACE)
+        finally:
+            for transport in transports:
+                # A peer that has stopped reading would keep a closed transport open for ever.
+                transport.abort()
         await server.wait_closed()
         # A transport closes its socket one turn of the loop after it was closed itself.
         await asyncio.sleep(0)

@@ -135,10 +135,17 @@ class Sandbox:
         self._courier.start()
 
     async def stop(self) -> None:
-        """Drop every connection, cancel what is under way, remove uploads. May be called more than once."""
-        await self._listener.close()
-        await self._courier.stop()
-        await self._service.spool.close()
+        """Drop every connection, cancel what is under way, remove uploads. May be called more than once.
+
+        A cancellation does not keep any of it from being done.
+        """
+        try:
+            await self._listener.close()
+        finally:
+            try:
+                await self._courier.stop()
+            finally:
+                await self._service.spool.close()
 
     @property
     def base_url(self) -> str:

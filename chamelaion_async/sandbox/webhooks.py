@@ -87,9 +87,11 @@ class Courier:
         tasks = [*self._posts, *([watcher] if watcher else ())]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if session is not None:
-            await session.close()
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            if session is not None:
+                await session.close()
 
     def watch(self, job: Job) -> None:
         """Report a job's end if it has a webhook_url."""

@@ -1,0 +1,98 @@
+"""What a client must have back once nothing is under way: its slots, its connections, and its waits' places."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+from chamelaion_async import AsyncClient
+from chamelaion_async.polling.loader import Loader
+
+
+def of_client(client: AsyncClient, slots: int) -> list[str]:
+    """Return what a client still holds that it should hold no longer; each of its lanes has so many slots."""
+    return [*_of_calls(client), *_of_lanes(client, slots), *_of_waits(client)]
+
+
+def of_queues(client: AsyncClient) -> list[str]:
+    """Return who stands in a queue still although he waits no longer."""
+    lanes = client._transport.lanes
+    queues: list[Any] = [lane._queue for lane in lanes.values()]
+    queues += [lane._budget._gates[name]._queue for name, lane in lanes.items()]  # type: ignore[attr-defined]
+    return [repr(waiter) for queue in queues for waiter in queue if waiter.done()]
+
+
+def of_reads(client: AsyncClient) -> list[str]:
+    """Return the reads of waits that have begun and not ended."""
+    return [repr(task) for loader in _loaders(client) for task in loader._readings if not task.done()]
+
+
+def of_timers(loop: asyncio.AbstractEventLoop) -> list[str]:
+    """Return the client's timers, where the loop shows them."""
+    return [
+        repr(timer)
+        for timer in getattr(loop, "_scheduled", ())
+        if not timer.cancelled() and _is_ours(getattr(timer._callback, "__module__", ""))
+    ]
+
+
+def _is_ours(module: str) -> bool:
+    return module.startswith("chamelaion_async.") and not module.startswith("chamelaion_async.sandbox")
+
+
+def _of_calls(client: AsyncClient) -> Iterator[str]:
+    connection = client._transport.connection
+    if connection._scopes:
+        yield f"{len(connection._scopes)} calls under way"
+    if connection._sleepers:
+        yield f"{len(connection._sleepers)} pauses"
+    if not (client._shared.lipsync.is_idle and client._shared.translations.is_idle):
+        yield "submissions under way"
+    session = connection._session
+    connector = None if session is None else session.connector
+    if connector is not None:
+        if connector._acquired:
+            yield f"{len(connector._acquired)} connections in use"
+        if connector._waiters:
+            yield "waiters for a connection"
+
+
+def _of_lanes(client: AsyncClient, slots: int) -> Iterator[str]:
+    for name, lane in client._transport.lanes.items():
+        if lane._free != slots or lane._queue:
+            yield f"lane {name}: {slots - lane._free} slots not returned, {len(lane._queue)} in its queue"
+        gate = lane._budget._gates[name]  # type: ignore[attr-defined]  # the local budget's
+        if gate._queue or gate._timer is not None:
+            yield f"lane {name}: {len(gate._queue)} wait for a permit, timer {gate._timer}"
+
+
+def _of_waits(client: AsyncClient) -> Iterator[str]:
+    for loader in _loaders(client):
+        yield from _of_loader(loader)
+
+
+def _loaders(client: AsyncClient) -> Iterator[Loader[Any]]:
+    made: list[Any] = [client._shared.lipsync_polls, client._shared.translation_polls]
+    for polls in made:
+        if polls.cache_info().currsize:  # else nobody has waited yet
+            yield polls()._loader
+
+
+def _of_loader(loader: Loader[Any]) -> Iterator[str]:
+    crew, agenda = loader._crew, loader._agenda
+    if loader._registry:
+        yield f"followed still: {loader._registry.entries()}"
+    if len(agenda):
+        yield f"{len(agenda)} reads in line"
+    if agenda._by_reference:
+        yield f"lists of references: {[*agenda._by_reference]}"
+    searches = [agenda._newcomers]
+    if any(search.members or search.asking or search.under_way for search in searches):
+        yield f"searches: {searches}"
+    if agenda._whole._buckets:
+        yield f"places: {agenda._whole._buckets}"
+    if loader._readings:
+        yield f"{len(loader._readings)} reads under way"
+    if crew._size or crew._busy or crew._handle is not None:
+        yield f"crew of {crew._size}, {crew._busy} busy, to start: {crew._handle}"

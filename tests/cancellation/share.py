@@ -1,0 +1,35 @@
+"""How much is walked: with ``CHAMELAION_ALL_CANCELLATIONS`` set all of it, otherwise a share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Final
+
+from .loops import LOOPS, Loop
+from .scenes import SCENES, Scene
+
+IS_WHOLE: Final = bool(os.environ.get("CHAMELAION_ALL_CANCELLATIONS"))
+
+STRIDE: Final = 1 if IS_WHOLE else 3
+"""One suspension of so many is struck, where not all are."""
+
+_LONG_STRIDE: Final = 1 if IS_WHOLE else 7
+
+_FEW: Final = frozenset(
+    {"get", "wait", "as_finished", "wait, a batch beside it", "generate_with_media, paths", "download"}
+)
+"""What is walked on a loop whose time is real."""
+
+
+def stride(scene: Scene) -> int:
+    """Return of how many suspensions one is struck on the walk through a scene."""
+    return _LONG_STRIDE if scene.is_long else 1
+
+
+def stretches() -> Iterator[tuple[Loop, Scene]]:
+    """Yield what is walked through on which loop."""
+    for loop in LOOPS:
+        for scene in SCENES:
+            if loop.is_virtual or (not scene.is_slow and (IS_WHOLE or scene.key in _FEW)):
+                yield loop, scene

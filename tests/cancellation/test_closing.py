@@ -1,0 +1,64 @@
+"""Closing a client may itself be cancelled, and closes it all the same."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from chamelaion_async import ClientClosedError
+from chamelaion_async.sandbox import Fault
+from tests.faults.stage import IDS, Stage
+
+from .loops import LOOPS, Loop
+from .point import Play
+from .scenes import Act, Scene
+from .walk import Walk
+
+
+async def close(stage: Stage) -> None:
+    await stage.client.aclose()
+
+
+def let_calls_hang(stage: Stage) -> None:
+    stage.sandbox.inject(Fault.hang(), route="GET *")
+
+
+async def while_much_is_under_way(play: Play) -> None:
+    client = play.stage.client
+    calls = [
+        asyncio.ensure_future(client.lipsync.requests.get(IDS[0])),
+        asyncio.ensure_future(client.wait_until_finished(IDS[1])),
+        asyncio.ensure_future(client.lipsync.requests.wait_all(IDS)),
+    ]
+    async with asyncio.timeout(5):
+        while len(play.stage.sandbox.received) < 2:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0)
+
+    task = await play.act()
+
+    assert task.cancelled() == play.steps.has_struck
+    if play.steps.number == 0:
+        await client.aclose()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(result) for result in results] == [ClientClosedError] * len(calls)
+    await play.check_nothing_is_left()
+    session = client._transport.connection._session
+    assert session is not None
+    assert session.closed
+    await client.aclose()
+
+
+@pytest.mark.parametrize("beside", [None, close], ids=["alone", "with another"])
+@pytest.mark.parametrize("loop", LOOPS, ids=lambda loop: loop.key)
+def test_whoever_is_cancelled_while_closing_leaves_a_closed_client(
+    loop: Loop, beside: Act | None, tmp_path: Path
+) -> None:
+    scene = Scene(key="aclose", act=close, beside=beside, prepare=let_calls_hang)
+    walk = Walk(loop=loop, scene=scene, folder=tmp_path, perform=while_much_is_under_way)
+
+    loop.run(walk.at_every_step_and_again())
+    loop.run(walk.at_every_step_and_again(moment="when it is done"))
+
+    assert walk.points >= 4

@@ -1,0 +1,23 @@
+"""A way to the service on which sending has to be waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import aiohttp
+
+from tests.faults.stage import Stage
+
+
+def slow(stage: Stage) -> None:
+    """Let the client wait a turn of the loop with each piece that it sends."""
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_chunk_sent.append(_wait)
+    session = aiohttp.ClientSession(trace_configs=[tracing])
+    stage.stack.push_async_callback(session.close)
+    stage.options["session"] = session
+
+
+async def _wait(_: aiohttp.ClientSession, __: SimpleNamespace, ___: aiohttp.TraceRequestChunkSentParams) -> None:
+    await asyncio.sleep(0)
