@@ -188,13 +188,17 @@ class Connection:
         self._at_close.clear()
         try:
             await self._drain()
-        finally:
-            # Also for whoever is cancelled meanwhile: nobody may come to close it once more.
-            if self._session is not None:
-                if self._given is None:
-                    await self._session.close()
-                else:
-                    self._session.detach()
+        except asyncio.CancelledError:
+            await self._end_session()  # nobody may come to close the client once more
+            raise
+        await self._end_session()
+
+    async def _end_session(self) -> None:
+        if self._session is not None:
+            if self._given is None:
+                await self._session.close()
+            else:
+                self._session.detach()
 
     async def _drain(self) -> None:
         current = asyncio.current_task()

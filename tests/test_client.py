@@ -465,7 +465,6 @@ async def test_request_returns_decoded_json(client: AsyncClient, mock: aiorespon
         ({"id": (i for i in ("a", "b"))}, "?id=a&id=b"),
         ({"flag": [True, False]}, "?flag=true&flag=false"),
     ],
-    ids=str,
 )
 async def test_params_are_sent_as_the_api_reads_them(raw_server: RawServer, params: Any, query: str) -> None:
     recorder = Recorder()

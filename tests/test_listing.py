@@ -133,7 +133,7 @@ FILTERS: list[tuple[Listed, dict[str, Any], dict[str, str]]] = [
         {"language": "de", "gender": "Male", "application": "narration", "favorite": "false", "search": "x"},
     ),
 ]
-filters = pytest.mark.parametrize(("resource", "asked", "sent"), FILTERS, ids=ascii)
+filters = pytest.mark.parametrize(("resource", "asked", "sent"), FILTERS)
 
 
 async def everything(walked: AsyncIterator[T]) -> list[T]:

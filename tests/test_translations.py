@@ -385,7 +385,7 @@ async def test_a_refused_webhook_is_not_answered_with_the_method_for_files(
 
 
 @both
-@pytest.mark.parametrize("config", BAD_CONFIGS, ids=ascii)
+@pytest.mark.parametrize("config", BAD_CONFIGS)
 async def test_settings_that_json_cannot_hold_are_refused_before_anything_is_sent(
     sandbox: Sandbox, sandbox_client: AsyncClient, route: str, config: Any
 ) -> None:
@@ -680,7 +680,6 @@ async def test_a_voice_has_all_of_its_documented_fields(sandbox_client: AsyncCli
         ({"favorite": False}, lambda voice: not voice.is_favorite),
         ({"search": "sandbox mia"}, lambda voice: voice.name == "Mia"),
     ],
-    ids=ascii,
 )
 async def test_voices_are_filtered(
     sandbox_client: AsyncClient, asked: dict[str, Any], matches: Callable[[Voice], bool]

@@ -83,8 +83,7 @@ class Loader(Generic[J]):
         self._registry: Registry[J] = Registry(self._store, shape, self._agenda.rest)
         self._crew = Crew(self._agenda, self._take_turn)
         self._readings: dict[asyncio.Task[Any], Reading[J] | None] = {}
-        # Of answers that come in the same moment, each takes a turn of the loop: a page is work for a millisecond.
-        self._telling = asyncio.Lock()
+        self._is_telling = False
         self._failures = 0
 
     # What those who follow a request call
@@ -172,11 +171,10 @@ class Loader(Generic[J]):
         try:
             answer = await self._source.read(choose)
             if reading is not None and answer is not None:
-                async with self._telling:
-                    sightings = self._answered(reading, answer)
-                    reading = None
-                    del self._readings[task]  # whoever leaves now must not stop what others are to be told
-                    await asyncio.sleep(0)
+                await self._wait_to_tell()
+                sightings = self._answered(reading, answer)
+                reading = None
+                del self._readings[task]  # whoever leaves now must not stop what others are to be told
                 await self._store.publish(sightings)
         except ChamelaionError as error:
             let_go(error)  # this frame would live as long as the error, which very many may be given
@@ -191,6 +189,16 @@ class Loader(Generic[J]):
             self._fail_all(error)
         finally:
             self._readings.pop(task, None)
+
+    async def _wait_to_tell(self) -> None:
+        """Let each of the answers that come in the same moment have a turn of the loop: a page is work for a while."""
+        while self._is_telling:
+            await asyncio.sleep(0)
+        self._is_telling = True
+        asyncio.get_running_loop().call_soon(self._let_tell)
+
+    def _let_tell(self) -> None:
+        self._is_telling = False
 
     async def _claim(self, reading: Reading[J]) -> bool:
         """Leave to other processes what they are about to read, and return whether anything remains."""

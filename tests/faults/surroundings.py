@@ -30,10 +30,12 @@ async def _set_clock(stage: Stage, seconds: float) -> None:
 
 async def _sleep_for_an_hour(stage: Stage) -> None:
     """The machine sleeps, in the middle of a request."""
-    stage.sandbox.inject(Fault.latency(2.0), route=stage.route, times=stage.times, after=stage.after)
+    latency = stage.sandbox.inject(Fault.latency(2.0), route=stage.route, times=stage.times, after=stage.after)
     stage.slack = _HOUR
 
     async def leap() -> None:
+        while not latency.hits:
+            await asyncio.sleep(0.5)
         asyncio.get_running_loop()._advance(_HOUR)  # type: ignore[attr-defined]  # the loop of tests/conftest.py
 
     stage.later(1.0, leap)
