@@ -15,6 +15,7 @@ nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["lint", "tests", "docs", "demo"]
 
 PYTHONS = [f"3.{minor}" for minor in range(11, 15)]
+PYTEST = ["pytest", "--numprocesses=auto", "--dist=worksteal"]
 REQUIREMENTS = Path(".ci/requirements")
 LOCKS = {
     "runtime": ["pyproject.toml", "--all-extras"],
@@ -71,7 +72,7 @@ def tests(session: nox.Session) -> None:
     data = Path(session.create_tmp()) / ".coverage"
     session.env["COVERAGE_FILE"] = str(data)
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", *PYTEST, *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report", *(["--fail-under=0"] if session.posargs else []))
 
@@ -80,7 +81,7 @@ def tests(session: nox.Session) -> None:
 def tests_lowest(session: nox.Session) -> None:
     """Run the tests against the lowest versions that pyproject.toml allows, without the vendor's client."""
     install_wheel(session, "cli", "speed", with_lock="lowest")
-    session.run("pytest", "--ignore=tests/contract", *session.posargs)
+    session.run(*PYTEST, "--ignore=tests/contract", *session.posargs)
 
 
 @nox.session
@@ -127,14 +128,14 @@ def soak(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Play every cell of the table of faults; the tests play a third of each line."""
     install_wheel(session, "cli", with_lock="test")
-    session.run("pytest", "tests/faults", *session.posargs, env={"CHAMELAION_ALL_FAULTS": "1"})
+    session.run(*PYTEST, "tests/faults", *session.posargs, env={"CHAMELAION_ALL_FAULTS": "1"})
 
 
 @nox.session(python=PYTHONS)
 def cancellations(session: nox.Session) -> None:
     """Cancel every operation at each of its awaits, on every loop; from 3.12 on with eager tasks too."""
     install_wheel(session, "cli", with_lock="test")
-    session.run("pytest", "tests/cancellation", *session.posargs, env={"CHAMELAION_ALL_CANCELLATIONS": "1"})
+    session.run(*PYTEST, "tests/cancellation", *session.posargs, env={"CHAMELAION_ALL_CANCELLATIONS": "1"})
 
 
 @nox.session
@@ -149,7 +150,7 @@ def leaks(session: nox.Session) -> None:
     """Poll 100,000 times in each way, and search every error of every call for the key; takes an hour."""
     install_wheel(session, "cli", with_lock="test")
     everything = {"CHAMELAION_POLLS": "100000", "CHAMELAION_ALL_LEAKS": "1"}
-    session.run("pytest", "tests/leaks", *session.posargs, env={**everything, **session.env})
+    session.run(*PYTEST, "tests/leaks", *session.posargs, env={**everything, **session.env})
 
 
 @nox.session

@@ -230,7 +230,7 @@ async def _wait_nudged(stage: Stage) -> None:
 
     def nudge(request: LipsyncRequest) -> None:
         if not request.is_finished:
-            stage.sandbox.finish(IDS[2])
+            files.end(stage, IDS[2])
             stage.client.lipsync.requests.nudge(IDS[2])
 
     polling = attrs.evolve(stage.options["polling"], min_interval=3600.0, max_interval=3600.0)
