@@ -23,6 +23,7 @@ LOCKS = {
     "test": ["pyproject.toml", "--extra=cli", "--group=test"],
     "bench": ["pyproject.toml", "--group=bench"],
     "fuzz": ["pyproject.toml", "--group=fuzz"],
+    "mutation": ["pyproject.toml", "--group=mutation"],
     "lint": ["pyproject.toml", "--extra=cli", "--group=lint", "--group=test"],
     "docs": ["pyproject.toml", "--group=docs"],
     "audit": ["--group=audit"],
@@ -151,6 +152,17 @@ def leaks(session: nox.Session) -> None:
     install_wheel(session, "cli", with_lock="test")
     everything = {"CHAMELAION_POLLS": "100000", "CHAMELAION_ALL_LEAKS": "1"}
     session.run(*PYTEST, "tests/leaks", *session.posargs, env={**everything, **session.env})
+
+
+@nox.session(python=PYTHONS[0])
+def mutation(session: nox.Session) -> None:
+    """Change the wire, the pace, the retries and the polling in some 3,000 ways; the tests must notice. Takes hours.
+
+    What was tried is kept in mutants/; `nox -s mutation -- --max-children 2 "chamelaion_async._wire*"` tries a part.
+    """
+    session.install(*locked("mutation"))
+    session.run("mutmut", "run", *session.posargs)
+    session.run("python", "-m", "tests.mutation.check")
 
 
 @nox.session

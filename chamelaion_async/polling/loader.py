@@ -83,7 +83,7 @@ class Loader(Generic[J]):
         self._registry: Registry[J] = Registry(self._store, shape, self._agenda.rest)
         self._crew = Crew(self._agenda, self._take_turn)
         self._readings: dict[asyncio.Task[Any], Reading[J] | None] = {}
-        self._is_telling = False
+        self._telling = asyncio.Lock()
         self._failures = 0
 
     # What those who follow a request call
@@ -191,14 +191,9 @@ class Loader(Generic[J]):
             self._readings.pop(task, None)
 
     async def _wait_to_tell(self) -> None:
-        """Let each of the answers that come in the same moment have a turn of the loop: a page is work for a while."""
-        while self._is_telling:
-            await asyncio.sleep(0)
-        self._is_telling = True
-        asyncio.get_running_loop().call_soon(self._let_tell)
-
-    def _let_tell(self) -> None:
-        self._is_telling = False
+        """Let each of the answers that come in the same moment have a turn of the loop: a page is some work."""
+        await self._telling.acquire()
+        asyncio.get_running_loop().call_soon(self._telling.release)
 
     async def _claim(self, reading: Reading[J]) -> bool:
         """Leave to other processes what they are about to read, and return whether anything remains."""

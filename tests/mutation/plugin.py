@@ -1,0 +1,65 @@
+"""What pytest does otherwise in a mutation run, where each process tries one mutant and ends at the first failure.
+
+Most tests pass through most of the package, and a mutant that lives on would have to live through all of them. What
+is tried here are the tests of its own module, the quick ones first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+_SLOWEST: Final = 1.0  # seconds that a test may take to be tried, as mutmut measured it, which slows it down
+_STUCK: Final = 20.0  # seconds after which a test will not end any more
+_TIMED_OUT: Final = 36  # the exit code by which mutmut knows it
+
+_WITNESSES: Final = {
+    "_wire": ("test_refusals", "test_wire", "test_errors", "test_transport", "test_secrets", "test_resources"),
+    "_pace": ("test_pace", "test_transport", "test_lifecycle"),
+    "_rate": ("test_rate", "test_pace"),
+    "_retry": ("test_retry", "test_transport", "test_submission", "test_wait"),
+    "polling.schedule": ("test_schedule", "test_wait"),
+    "polling.state": ("test_wait", "polling/", "batches/"),
+    "polling.wait": ("test_wait", "polling/test_unanswered", "polling/test_single_flight", "polling/test_watcher"),
+    "polling.watcher": ("test_wait", "polling/test_news", "polling/test_single_flight", "polling/test_watcher"),
+    "polling.source": ("polling/test_source", "polling/test_single_flight", "test_resources"),
+    "polling.polls": ("test_wait", "polling/test_unanswered", "test_lifecycle", "test_resources", "batches/"),
+    "polling.batch": ("batches/",),
+    "polling": ("polling/", "batches/"),
+}
+"""Where the tests of a module are; the first that fits counts."""
+
+
+def _mutant() -> str:
+    """Return the name of the mutant, without the package's, or nothing while none is tried."""
+    package, _, name = os.environ.get("MUTANT_UNDER_TEST", "").partition(".")
+    return name if package == "chamelaion_async" else ""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the tests that are about the module with the mutant."""
+    for module, witnesses in _WITNESSES.items():
+        if _mutant().startswith(f"{module}."):
+            places = tuple(f"tests/{place}" for place in witnesses)
+            seconds: dict[str, float] = json.loads(Path("mutmut-stats.json").read_text("utf-8"))["duration_by_test"]
+            kept = [test for test in config.args if test.startswith(places) and seconds.get(test, 0.0) <= _SLOWEST]
+            config.args[:] = sorted(kept, key=lambda test: (seconds.get(test, 0.0) > 0.05, test))
+            return
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Iterator[None]:
+    """Bound each test by real time: on virtual time, a loop that never ends is a busy one."""
+    if _mutant():
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(_TIMED_OUT))
+        signal.setitimer(signal.ITIMER_REAL, _STUCK)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
