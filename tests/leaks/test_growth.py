@@ -34,7 +34,7 @@ _KEPT_OBJECTS: Final = 255
 _PARTS: Final = 4
 _TURNS: Final = 30
 _ALLOWED: Final = 32 * 1024  # bytes, however often the service is asked: caches of the libraries that fill up
-_ALLOWED_LATER: Final = 8 * 1024  # bytes in the second half
+_ALLOWED_LATER: Final = 4 * 1024  # bytes in every part of the second half; a table that is enlarged shows in one
 
 
 async def ask(service: Service, step: Step, times: int) -> None:
@@ -89,7 +89,7 @@ async def test_no_work_makes_the_client_hold_more_and_more(
 ) -> None:
     grown = await growth(client, service, partial(work, Bench(client, service, tmp_path)))
     assert sum(grown) <= _ALLOWED, grown
-    assert sum(grown[_PARTS // 2 :]) <= _ALLOWED_LATER, grown
+    assert min(grown[_PARTS // 2 :]) <= _ALLOWED_LATER, grown
 
 
 async def test_work_that_keeps_its_answers_is_found_out(
@@ -105,4 +105,4 @@ async def test_work_that_keeps_its_answers_is_found_out(
         return step
 
     grown = await growth(client, service, careless)
-    assert sum(grown[_PARTS // 2 :]) > _ALLOWED_LATER, grown
+    assert min(grown[_PARTS // 2 :]) > _ALLOWED_LATER, grown
