@@ -158,11 +158,7 @@ class Transport:
                 lane.release()
                 return None
             call, timeout = chosen
-            try:
-                return call, await self._exchange_in(lane, call, timeout, 1)
-            except ChamelaionError as error:
-                let_go(error)
-                raise
+            return call, await self._exchange_in(lane, call, timeout, 1)
 
     async def fetch(
         self, call: Call, model: type[T], *, retry: RetryPolicy | None = None, timeout: float | None = None
@@ -230,19 +226,17 @@ class Transport:
             # Queueing in a lane is our own doing and does not count against the time for an answer.
             if not lane.try_acquire():
                 await lane.acquire()
-            try:
-                return await self._exchange_in(lane, call, timeout, number)
-            except ChamelaionError as error:
-                let_go(error)
-                raise
+            return await self._exchange_in(lane, call, timeout, number)
 
     async def _exchange_in(self, lane: Lane, call: Call, timeout: float, number: int) -> RawResponse:
         """Make a call in the slot of a lane, and hand the slot on."""
         try:
             response = await self._exchange(call, timeout, number)
-        except RateLimitError as error:
-            pause = _LANE_PAUSE if error.retry_after is None else error.retry_after
-            lane.throttled(min(pause, self.retry.max_retry_after))
+        except ChamelaionError as error:
+            if isinstance(error, RateLimitError):
+                pause = _LANE_PAUSE if error.retry_after is None else error.retry_after
+                lane.throttled(min(pause, self.retry.max_retry_after))
+            let_go(error)
             raise
         else:
             lane.answered()

@@ -80,17 +80,15 @@ class _Follower(PollState[J]):
         """Hear why a look failed."""
         self.batch.missed(self, error)
 
-    def ran_out(self, now: float) -> bool:
-        """Take note that the time of a look is over, and return whether another one may succeed."""
+    def unanswered(self) -> APITimeoutError:
+        """Return the error for a look whose time is over."""
         text = f"the look at {self.id} had no answer within the time that was left"
-        may_pass = self.failed(APITimeoutError(text, sent="maybe", method="GET", path=self.id), now)
-        self.began = NEVER
-        return may_pass
+        return APITimeoutError(text, sent="maybe", method="GET", path=self.id)
 
     def outcome(self) -> Outcome[J]:
         """Return what became of it, after it has ended without a result. Errors are large, so they are made late."""
         if self.is_looking:
-            self.ran_out(self.due)
+            self.failed(self.unanswered(), self.due)
         return Outcome(id=self.id, error=self.verdict(self.due))
 
 
@@ -302,10 +300,8 @@ class Batch(Generic[J]):
     def _ran_out(self, follower: _Follower[J], now: float) -> None:
         if follower.is_last_look or now >= follower.pursuit.deadline:
             self._give_up(follower, now)
-        elif follower.ran_out(now):
-            self._go_on(follower)
         else:
-            self._finish(follower, Outcome(id=follower.id, error=follower.last_error))
+            self.missed(follower, follower.unanswered())
 
     def heard(self, follower: _Follower[J], sighting: Sighting[J]) -> None:
         """Take news of a request, whoever asked for it."""
