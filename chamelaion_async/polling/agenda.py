@@ -221,13 +221,13 @@ class Agenda(Generic[J]):
             if is_asking:
                 self._enqueue(entry)
 
-    def missed(self, entries: Iterable[Entry[J]], ranks: range, *, has_grown: bool) -> None:
-        """See to those whom a page was to show and did not: the list has shifted, or does not hold them."""
+    def missed(self, entries: Iterable[Entry[J]], *, has_grown: bool) -> None:
+        """See to those whom a page was to show and did not: the list has grown meanwhile, or does not hold them."""
         for entry in entries:
             if entry.state != "reading":
                 continue
             entry.note(misses=entry.special.misses + 1)
-            if entry.special.misses > 1 or not has_grown or entry.rank in ranks:
+            if entry.special.misses > 1 or not has_grown:
                 entry.note(search_at=self._clock() + _SEARCH_PAUSE[0])
                 entry.move_to(None)
         self.ask_again(entries)

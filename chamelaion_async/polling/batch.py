@@ -11,6 +11,7 @@ import asyncio
 import heapq
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -28,7 +29,7 @@ from ..models import Job, Outcome
 from .entry import NEVER, Entry
 from .loader import Loader
 from .shape import Packed
-from .state import PollState, Sighting, Terms
+from .state import PollState, Pursuit, Sighting, Terms
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -42,20 +43,29 @@ _BUSY: Final = 0.005  # seconds for which results are handed over before others 
 
 
 @attrs.define(kw_only=True, eq=False)
+class _BatchPursuit(Pursuit, Generic[J]):
+    """What the requests of a batch share.
+
+    Attributes:
+        batch: Whose they are.
+    """
+
+    batch: Batch[J]
+
+
+@attrs.define(kw_only=True, eq=False, weakref_slot=False)
 class _Follower(PollState[J]):
     """One request of a batch. There may be very many of them, so this is all that each of them needs.
 
     Attributes:
-        batch: Whose.
+        pursuit: What it shares with the others.
         entry: Its place with the loader.
-        has_ended: Whether it is no longer followed.
         due: When to look, or to give a look up that does not end with all the others; when it ended, once it has.
         scheduled: When the schedule comes back to it, which may be earlier.
     """
 
-    batch: Batch[J]
+    pursuit: _BatchPursuit[J]
     entry: Entry[J] = attrs.field(init=False)
-    has_ended: bool = False
     due: float = NEVER
     scheduled: float = NEVER
 
@@ -66,19 +76,23 @@ class _Follower(PollState[J]):
 
     def keep(self, sighting: Sighting[J]) -> Packed:
         """Return what is to be kept of a request."""
-        return sighting.packed(self.batch.shape)
+        return sighting.packed(self.pursuit.batch.shape)
 
     def restore(self, kept: Packed) -> J:
         """Return the request of which this was kept."""
-        return self.batch.shape.unpack(kept)
+        return self.pursuit.batch.shape.unpack(kept)
+
+    def created_at(self, kept: Packed) -> datetime:
+        """Return when the service accepted the request of which this was kept."""
+        return self.pursuit.batch.shape.created_at_of(kept)
 
     def news(self, sighting: Sighting[J]) -> None:
         """Hear how the request stands."""
-        self.batch.heard(self, sighting)
+        self.pursuit.batch.heard(self, sighting)
 
     def missed(self, error: Exception) -> None:
         """Hear why a look failed."""
-        self.batch.missed(self, error)
+        self.pursuit.batch.missed(self, error)
 
     def unanswered(self) -> APITimeoutError:
         """Return the error for a look whose time is over."""
@@ -157,7 +171,7 @@ class Batch(Generic[J]):
             await self._end()
 
     async def _begin(self, ids: Iterable[str]) -> None:
-        pursuit = self._terms.begin(self._now())
+        pursuit = _BatchPursuit(terms=self._terms, started=self._now(), batch=self)
         if self._terms.timeout:
             self._deadline = asyncio.get_running_loop().call_at(pursuit.deadline, self._time_is_up)
         for number, id in enumerate(ids, 1):
@@ -166,7 +180,7 @@ class Batch(Generic[J]):
             except ChamelaionError as error:
                 self._results.append(Outcome(id=id, error=error))
             else:
-                follower = _Follower(batch=self, id=id, pursuit=pursuit)
+                follower = _Follower(id=id, pursuit=pursuit)
                 self._open[id] = follower
                 follower.entry = self._loader.join(id, follower)
             if not number % _SLICE:
@@ -174,7 +188,7 @@ class Batch(Generic[J]):
         wants_now = self._terms.attempts is not None or self._terms.timeout == 0
         now = self._now()
         for number, follower in enumerate([*self._open.values()], 1):
-            if not follower.has_ended and not follower.is_looking:
+            if self._is_open(follower) and not follower.is_looking:
                 known = None if wants_now else self._loader.current(follower.entry)
                 if known is not None:
                     self.heard(follower, known)
@@ -205,7 +219,8 @@ class Batch(Generic[J]):
 
     def _leave_some(self, most: int) -> None:
         for id in [*islice(self._open, most)]:
-            self._leave(self._open.pop(id))
+            follower = self._open.pop(id)
+            self._loader.leave(follower.entry, follower)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -253,7 +268,7 @@ class Batch(Generic[J]):
                 del self._schedule[time]
                 follower = due[0] if isinstance(due, list) else due
             seen += 1
-            if not follower.has_ended:
+            if self._is_open(follower):
                 self._see_to(follower, time, now)
         if self._times:
             self._set_timer()
@@ -274,7 +289,7 @@ class Batch(Generic[J]):
             rest = iter([*self._open.values()])
         now, some = self._now(), [*islice(rest, _SLICE)]
         for follower in some:
-            if follower.is_looking and follower.due == NEVER and not follower.has_ended:
+            if follower.is_looking and follower.due == NEVER and self._is_open(follower):
                 self._ran_out(follower, now)
         if some:
             self._deadline = asyncio.get_running_loop().call_soon(self._time_is_up, rest)
@@ -305,7 +320,7 @@ class Batch(Generic[J]):
 
     def heard(self, follower: _Follower[J], sighting: Sighting[J]) -> None:
         """Take news of a request, whoever asked for it."""
-        if follower.has_ended:
+        if not self._is_open(follower):
             return
         request = sighting.request
         if follower.began != NEVER:
@@ -320,7 +335,7 @@ class Batch(Generic[J]):
 
     def missed(self, follower: _Follower[J], error: Exception) -> None:
         """Take the error of a look."""
-        if follower.has_ended:
+        if not self._is_open(follower):
             return
         if not isinstance(error, ChamelaionError) or isinstance(error, _FOR_ALL):
             self._error = error
@@ -357,13 +372,13 @@ class Batch(Generic[J]):
 
     def _finish(self, follower: _Follower[J], result: Outcome[J] | _Follower[J]) -> None:
         del self._open[follower.id]
-        self._leave(follower)
+        self._loader.leave(follower.entry, follower)
         self._results.append(result)
         self._wake()
 
-    def _leave(self, follower: _Follower[J]) -> None:
-        follower.has_ended = True
-        self._loader.leave(follower.entry, follower)
+    def _is_open(self, follower: _Follower[J]) -> bool:
+        """Whether a request is still followed."""
+        return follower.id in self._open
 
 
 _FOR_ALL: Final = (AuthenticationError, ClientClosedError, ConfigurationError)

@@ -68,7 +68,7 @@ class Special(Generic[J]):
 _USUAL: Final[Special[Any]] = Special()
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, weakref_slot=False)
 class Entry(Generic[J]):
     """A request that somebody follows. There may be very many, and the garbage collector goes over each attribute.
 
@@ -81,7 +81,6 @@ class Entry(Generic[J]):
         patience: Seconds that the next look may take.
         due: When the next look is wanted, by the loop's clock.
         place: Where it stands, or None if it has to be read on its own.
-        rank: Its place in the list, counted from the old end.
         special: What sets it apart from most.
     """
 
@@ -93,7 +92,6 @@ class Entry(Generic[J]):
     patience: float = 0.0
     due: float = ALWAYS
     place: Bucket[J] | Search[J] | None = None
-    rank: int = 0
     special: Special[J] = _USUAL
 
     def note(self, **what: Any) -> None:

@@ -272,7 +272,7 @@ class Loader(Generic[J]):
             self._deliver(entry, sighting)
             if entry.subscriber is not None:
                 agenda.place(entry, view, rank)
-        agenda.missed(reading.entries, ranks, has_grown=view.total > total)
+        agenda.missed(reading.entries, has_grown=view.total > total)
         if not view.filters and len(shown) * 2 < view.size:
             requests = [sighting.request for _, sighting, _ in shown]
             agenda.try_reference(requests, reading.search, self._registry.group)

@@ -197,7 +197,6 @@ class ListView(Generic[J]):
         bucket = self._buckets.get(index)
         if bucket is None:
             bucket = self._buckets[index] = Bucket(self, index)
-        entry.rank = rank
         if entry.place is not bucket:
             entry.move_to(bucket)
 

@@ -6,6 +6,7 @@ tuples whose parts cannot be, such as strings and times; objects with attributes
 
 from __future__ import annotations
 
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
@@ -33,6 +34,7 @@ class Shape(Generic[J]):
         self._names = [field.name for field in attrs.fields(model)]
         self._values = attrgetter(*self._names)
         self._reference = self._names.index("reference_id")
+        self._created_at = self._names.index("created_at")
 
     def pack(self, request: J) -> Packed:
         """Return what a request holds."""
@@ -47,3 +49,8 @@ class Shape(Generic[J]):
         """Return the ``reference_id`` that a packed request holds."""
         reference: str | None = packed[self._reference]
         return reference
+
+    def created_at_of(self, packed: Packed) -> datetime:
+        """Return when the service says that it accepted a packed request."""
+        created_at: datetime = packed[self._created_at]
+        return created_at

@@ -91,10 +91,6 @@ class Terms:
     timeout: float | None = None
     attempts: int | None = None
 
-    def begin(self, now: float) -> Pursuit:
-        """Return what is shared by all jobs that are followed from now on."""
-        return Pursuit(terms=self, started=now, deadline=_NEVER if self.timeout is None else now + self.timeout)
-
 
 def make_terms(
     timeout: float | None, policy: PollPolicy, random: Callable[[], float], *, attempts: int | None = None
@@ -118,8 +114,12 @@ class Pursuit:
 
     terms: Terms
     started: float
-    deadline: float
+    deadline: float = attrs.field(init=False)
     latency: float = 0.0
+
+    @deadline.default
+    def _at_the_timeout(self) -> float:
+        return _NEVER if self.terms.timeout is None else self.started + self.terms.timeout
 
     @property
     def landing(self) -> float:
@@ -154,7 +154,7 @@ class _Trouble:
 _MOST_REFUSALS: Final = 10  # times that one look is answered 429 before a limited number of attempts is used up
 
 
-@attrs.define(kw_only=True, eq=False)
+@attrs.define(kw_only=True, eq=False, weakref_slot=False)
 class PollState(Generic[J]):
     """One job that is followed.
 
@@ -178,7 +178,6 @@ class PollState(Generic[J]):
     _kept: Any = attrs.field(init=False, default=None)
     _trouble: _Trouble | None = attrs.field(init=False, default=None)
     _first_seen: float = attrs.field(init=False, default=0.0)
-    _age: float = attrs.field(init=False, default=0.0)
 
     def keep(self, sighting: Sighting[J]) -> Any:
         """Return what is to be kept of a job."""
@@ -188,6 +187,11 @@ class PollState(Generic[J]):
         """Return the job of which this was kept."""
         request: J = kept
         return request
+
+    def created_at(self, kept: Any) -> datetime:
+        """Return when the service accepted the job of which this was kept."""
+        created_at: datetime = kept.created_at
+        return created_at
 
     @property
     def request(self) -> J | None:
@@ -243,7 +247,6 @@ class PollState(Generic[J]):
         self._kept, self.look, self._trouble = self.keep(sighting), look, None
         if previous is None:
             self._first_seen = look.at
-        self._age = age_of(sighting.request.created_at, look.server_time, look.at - self._first_seen)
         return previous is None or previous != self._kept
 
     def failed(self, error: ChamelaionError, now: float) -> bool:
@@ -317,7 +320,8 @@ class PollState(Generic[J]):
             first = max(policy.min_interval, _FIRST_BACKOFF)
             failures = 0 if trouble is None else trouble.failures
             return max(backoff(failures, first, max(policy.max_interval, first), terms.random), policy.min_interval)
-        return max(look.at + spacing(self._age, policy, look.chance) - now, 0.0)
+        age = age_of(self.created_at(self._kept), look.server_time, look.at - self._first_seen)
+        return max(look.at + spacing(age, policy, look.chance) - now, 0.0)
 
     def verdict(self, now: float) -> ChamelaionError:
         """Return the error that tells why the following ended without a finished job."""

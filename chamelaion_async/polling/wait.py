@@ -17,7 +17,7 @@ from .._frames import let_go
 from ..config import PollPolicy
 from ..errors import APITimeoutError, ChamelaionError
 from ..models import Job, OnUpdate
-from .state import PollState, Sighting, make_terms
+from .state import PollState, Pursuit, Sighting, make_terms
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -48,7 +48,7 @@ async def wait_until_finished(
     on_update: OnUpdate[J] | None = None,
 ) -> J:
     """Look at ``id`` until it is finished; see ``resources.requests`` for what a caller is promised."""
-    pursuit = make_terms(timeout, policy, random).begin(_now())
+    pursuit = Pursuit(terms=make_terms(timeout, policy, random), started=_now())
     return await _Wait(read=read, state=PollState(id=id, pursuit=pursuit), sleep=sleep, on_update=on_update).run()
 
 

@@ -11,8 +11,6 @@ from chamelaion_async import LipsyncRequest
 from chamelaion_async.polling.agenda import Agenda
 from chamelaion_async.polling.entry import Entry
 
-RANKS = range(199, 99, -1)  # of the page that was read
-
 
 @attrs.define(eq=False)
 class Room:
@@ -73,7 +71,7 @@ class TestListsThatFail:
 class TestThoseWhomAPageDidNotShow:
     def test_in_a_list_that_has_grown_they_may_have_shifted(self, room: Room) -> None:
         entry = room.placed(50)
-        room.agenda.missed([entry], RANKS, has_grown=True)
+        room.agenda.missed([entry], has_grown=True)
         assert entry.place is not None
         assert entry.special.misses == 1
 
@@ -81,21 +79,18 @@ class TestThoseWhomAPageDidNotShow:
         entry = room.placed(50)
         for _ in range(2):
             entry.state = "reading"
-            room.agenda.missed([entry], RANKS, has_grown=True)
+            room.agenda.missed([entry], has_grown=True)
         assert (entry.place, entry.special.search_at) == (None, 15.0)
 
-    @pytest.mark.parametrize(("rank", "has_grown"), [(50, False), (150, True), (150, False)])
-    def test_where_they_must_have_been_shown_they_have_no_place_any_more(
-        self, room: Room, rank: int, has_grown: bool
-    ) -> None:
-        entry = room.placed(rank)
-        room.agenda.missed([entry], RANKS, has_grown=has_grown)
+    def test_in_one_that_has_not_they_have_no_place_any_more(self, room: Room) -> None:
+        entry = room.placed(50)
+        room.agenda.missed([entry], has_grown=False)
         assert (entry.place, entry.special.search_at) == (None, 15.0)
 
     def test_they_ask_again_and_those_who_were_shown_do_not(self, room: Room) -> None:
         shown, missed = room.placed(150), room.placed(151)
         shown.state = "idle"
-        room.agenda.missed([shown, missed], RANKS, has_grown=False)
+        room.agenda.missed([shown, missed], has_grown=False)
         assert (shown.state, missed.state) == ("idle", "asking")
         assert shown.place is not None
         assert missed.place is None

@@ -18,7 +18,7 @@ from chamelaion_async import (
     PollPolicy,
     RateLimitError,
 )
-from chamelaion_async.polling.state import Look, PollState, Sighting, make_terms
+from chamelaion_async.polling.state import Look, PollState, Pursuit, Sighting, make_terms
 
 BEGAN = 1000.0
 STEADY = PollPolicy(jitter=0.0)
@@ -30,7 +30,7 @@ def following(
     policy: PollPolicy = STEADY, *, timeout: float | None = None, attempts: int | None = None
 ) -> PollState[LipsyncRequest]:
     terms = make_terms(timeout, policy, lambda: 0.0, attempts=attempts)
-    return PollState(id="job", pursuit=terms.begin(BEGAN))
+    return PollState(id="job", pursuit=Pursuit(terms=terms, started=BEGAN))
 
 
 def refused(retry_after: float | None = None) -> ChamelaionError:

@@ -15,7 +15,7 @@ from chamelaion_async import (
     WaitTimeoutError,
     WaitUnreachableError,
 )
-from chamelaion_async.polling.state import Look, PollState, Sighting, make_terms
+from chamelaion_async.polling.state import Look, PollState, Pursuit, Sighting, make_terms
 
 BEGAN = 1000.0
 JOB = LipsyncRequest(id="job", status="processing", created_at=datetime(2026, 4, 7, 10, tzinfo=UTC))
@@ -24,7 +24,7 @@ AGAIN = "wait again with wait_until_finished('dub-42')"
 
 
 def following() -> PollState[LipsyncRequest]:
-    return PollState(id="dub-42", pursuit=make_terms(300.0, POLICY, lambda: 0.5).begin(BEGAN))
+    return PollState(id="dub-42", pursuit=Pursuit(terms=make_terms(300.0, POLICY, lambda: 0.5), started=BEGAN))
 
 
 def look_at(state: PollState[LipsyncRequest], at: float) -> None:
