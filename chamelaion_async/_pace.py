@@ -12,6 +12,7 @@ from collections import OrderedDict, deque
 from typing import Final, Literal, Protocol
 
 from ._rate import AdaptiveRate
+from ._width import Width
 from .config import Pace
 
 __all__ = ["Budget", "Lane", "LaneName", "LocalBudget", "make_lanes"]
@@ -133,21 +134,22 @@ class Lane:
     def __init__(self, name: LaneName, budget: Budget, max_concurrency: int) -> None:
         self._name = name
         self._budget = budget
-        self._free = max_concurrency
+        self._width = Width(max_concurrency)
+        self._under_way = 0
         self._queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
         self._answered: deque[float] = deque(maxlen=_REMEMBERED)
 
     def try_acquire(self) -> bool:
         """Enter if nothing has to be waited for; the quick way for a lane that is neither full nor closed."""
-        if self._free == 0 or not self._budget.try_acquire(self._name):
+        if self._under_way >= self._width.allowed or not self._budget.try_acquire(self._name):
             return False
-        self._free -= 1
+        self._under_way += 1
         return True
 
     async def acquire(self) -> None:
         """Wait for a slot and a permit."""
-        if self._free:
-            self._free -= 1
+        if self._under_way < self._width.allowed:
+            self._under_way += 1
         else:
             await self._queue_for_slot()
         try:
@@ -158,16 +160,18 @@ class Lane:
 
     def release(self) -> None:
         """Hand the slot to whoever has waited longest."""
-        while self._queue:
+        self._under_way -= 1
+        while self._queue and self._under_way < self._width.allowed:
             waiter, _ = self._queue.popitem(last=False)
             if not waiter.done():
                 waiter.set_result(None)
-                return
-        self._free += 1
+                self._under_way += 1
 
     def answered(self) -> None:
         """Take note of a good answer."""
-        self._answered.append(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        self._answered.append(now)
+        self._width.answered(self._under_way, now)
 
     def throttled(self, seconds: float) -> None:
         """Close the lane for everyone after a 429."""

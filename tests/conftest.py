@@ -79,6 +79,13 @@ def pytest_asyncio_loop_factories(
     return {"real": asyncio.new_event_loop}
 
 
+@pytest.fixture(autouse=True)
+def _no_thread_is_busy_on_virtual_time(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep lanes from comparing the processor's time with that of a loop that jumps."""
+    if request.node.get_closest_marker("virtual_time"):
+        monkeypatch.setattr("chamelaion_async._width.thread_time", lambda: 0.0)
+
+
 class _Response(aiohttp.ClientResponse):
     """aioresponses 0.7.9 makes responses without an argument that aiohttp 3.14 requires."""
 

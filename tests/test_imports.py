@@ -30,6 +30,7 @@ ROWS = {
     "_connection": 3,
     "_part": 3,
     "_rate": 2,
+    "_width": 2,
     "_threads": 3,
     "_transport": 4,
     "polling": 5,

@@ -181,7 +181,7 @@ class RequestsResource(Generic[J]):
             AuthenticationError: The credentials are not accepted.
             ClientClosedError: The client was closed meanwhile.
         """
-        return self._follow(ids, timeout, polling)
+        return self._follow(_unique(ids), timeout, polling)
 
     async def wait_all(
         self, ids: Iterable[str], *, timeout: float | None = None, polling: PollPolicy | None = None
@@ -254,7 +254,7 @@ class RequestsResource(Generic[J]):
 
     def _follow(
         self,
-        ids: Iterable[str],
+        ids: list[str],
         timeout: float | None,
         polling: PollPolicy | None,
         *,
@@ -262,7 +262,7 @@ class RequestsResource(Generic[J]):
         every_change: bool = False,
     ) -> AsyncGenerator[Outcome[J], None]:
         return self._polls().follow(
-            _unique(ids),
+            ids,
             timeout=timeout,
             policy=polling or self._polling,
             attempts=attempts,

@@ -60,8 +60,8 @@ def _of_calls(client: AsyncClient) -> Iterator[str]:
 
 def _of_lanes(client: AsyncClient, slots: int) -> Iterator[str]:
     for name, lane in client._transport.lanes.items():
-        if lane._free != slots or lane._queue:
-            yield f"lane {name}: {slots - lane._free} slots not returned, {len(lane._queue)} in its queue"
+        if lane._under_way or lane._queue:
+            yield f"lane {name}: {lane._under_way} slots not returned, {len(lane._queue)} in its queue"
         gate = lane._budget._gates[name]  # type: ignore[attr-defined]  # the local budget's
         if gate._queue or gate._timer is not None:
             yield f"lane {name}: {len(gate._queue)} wait for a permit, timer {gate._timer}"

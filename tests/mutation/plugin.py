@@ -23,6 +23,7 @@ _WITNESSES: Final = {
     "_wire": ("test_refusals", "test_wire", "test_errors", "test_transport", "test_secrets", "test_resources"),
     "_pace": ("test_pace", "test_transport", "test_lifecycle"),
     "_rate": ("test_rate", "test_pace"),
+    "_width": ("test_width",),
     "_retry": ("test_retry", "test_transport", "test_submission", "test_wait"),
     "polling.schedule": ("test_schedule", "test_wait"),
     "polling.state": ("test_wait", "polling/", "batches/"),
