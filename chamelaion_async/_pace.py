@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from typing import Final, Literal, Protocol
 
 from ._rate import AdaptiveRate
-from ._width import Width
+from ._width import MOMENT, Width
 from .config import Pace
 
 __all__ = ["Budget", "Lane", "LaneName", "LocalBudget", "make_lanes"]
@@ -136,6 +136,7 @@ class Lane:
         self._budget = budget
         self._width = Width(max_concurrency)
         self._under_way = 0
+        self._judging: asyncio.TimerHandle | None = None
         self._queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
         self._answered: deque[float] = deque(maxlen=_REMEMBERED)
 
@@ -161,6 +162,13 @@ class Lane:
     def release(self) -> None:
         """Hand the slot to whoever has waited longest."""
         self._under_way -= 1
+        self._width.ended()
+        self._let_in()
+        if not self._under_way and self._judging is not None:
+            self._judging.cancel()
+            self._judging = None
+
+    def _let_in(self) -> None:
         while self._queue and self._under_way < self._width.allowed:
             waiter, _ = self._queue.popitem(last=False)
             if not waiter.done():
@@ -169,9 +177,7 @@ class Lane:
 
     def answered(self) -> None:
         """Take note of a good answer."""
-        now = asyncio.get_running_loop().time()
-        self._answered.append(now)
-        self._width.answered(self._under_way, now)
+        self._answered.append(asyncio.get_running_loop().time())
 
     def throttled(self, seconds: float) -> None:
         """Close the lane for everyone after a 429."""
@@ -179,8 +185,12 @@ class Lane:
         self._budget.throttled(self._name, seconds, sum(time > since for time in self._answered))
 
     async def _queue_for_slot(self) -> None:
-        waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
         self._queue[waiter] = None  # ordered, and a cancelled waiter leaves without a search
+        if self._judging is None and not self._width.is_fixed:
+            self._width.begin(loop.time())
+            self._judging = loop.call_later(MOMENT, self._judge, loop)
         try:
             await waiter
         except asyncio.CancelledError:
@@ -188,6 +198,13 @@ class Lane:
                 self.release()  # the slot was handed over in the same moment
             self._queue.pop(waiter, None)
             raise
+
+    def _judge(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._judging = None
+        if self._queue:
+            self._width.judge(loop.time())
+            self._let_in()
+            self._judging = loop.call_later(MOMENT, self._judge, loop)
 
 
 def make_lanes(pace: Pace, budget: Budget | None = None) -> dict[LaneName, Lane]:

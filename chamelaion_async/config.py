@@ -145,8 +145,8 @@ class Pace:
 
     Attributes:
         max_rate: Requests a second in each lane, or None for no limit but the service's own 429 answers.
-        max_concurrency: Requests under way at once in each lane, at most. While the loop's thread is busy all the
-            time, only 16 are, as long as no fewer are answered that way.
+        max_concurrency: Requests under way at once in each lane, at most. They are 16 at first; while others have to
+            wait, they double every 25 ms, unless the thread is busy with what comes and goes.
     """
 
     max_rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))

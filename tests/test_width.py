@@ -1,4 +1,4 @@
-"""How wide a lane is: narrow only where a busy thread gets through no fewer answers that way."""
+"""How wide a lane is: a few calls at first, and more where they gain time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 
 from chamelaion_async import _width
 from chamelaion_async._pace import Lane, LocalBudget
-from chamelaion_async._width import Width
+from chamelaion_async._width import MOMENT, Width
 
 MOST = 100
-NARROW = 16
+LEAST = 16
 
 
 @attrs.define
@@ -20,165 +20,164 @@ class Thread:
     """A thread that takes answers apart, on clocks set by hand."""
 
     width: Width = attrs.Factory(lambda: Width(MOST))
-    now: float = 0.0
-    cpu: float = 0.0
+    now: float = 10.0
+    cpu: float = 3.0
 
-    def take(self, answers: int, *, each: float, busy: float = 1.0, under_way: int | None = None) -> None:
-        """Take so many answers, each after so many seconds, of which a part is work."""
-        for _ in range(answers):
-            self.now += each
-            self.cpu += each * busy
-            self.width.answered(self.width.allowed if under_way is None else under_way, self.now)
-
-    def narrowed(self) -> Thread:
-        """Return this once it has tried a narrow lane, at 1,000 answers a second when it was wide."""
-        self.take(2 * MOST + 1, each=0.001)
-        assert self.width.allowed == NARROW
-        return self
+    def moment(self, *, busy: float, ended: int) -> int:
+        """Let a moment pass, a part of it with work, in which so many calls end; return how many are allowed then."""
+        for _ in range(ended):
+            self.width.ended()
+        self.now += MOMENT
+        self.cpu += MOMENT * busy
+        self.width.judge(self.now)
+        return self.width.allowed
 
 
 @pytest.fixture
 def thread(monkeypatch: pytest.MonkeyPatch) -> Thread:
     thread = Thread()
     monkeypatch.setattr(_width, "thread_time", lambda: thread.cpu)
+    thread.width.begin(thread.now)
     return thread
 
 
-class TestAWideLane:
-    def test_is_as_wide_as_the_pace_allows(self) -> None:
-        assert Width(70).allowed == 70
+class TestAWidth:
+    @pytest.mark.parametrize(("most", "allowed"), [(1, 1), (15, 15), (16, 16), (17, 16), (100, 16)])
+    def test_is_small_at_first(self, most: int, allowed: int) -> None:
+        assert Width(most).allowed == allowed
 
-    def test_is_narrowed_where_the_thread_is_busy(self, thread: Thread) -> None:
-        thread.take(2 * MOST, each=0.001)
-        assert thread.width.allowed == MOST
-        thread.take(1, each=0.001)
-        assert thread.width.allowed == NARROW
+    def test_doubles_up_to_its_bound_where_the_thread_has_time_to_spare(self, thread: Thread) -> None:
+        assert [thread.moment(busy=0.7, ended=500) for _ in range(5)] == [32, 64, 100, 100, 100]
 
-    def test_stays_wide_where_it_has_time_to_spare(self, thread: Thread) -> None:
-        thread.take(5000, each=0.001, busy=0.85)
-        assert thread.width.allowed == MOST
+    def test_stays_where_the_thread_is_busy_with_what_comes_and_goes(self, thread: Thread) -> None:
+        assert [thread.moment(busy=0.8, ended=LEAST) for _ in range(5)] == [LEAST] * 5
 
-    def test_is_not_judged_by_a_moment(self, thread: Thread) -> None:
-        thread.take(499, each=0.0001)  # 50 ms lie between 501 answers
-        assert thread.width.allowed == MOST
-        thread.take(3, each=0.0001)
-        assert thread.width.allowed == NARROW
+    def test_doubles_where_calls_wait_for_the_network_and_the_thread_is_busy_with_something_else(
+        self, thread: Thread
+    ) -> None:
+        assert [thread.moment(busy=1.0, ended=15) for _ in range(4)] == [32, 64, 100, 100]
 
-    @pytest.mark.parametrize(("under_way", "allowed"), [(23, MOST), (24, NARROW)])
-    def test_is_narrowed_only_where_many_are_under_way(self, thread: Thread, under_way: int, allowed: int) -> None:
-        thread.take(2 * MOST + 1, each=0.001, under_way=under_way)
-        assert thread.width.allowed == allowed
+    def test_is_halved_where_the_thread_has_become_busy(self, thread: Thread) -> None:
+        for _ in range(3):
+            thread.moment(busy=0.5, ended=5)
+        assert [thread.moment(busy=1.0, ended=100) for _ in range(5)] == [50, 25, 16, 16, 16]
 
-    def test_is_judged_by_answers_that_came_while_many_were(self, thread: Thread) -> None:
-        thread.take(2 * MOST, each=0.001)
-        thread.take(1, each=0.001, under_way=3)
-        thread.take(2 * MOST, each=0.001)
-        assert thread.width.allowed == MOST
+    def test_is_judged_by_the_last_moment_alone(self, thread: Thread) -> None:
+        thread.moment(busy=0.0, ended=500)
+        assert thread.moment(busy=1.0, ended=31) == 64
+        assert thread.moment(busy=1.0, ended=64) == 32
+        assert thread.moment(busy=0.7, ended=64) == 64
+
+    def test_is_not_judged_by_what_came_before_calls_had_to_wait(self, thread: Thread) -> None:
+        for _ in range(500):
+            thread.width.ended()
+        thread.now, thread.cpu = thread.now + 60, thread.cpu + 60
+        thread.width.begin(thread.now)
+        assert thread.moment(busy=0.0, ended=0) == 32
+        thread.width.begin(thread.now)
+        assert thread.moment(busy=1.0, ended=0) == 64
 
     @pytest.mark.parametrize("most", [1, 15, 16])
-    def test_that_is_narrow_by_itself_stays_as_it_is(self, thread: Thread, most: int) -> None:
+    def test_that_is_small_by_itself_stays_as_it_is(self, most: int, thread: Thread) -> None:
         thread.width = Width(most)
-        thread.take(500, each=0.001)
-        assert thread.width.allowed == most
+        thread.width.begin(thread.now)
+        assert {thread.moment(busy=busy, ended=most) for busy in (0.0, 1.0, 0.0)} == {most}
 
 
-class TestANarrowLane:
-    def test_stays_so_where_no_fewer_are_answered(self, thread: Thread) -> None:
-        thread.narrowed().take(4000, each=0.0011)
-        assert thread.width.allowed == NARROW
+@attrs.define
+class Crowd:
+    """Calls that come to a lane all at once, and how many are under way at which time since."""
 
-    def test_is_widened_where_fewer_are(self, thread: Thread) -> None:
-        thread.narrowed().take(51, each=0.0012)
-        assert thread.width.allowed == MOST
+    lane: Lane
+    thread: Thread
+    entered: list[tuple[int, float]] = attrs.Factory(list)
 
-    def test_is_not_tried_again_for_a_while_after_that(self, thread: Thread) -> None:
-        thread.narrowed().take(51, each=0.0012)
-        thread.take(4900, each=0.001)
-        assert thread.width.allowed == MOST
-        thread.take(400, each=0.001)
-        assert thread.width.allowed == NARROW
+    async def come(self, number: int, *, answered_after: float, work: float = 0.0) -> None:
+        """Let so many come, and each be answered after some seconds and some work of the thread's."""
+        now = asyncio.get_running_loop().time
+        began = is_free_at = now()
 
-    def test_is_widened_where_the_thread_has_time_to_spare(self, thread: Thread) -> None:
-        thread.narrowed().take(60, each=0.001, busy=0.85)
-        assert thread.width.allowed == MOST
-
-    def test_and_tried_again_as_soon_as_it_has_none(self, thread: Thread) -> None:
-        thread.narrowed().take(60, each=0.001, busy=0.85)
-        thread.take(2 * MOST + 1, each=0.001)
-        assert thread.width.allowed == NARROW
-
-    def test_is_compared_anew_after_some_seconds(self, thread: Thread) -> None:
-        thread.narrowed().take(4950, each=0.001)
-        assert thread.width.allowed == NARROW
-        thread.take(100, each=0.001)
-        assert thread.width.allowed == MOST
-        thread.take(2 * MOST + 1, each=0.0005)  # it could be twice as fast by now
-        assert thread.width.allowed == NARROW
-        thread.take(60, each=0.001)
-        assert thread.width.allowed == MOST
-
-    def test_is_widened_as_soon_as_nobody_waits(self, thread: Thread) -> None:
-        thread.narrowed().take(1, each=0.001, under_way=NARROW - 1)
-        assert thread.width.allowed == MOST
-        thread.narrowed()
-
-    def test_is_not_judged_by_what_began_before(self, thread: Thread) -> None:
-        thread.narrowed()
-        for under_way in range(MOST, NARROW, -1):
-            thread.take(1, each=0.01, under_way=under_way)
-        assert thread.width.allowed == NARROW
-
-
-@pytest.mark.virtual_time
-async def test_a_lane_lets_in_as_many_as_its_width_allows_and_keeps_their_order(thread: Thread) -> None:
-    lane, entered = Lane("status", LocalBudget(), 40), list[int]()
-
-    async def call(number: int) -> None:
-        if not lane.try_acquire():
-            await lane.acquire()
-        entered.append(number)
-
-    calls = [asyncio.create_task(call(number)) for number in range(100)]
-    await asyncio.sleep(0)
-    assert len(entered) == 40
-
-    lane._width.allowed = NARROW
-    for _ in range(24):
-        lane.release()
-        await asyncio.sleep(0)
-    assert len(entered) == 40
-    lane.release()
-    await asyncio.sleep(0)
-    assert len(entered) == 41
-
-    lane._width.allowed = 40
-    lane.release()
-    await asyncio.sleep(0)
-    assert entered == list(range(66))
-    for _ in range(40 + 34):
-        lane.release()
-        await asyncio.sleep(0)
-    assert entered == list(range(100))
-    await asyncio.gather(*calls)
-
-
-@pytest.mark.virtual_time
-async def test_a_lane_narrows_while_its_thread_is_busy_and_widens_when_the_crowd_is_gone(thread: Thread) -> None:
-    lane, under_way, now = Lane("status", LocalBudget(), MOST), list[int](), asyncio.get_running_loop().time
-    is_free_at = now()
-
-    async def calls() -> None:
-        nonlocal is_free_at
-        for _ in range(20):
-            if not lane.try_acquire():
-                await lane.acquire()
-            under_way.append(lane._under_way)
-            is_free_at = max(is_free_at, now() + 0.01) + 0.002  # it comes, and waits for others
+        async def call() -> None:
+            nonlocal is_free_at
+            if not self.lane.try_acquire():
+                await self.lane.acquire()
+            self.entered.append((self.lane._under_way, round(now() - began, 6)))
+            is_free_at = max(is_free_at, now() + answered_after) + work
             await asyncio.sleep(is_free_at - now())
-            thread.cpu += 0.002
-            lane.answered()
-            lane.release()
+            self.thread.cpu += work
+            self.lane.answered()
+            self.lane.release()
 
-    await asyncio.gather(*(calls() for _ in range(200)))
-    assert (max(under_way), under_way[1000]) == (MOST, NARROW)
-    assert (lane._under_way, lane._width.allowed) == (0, MOST)
+        await asyncio.gather(*(call() for _ in range(number)))
+
+
+@pytest.fixture
+def crowd(thread: Thread) -> Crowd:
+    return Crowd(Lane("status", LocalBudget(), MOST), thread)
+
+
+@pytest.mark.virtual_time
+class TestALane:
+    async def test_that_waits_for_the_network_has_its_full_width_before_the_first_answer(self, crowd: Crowd) -> None:
+        await crowd.come(150, answered_after=0.1)
+        times = [time for _, time in crowd.entered]
+        assert times[:100] == [0.0] * 16 + [0.025] * 16 + [0.05] * 32 + [0.075] * 36
+        assert times[100:] == [0.1] * 16 + [0.125] * 16 + [0.15] * 18
+
+    async def test_keeps_its_width_for_those_who_come_later(self, crowd: Crowd) -> None:
+        await crowd.come(150, answered_after=0.1)
+        crowd.entered.clear()
+        await crowd.come(100, answered_after=0.1)
+        assert {time for _, time in crowd.entered} == {0.0}
+
+    async def test_whose_thread_is_busy_stays_narrow(self, crowd: Crowd) -> None:
+        await crowd.come(1000, answered_after=0.001, work=0.0005)
+        assert max(under_way for under_way, _ in crowd.entered) == LEAST
+
+    async def test_of_a_thread_that_becomes_busy_narrows(self, crowd: Crowd) -> None:
+        await crowd.come(150, answered_after=0.1)
+        crowd.entered.clear()
+        await crowd.come(3000, answered_after=0.001, work=0.0002)
+        under_way = [under_way for under_way, _ in crowd.entered]
+        assert (max(under_way), max(under_way[1500:])) == (MOST, LEAST)
+
+    async def test_never_passes_its_bound(self, thread: Thread) -> None:
+        crowd = Crowd(Lane("status", LocalBudget(), 20), thread)
+        await crowd.come(200, answered_after=0.1)
+        assert max(under_way for under_way, _ in crowd.entered) == 20
+
+    async def test_ceases_to_judge_when_nobody_waits(self, crowd: Crowd) -> None:
+        assert crowd.lane.try_acquire()  # and stays, so that something is under way
+        await crowd.come(20, answered_after=0.001)
+        assert crowd.lane._judging is not None
+        await asyncio.sleep(MOMENT)
+        judging: asyncio.TimerHandle | None = crowd.lane._judging
+        assert (judging, crowd.lane._width.allowed) == (None, LEAST)
+
+    async def test_that_cannot_widen_sets_no_timer(self, thread: Thread) -> None:
+        lane = Lane("status", LocalBudget(), LEAST)
+        coming = asyncio.create_task(Crowd(lane, thread).come(20, answered_after=1.0))
+        await asyncio.sleep(0.5)
+        assert (len(lane._queue), lane._judging) == (4, None)
+        await coming
+
+    async def test_leaves_no_timer_behind_once_all_have_left(self, crowd: Crowd) -> None:
+        coming = asyncio.create_task(crowd.come(20, answered_after=0.001))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert crowd.lane._judging is not None
+        await coming
+        assert crowd.lane._judging is None
+
+    async def test_keeps_the_order_of_arrival_when_it_widens(self, crowd: Crowd) -> None:
+        order = list[int]()
+
+        async def call(number: int) -> None:
+            if not crowd.lane.try_acquire():
+                await crowd.lane.acquire()
+            order.append(number)
+            await asyncio.sleep(0.1)
+            crowd.lane.release()
+
+        await asyncio.gather(*map(call, range(300)))
+        assert order == list(range(300))

@@ -10,9 +10,9 @@ from chamelaion_async import AsyncClient
 from chamelaion_async.polling.loader import Loader
 
 
-def of_client(client: AsyncClient, slots: int) -> list[str]:
-    """Return what a client still holds that it should hold no longer; each of its lanes has so many slots."""
-    return [*_of_calls(client), *_of_lanes(client, slots), *_of_waits(client)]
+def of_client(client: AsyncClient) -> list[str]:
+    """Return what a client still holds that it should hold no longer."""
+    return [*_of_calls(client), *_of_lanes(client), *_of_waits(client)]
 
 
 def of_queues(client: AsyncClient) -> list[str]:
@@ -58,10 +58,10 @@ def _of_calls(client: AsyncClient) -> Iterator[str]:
             yield "waiters for a connection"
 
 
-def _of_lanes(client: AsyncClient, slots: int) -> Iterator[str]:
+def _of_lanes(client: AsyncClient) -> Iterator[str]:
     for name, lane in client._transport.lanes.items():
-        if lane._under_way or lane._queue:
-            yield f"lane {name}: {lane._under_way} slots not returned, {len(lane._queue)} in its queue"
+        if lane._under_way or lane._queue or lane._judging is not None:
+            yield f"lane {name}: {lane._under_way} slots taken, {len(lane._queue)} queueing, timer {lane._judging}"
         gate = lane._budget._gates[name]  # type: ignore[attr-defined]  # the local budget's
         if gate._queue or gate._timer is not None:
             yield f"lane {name}: {len(gate._queue)} wait for a permit, timer {gate._timer}"

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import attrs
 
-from chamelaion_async import AsyncClient, Pace, PollPolicy
+from chamelaion_async import AsyncClient, PollPolicy
 from chamelaion_async.sandbox import Sandbox
 from tests.faults.stage import IDS, KEY, LoopClock, Stage
 
@@ -91,7 +91,7 @@ class Play:
         tasks = [each for each in self.traces.tasks() if each != repr(but)]
         assert tasks == [], tasks
         await threads.all_done()
-        left = leftovers.of_client(self.stage.client, _pace(self.scene).max_concurrency)
+        left = leftovers.of_client(self.stage.client)
         left += leftovers.of_timers(asyncio.get_running_loop())
         assert left == [], left
 
@@ -162,11 +162,6 @@ async def _set_stage(scene: Scene, folder: Path, stack: AsyncExitStack) -> Stage
     stage.client = AsyncClient(KEY, **options)
     stack.push_async_callback(stage.client.aclose)
     return stage
-
-
-def _pace(scene: Scene) -> Pace:
-    pace: Pace = scene.options.get("pace", Pace())
-    return pace
 
 
 def _start(act: Act, stage: Stage) -> asyncio.Task[Any]:
