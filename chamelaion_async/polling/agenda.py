@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final, Generic, TypeVar
 
 from ..models import Job
-from .entry import ALWAYS, Entry
+from .entry import ALWAYS, SLICE, Entry
 from .places import Bucket, ListView, Place, Search
 from .reading import Reading
 
@@ -17,7 +17,6 @@ __all__ = ["Agenda", "doubled"]
 J = TypeVar("J", bound=Job)
 
 _LIST_PAUSE: Final = (5.0, 300.0)  # seconds without pages after a list that could not be read: first, longest
-_SLICE: Final = 250  # requests seen to before others get their turn
 _SEARCH_PAUSE: Final = (15.0, 480.0)  # seconds until a request is searched for again: first, longest
 
 
@@ -252,7 +251,7 @@ class Agenda(Generic[J]):
         They may be very many, so the rest stays for the next turn; and who does not ask, until it does.
         """
         now = self._clock()
-        for entry in [*islice(search.asking, _SLICE)]:
+        for entry in [*islice(search.asking, SLICE)]:
             if search.origin is None:
                 # A reference stays what it is: no list can find it.
                 special = entry.special

@@ -26,7 +26,7 @@ from ..errors import (
     RateLimitError,
 )
 from ..models import Job, Outcome
-from .entry import NEVER, Entry
+from .entry import NEVER, SLICE, Entry
 from .loader import Loader
 from .shape import Packed
 from .state import PollState, Pursuit, Sighting, Terms
@@ -38,7 +38,6 @@ __all__ = ["Batch"]
 
 J = TypeVar("J", bound=Job)
 
-_SLICE: Final = 250  # requests seen to before others get their turn
 _BUSY: Final = 0.005  # seconds for which results are handed over before others get their turn
 
 
@@ -183,7 +182,7 @@ class Batch(Generic[J]):
                 follower = _Follower(id=id, pursuit=pursuit)
                 self._open[id] = follower
                 follower.entry = self._loader.join(id, follower)
-            if not number % _SLICE:
+            if not number % SLICE:
                 await asyncio.sleep(0)
         wants_now = self._terms.attempts is not None or self._terms.timeout == 0
         now = self._now()
@@ -194,7 +193,7 @@ class Batch(Generic[J]):
                     self.heard(follower, known)
                 else:
                     self._look(follower, now)
-            if not number % _SLICE:
+            if not number % SLICE:
                 await asyncio.sleep(0)
                 now = self._now()
 
@@ -204,14 +203,14 @@ class Batch(Generic[J]):
             if handle is not None:
                 handle.cancel()
         try:
-            self._leave_some(_SLICE)
+            self._leave_some(SLICE)
             while self._open:
                 await asyncio.sleep(0)
-                self._leave_some(_SLICE)
+                self._leave_some(SLICE)
         finally:
             self._leave_some(len(self._open))  # nobody has the time to wait who is cancelled once more
-        while len(self._schedule) > _SLICE:  # the last that holds those who have ended; to free them takes time too
-            for _ in range(_SLICE):
+        while len(self._schedule) > SLICE:  # the last that holds those who have ended; to free them takes time too
+            for _ in range(SLICE):
                 self._schedule.popitem()
             await asyncio.sleep(0)
         self._schedule.clear()
@@ -258,7 +257,7 @@ class Batch(Generic[J]):
     def _come_due(self) -> None:
         self._timer = None
         now, seen = self._now(), 0
-        while self._times and self._times[0] <= now and seen < _SLICE:
+        while self._times and self._times[0] <= now and seen < SLICE:
             time = self._times[0]
             due = self._schedule[time]
             if isinstance(due, list) and len(due) > 1:
@@ -287,7 +286,7 @@ class Batch(Generic[J]):
         """Give up all looks that may last until the deadline."""
         if rest is None:
             rest = iter([*self._open.values()])
-        now, some = self._now(), [*islice(rest, _SLICE)]
+        now, some = self._now(), [*islice(rest, SLICE)]
         for follower in some:
             if follower.is_looking and follower.due == NEVER and self._is_open(follower):
                 self._ran_out(follower, now)

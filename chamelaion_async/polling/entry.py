@@ -13,7 +13,7 @@ from .state import Look, Sighting
 if TYPE_CHECKING:
     from .places import Bucket, Search
 
-__all__ = ["ALWAYS", "NEVER", "Entry", "Special", "Subscriber"]
+__all__ = ["ALWAYS", "NEVER", "SLICE", "Entry", "Special", "Subscriber"]
 
 J = TypeVar("J", bound=Job)
 
@@ -22,6 +22,9 @@ ALWAYS: Final = float("-inf")
 
 NEVER: Final = float("inf")
 """A time of the loop that will not come."""
+
+SLICE: Final = 250
+"""Requests that are seen to before others get their turn of the loop."""
 
 
 class Subscriber(Protocol[J]):

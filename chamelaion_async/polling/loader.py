@@ -31,7 +31,7 @@ from ..errors import (
 from ..models import Job, Pagination
 from .agenda import Agenda, doubled
 from .crew import Crew
-from .entry import ALWAYS, NEVER, Entry, Subscriber
+from .entry import ALWAYS, NEVER, SLICE, Entry, Subscriber
 from .places import ListView
 from .reading import Answer, Reading, Source
 from .registry import Registry
@@ -48,7 +48,6 @@ _OUT_OF_REACH: Final = 3  # failures in a row, of whatever reads, that mean that
 _UNREADABLE_ALONE: Final = 3  # failures in a row after which a request is looked for on pages
 _PREFERS_PAGE: Final = 30.0  # seconds for which it is
 _LONG: Final = 10.0  # seconds of a Retry-After that everybody has to hear of who asks
-_SLICE: Final = 250  # requests whose followers are told of an error before others get their turn
 _NOT_YET: Final = datetime.max.replace(tzinfo=UTC)
 _LEASE: Final = 5.0  # seconds after which a read that another process had claimed is believed lost
 
@@ -343,7 +342,7 @@ class Loader(Generic[J]):
     def _fail(self, entries: Iterable[Entry[J]], error: Exception) -> None:
         """Tell of an error; there may be very many to tell, who then take turns with others."""
         rest = iter(entries)
-        for entry in islice(rest, _SLICE):
+        for entry in islice(rest, SLICE):
             self._agenda.rest(entry)
             if entry.special.is_nudged:
                 entry.note(is_nudged=False)

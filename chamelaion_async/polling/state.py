@@ -251,11 +251,13 @@ class PollState(Generic[J]):
 
     def failed(self, error: ChamelaionError, now: float) -> bool:
         """Take note of a failed look, and return whether another one may succeed."""
-        if self._trouble is None:
-            self._trouble = _Trouble(error=error, since=min(self.began, now))
-        self._trouble.error = error
-        self._trouble.failures += 1
-        self._trouble.refusals += isinstance(error, RateLimitError)
+        trouble = self._trouble
+        if trouble is None:
+            trouble = self._trouble = _Trouble(error=error, since=min(self.began, now))
+        else:
+            trouble.error = error
+        trouble.failures += 1
+        trouble.refusals += isinstance(error, RateLimitError)
         return self.may_pass(error, now)
 
     def may_pass(self, error: ChamelaionError, now: float) -> bool:
