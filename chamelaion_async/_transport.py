@@ -231,7 +231,16 @@ class Transport:
     async def _exchange_in(self, lane: Lane, call: Call, timeout: float, number: int) -> RawResponse:
         """Make a call in the slot of a lane, and hand the slot on."""
         try:
-            response = await self._exchange(call, timeout, number)
+            if call.authenticated and not self.credentials:
+                raise ConfigurationError(
+                    f"{call.method} {call.path} needs credentials; "
+                    "pass api_key to AsyncClient or set CHAMELAION_API_KEY"
+                )
+            if call.form is None:
+                answer = await self._request(call, timeout, number, None)
+            else:
+                answer = await self._upload(call, call.form, timeout, number)
+            response = self._judged(call, answer, number)
         except ChamelaionError as error:
             if isinstance(error, RateLimitError):
                 pause = _LANE_PAUSE if error.retry_after is None else error.retry_after
@@ -244,27 +253,22 @@ class Transport:
         finally:
             lane.release()
 
-    async def _exchange(self, call: Call, timeout: float, number: int) -> RawResponse:
-        if call.authenticated and not self.credentials:
-            raise ConfigurationError(
-                f"{call.method} {call.path} needs credentials; pass api_key to AsyncClient or set CHAMELAION_API_KEY"
-            )
-        if call.form is None:
-            return self._judged(call, await self._request(call, timeout, number, None), number)
+    async def _upload(
+        self, call: Call, form: Callable[[Callable[[], None]], Body], timeout: float, number: int
+    ) -> _Answer:
         # An upload takes as long as it takes; what is bounded is the time without a step forward.
         clock = asyncio.get_running_loop().time
         stall = asyncio.timeout(timeout)
-        body = call.form(lambda: stall.reschedule(clock() + timeout))
+        body = form(lambda: stall.reschedule(clock() + timeout))
         try:
             async with stall:
-                answer = await self._request(call, timeout, number, body)
+                return await self._request(call, timeout, number, body)
         except TimeoutError as error:
             if error is body.failure or isinstance(error, APITimeoutError):
                 raise
             raise _translated(error, call, timeout, number, body, (), None) from error
         finally:
             await body.aclose()
-        return self._judged(call, answer, number)
 
     async def _request(self, call: Call, timeout: float, number: int, body: Body | None) -> _Answer:
         session = self.connection.session()
