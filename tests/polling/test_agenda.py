@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
@@ -10,6 +11,9 @@ import pytest
 from chamelaion_async import LipsyncRequest
 from chamelaion_async.polling.agenda import Agenda
 from chamelaion_async.polling.entry import Entry
+from chamelaion_async.polling.places import Bucket, Search
+
+CREATED = datetime(2026, 4, 7, 10, tzinfo=UTC)
 
 
 @attrs.define(eq=False)
@@ -111,3 +115,144 @@ class TestPlaces:
         assert reading is not None
         assert (reading.view, reading.entries) == (room.agenda._whole, entries)
         assert room.agenda.choose() is None
+
+
+class TestTheLine:
+    def test_who_is_preferred_comes_first_with_all_who_stand_in_the_same_place(self, room: Room) -> None:
+        first, second, third = room.placed(50), room.placed(150), room.placed(151)
+        for entry in (first, second, third):
+            room.agenda.ask(entry)
+        room.agenda.prefer(third)
+        reading = room.agenda.choose()
+        assert reading is not None
+        assert reading.entries == [second, third]
+
+    def test_so_does_who_is_to_be_read_alone(self, room: Room) -> None:
+        entries = [Entry[LipsyncRequest](str(number)) for number in range(3)]
+        for entry in entries:
+            entry.note(search_at=float("inf"))
+            room.agenda.ask(entry)
+        room.agenda.prefer(entries[2])
+        reading = room.agenda.choose()
+        assert reading is not None
+        assert reading.entries == [entries[2]]
+
+    def test_who_does_not_ask_cannot_be_preferred(self, room: Room) -> None:
+        asking, resting = room.placed(50), room.placed(150)
+        room.agenda.ask(asking)
+        room.agenda.rest(resting)
+        room.agenda.prefer(resting)
+        reading = room.agenda.choose()
+        assert reading is not None
+        assert reading.entries == [asking]
+
+    @pytest.mark.parametrize("state", ["idle", "asking"])
+    def test_who_is_moved_stands_in_the_new_place(self, room: Room, state: str) -> None:
+        entry, there = room.placed(50), room.placed(150)
+        room.agenda.rest(entry)
+        if state == "asking":
+            room.agenda.ask(entry)
+        place = there.place
+        assert isinstance(place, Bucket)
+        room.agenda.relocate(entry, place)
+        assert (entry.place, entry in place.asking, len(room.agenda)) == (place, state == "asking", state == "asking")
+
+
+@attrs.define
+class Groups:
+    """Requests that share a reference, in a list that shows them."""
+
+    room: Room
+    by_reference: dict[str, set[Entry[LipsyncRequest]]] = attrs.Factory(dict)
+
+    def share(self, reference: str, count: int) -> list[LipsyncRequest]:
+        entries = [self.room.placed(100 * len(self.by_reference) + number) for number in range(count)]
+        for entry in entries:
+            self.room.agenda.rest(entry)
+        self.by_reference[reference] = set(entries)
+        return [
+            LipsyncRequest(id=entry.id, status="processing", created_at=CREATED, reference_id=reference)
+            for entry in entries
+        ]
+
+    def show(self, shown: list[LipsyncRequest], search: Search[LipsyncRequest] | None = None) -> list[str]:
+        """Let some be shown, and return the references whose lists are turned to."""
+        self.room.agenda.try_reference(shown, search, lambda reference: self.by_reference.get(reference, set()))
+        return [*self.room.agenda._by_reference]
+
+
+@pytest.fixture
+def groups(room: Room) -> Groups:
+    return Groups(room)
+
+
+class TestTheListOfAReference:
+    @pytest.mark.parametrize(
+        ("sharing", "shown", "is_read"), [(4, 2, True), (3, 2, False), (6, 3, True), (5, 3, False)]
+    )
+    def test_is_read_where_it_may_answer_for_twice_as_many(
+        self, groups: Groups, sharing: int, shown: int, is_read: bool
+    ) -> None:
+        assert groups.show(groups.share("a", sharing)[:shown]) == (["a"] if is_read else [])
+
+    def test_counts_those_who_are_in_line_and_were_never_read(self, groups: Groups) -> None:
+        shown = groups.share("a", 2)[:1]
+        assert groups.show(shown) == ["a"]
+        shown = groups.share("b", 3)[:2]
+        assert groups.show(shown) == ["a"]
+        unread = Entry[LipsyncRequest]("unread")
+        unread.note(search_at=float("inf"))
+        groups.room.agenda.ask(unread)
+        assert groups.show(shown) == ["a", "b"]
+        assert isinstance(unread.place, Search)
+        assert unread.place.view.filters == {"reference_id": "b"}
+
+    def test_is_that_of_the_reference_that_most_of_them_carry(self, groups: Groups) -> None:
+        few, many = groups.share("few", 20), groups.share("many", 20)
+        assert groups.show([few[0], *many[:2]]) == ["many"]
+
+    def test_is_not_read_for_what_nobody_shares(self, groups: Groups) -> None:
+        shown = groups.share("a", 2)
+        groups.by_reference.clear()
+        assert groups.show(shown[:1]) == []
+
+    def test_is_begun_once(self, groups: Groups) -> None:
+        shown = groups.share("a", 4)[:1]
+        groups.show(shown)
+        (view,) = groups.room.agenda._by_reference.values()
+        groups.show(shown)
+        assert [*groups.room.agenda._by_reference.values()] == [view]
+
+    def test_sends_those_back_whom_it_does_not_show(self, groups: Groups) -> None:
+        room = groups.room
+        search = Search(room.agenda._whole)
+        lost = Entry[LipsyncRequest]("lost")
+        lost.move_to(search)
+        room.agenda.ask(lost)
+        assert groups.show(groups.share("a", 4)[:1], search) == ["a"]
+        narrow = lost.place
+        assert isinstance(narrow, Search)
+        assert (narrow.origin, [*narrow.asking]) == (search, [lost])
+        narrow.top = 0
+        room.agenda._end(narrow)
+        assert (lost.place, [*search.asking], lost.special.searches) == (search, [lost], 0)
+
+    def test_and_looks_later_for_those_who_came_from_no_search(self, groups: Groups) -> None:
+        shown = groups.share("a", 4)
+        groups.show(shown[:1])
+        entry = next(iter(groups.by_reference["a"]))
+        narrow = entry.place
+        assert isinstance(narrow, Search)
+        room = groups.room
+        for again_at in (15.0, 30.0, 60.0):
+            entry.move_to(narrow)
+            entry.state, narrow.asking[entry] = "asking", None
+            room.agenda._end(narrow)
+            assert (entry.place, entry.special.search_at) == (None, again_at)
+
+    def test_is_forgotten_with_the_last_who_shares_it(self, groups: Groups) -> None:
+        shown = groups.share("a", 4)[:1]
+        groups.show(shown)
+        groups.room.agenda.forget_reference("a")
+        assert groups.show([]) == []
+        groups.room.agenda.forget_reference("a")

@@ -1,0 +1,146 @@
+"""What the loader learns from reads that fail, and whom it tells."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import pytest
+
+from chamelaion_async import APITimeoutError, LipsyncRequest
+from chamelaion_async.polling.entry import ALWAYS, Entry
+from chamelaion_async.polling.loader import Loader
+from chamelaion_async.polling.reading import Reading
+from chamelaion_async.polling.state import Sighting
+
+pytestmark = pytest.mark.virtual_time
+
+
+@attrs.define(eq=False)
+class Follower:
+    """Follows a request and keeps what it hears."""
+
+    entry: Entry[LipsyncRequest] = attrs.field(init=False)
+    errors: list[Exception] = attrs.Factory(list)
+
+    def news(self, _: Sighting[LipsyncRequest]) -> None:
+        raise AssertionError("nothing was read")
+
+    def missed(self, error: Exception) -> None:
+        self.errors.append(error)
+
+
+@attrs.define(eq=False)
+class Room:
+    """A loader whose reads are decided upon and failed by hand."""
+
+    loader: Loader[LipsyncRequest]
+    holds: list[float] = attrs.Factory(list)
+
+    def join(self, id: str, patience: float = 20.0) -> Follower:
+        follower = Follower()
+        follower.entry = self.loader.join(id, follower)
+        self.loader.ask(follower.entry, patience)
+        return follower
+
+    def reading_of(self, *followers: Follower, page: bool = False) -> Reading[LipsyncRequest]:
+        """Take the followers' requests out of the line, as a read of them does."""
+        for follower in followers:
+            self.loader._agenda.rest(follower.entry)
+            follower.entry.state = "reading"
+        view = self.loader._agenda._whole if page else None
+        return Reading(timeout=20.0, entries=[follower.entry for follower in followers], view=view)
+
+    def fail(self, error: Exception, *, page: bool = False) -> None:
+        """Let a read fail that somebody new has asked for."""
+        follower = self.join(f"job-{len(self.loader._registry.entries())}")
+        self.loader._went_wrong(self.reading_of(follower, page=page), error)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def room(serve: Any, monkeypatch: pytest.MonkeyPatch) -> Room:
+    room = Room(serve().loader)
+    monkeypatch.setattr(room.loader._crew, "hold", room.holds.append)
+    monkeypatch.setattr(room.loader._crew, "wake", lambda: None)
+    return room
+
+
+Troubles = Mapping[str, Callable[[], Exception]]
+
+
+@pytest.mark.parametrize("kind", ["503", "unreachable", "timeout", "garbage"])
+@pytest.mark.parametrize("page", [False, True])
+async def test_three_in_a_row_mean_that_the_service_is_out_of_reach(
+    room: Room, trouble: Troubles, kind: str, page: bool
+) -> None:
+    held = []
+    for _ in range(6):
+        room.fail(trouble[kind](), page=page)
+        held.append([*room.holds])
+        room.holds.clear()
+    assert held == [[], [], [0.25], [0.5], [0.5], [0.5]]
+
+
+@pytest.mark.parametrize("kind", ["403", "404"])
+async def test_a_clear_answer_shows_that_it_is_not(room: Room, trouble: Troubles, kind: str) -> None:
+    for each in ("503", "503", kind, "503", "503"):
+        room.fail(trouble[each]())
+    assert room.holds == []
+    room.fail(trouble["503"]())
+    assert room.holds == [0.25]
+
+
+async def test_all_who_ask_hear_of_it_and_nobody_before(room: Room, trouble: Troubles) -> None:
+    asking, resting = room.join("asking"), room.join("resting")
+    room.loader._agenda.rest(resting.entry)
+    for _ in range(2):
+        room.fail(trouble["503"]())
+    assert asking.errors == []
+    error = trouble["503"]()
+    room.fail(error)
+    assert (asking.errors, resting.errors) == ([error], [])
+
+
+async def test_a_page_that_fails_is_nobodys_failure(room: Room, trouble: Troubles) -> None:
+    followers = [room.join("a"), room.join("b")]
+    room.loader._went_wrong(room.reading_of(*followers, page=True), trouble["503"]())  # type: ignore[arg-type]
+    assert [follower.errors for follower in followers] == [[], []]
+    assert {follower.entry.state for follower in followers} == {"asking"}
+    assert room.loader._agenda._no_lists_until == asyncio.get_running_loop().time() + 5.0
+
+
+async def test_one_that_fails_alone_three_times_is_looked_for_on_pages(room: Room, trouble: Troubles) -> None:
+    follower, until = room.join("a"), []
+    for _ in range(4):
+        room.loader._went_wrong(room.reading_of(follower), trouble["garbage"]())  # type: ignore[arg-type]
+        room.loader.ask(follower.entry, 20.0)
+        until.append(follower.entry.special.prefers_page_until)
+        await asyncio.sleep(1.0)
+    began = asyncio.get_running_loop().time() - 4.0
+    assert until == [ALWAYS, ALWAYS, began + 32.0, began + 33.0]
+    assert len(follower.errors) == 4
+
+
+async def test_a_404_alone_is_no_reason_for_that(room: Room, trouble: Troubles) -> None:
+    follower = room.join("a")
+    for _ in range(5):
+        room.loader._went_wrong(room.reading_of(follower), trouble["404"]())  # type: ignore[arg-type]
+        room.loader.ask(follower.entry, 20.0)
+    assert follower.entry.special.failures_alone == 0
+    assert follower.entry.special.prefers_page_until == ALWAYS
+
+
+@pytest.mark.parametrize(("patience", "is_told"), [(20.0, True), (20.5, False)])
+async def test_one_that_took_too_long_is_read_again_for_who_has_more_time(
+    room: Room, patience: float, is_told: bool
+) -> None:
+    follower = room.join("a")
+    reading = room.reading_of(follower)
+    room.loader.ask(follower.entry, patience)
+    error = APITimeoutError("too slow", sent="maybe", method="GET", path="/x")
+    room.loader._went_wrong(reading, error)
+    assert (follower.errors == [error]) is is_told
+    assert follower.entry.state == ("idle" if is_told else "asking")
+    assert follower.entry.special.failures_alone == is_told

@@ -1,0 +1,92 @@
+"""What goes over more requests than one turn of the loop sees to goes on in the next."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from chamelaion_async import (
+    APITimeoutError,
+    ClientClosedError,
+    PollPolicy,
+    WaitTimeoutError,
+    WaitUnreachableError,
+)
+from chamelaion_async.polling.entry import SLICE
+
+pytestmark = pytest.mark.virtual_time
+
+MANY = 2 * SLICE + 100
+
+
+async def test_all_looks_that_are_under_way_end_with_the_deadline(serve: Any) -> None:
+    service = serve(latency=1000.0)
+    ids = service.add(MANY)
+    outcomes = await service.follow(ids, timeout=5.0)
+    assert {type(outcome.error) for outcome in outcomes.values()} == {WaitTimeoutError}
+    assert (list(outcomes), service.elapsed) == (ids, 5.0)
+
+
+async def test_all_hear_that_the_client_was_closed(serve: Any) -> None:
+    service = serve(latency=1000.0)
+    waits = [service.start(id) for id in service.add(MANY)]
+    await asyncio.sleep(1.0)
+    service.loader.close(ClientClosedError("closed"))
+    ended = await asyncio.gather(*waits, return_exceptions=True)
+    assert [type(error) for error in ended] == [ClientClosedError] * MANY
+    assert service.elapsed == 1.0
+
+
+async def test_all_hear_that_the_service_is_out_of_reach(serve: Any, trouble: Any) -> None:
+    service = serve(refuse=lambda _: trouble["unreachable"]())
+    outcomes = await service.follow(service.add(MANY), policy=PollPolicy(jitter=0.0, outage_budget=10.0))
+    assert {type(outcome.error) for outcome in outcomes.values()} == {WaitUnreachableError}
+    assert len(outcomes) == MANY
+    assert service.elapsed == pytest.approx(10.0, abs=1.0)
+
+
+async def test_all_that_a_list_does_not_show_are_read_on_their_own(serve: Any) -> None:
+    service = serve()
+    ids = service.add(MANY, is_listed=False, lasts=0.0)
+    outcomes = await service.follow(ids)
+    assert {outcome.request.id for outcome in outcomes.values()} == set(ids)
+    assert sorted(read.id for read in service.gets) == sorted(ids)
+
+
+class TestALookOfABatch:
+    async def test_that_queues_until_its_outage_is_over_counts_as_unanswered(self, serve: Any, trouble: Any) -> None:
+        """It has no answer because it was never sent: somebody else's call takes the only slot."""
+        service = serve(at_once=1)
+        (long,) = service.add()
+        service.latency = lambda received: 100.0 if received.id == long else 0.0
+        (short,) = service.add(is_listed=False)
+        service.refuse = lambda received: trouble["503"]() if received.id == short else None
+        following = asyncio.create_task(
+            service.follow([short], policy=PollPolicy(jitter=0.0, outage_budget=10.0, min_interval=2.0))
+        )
+        await asyncio.sleep(1.0)
+        waiting = asyncio.create_task(service.wait(long, timeout=200.0))
+        error = (await following)[short].error
+        assert isinstance(error, WaitUnreachableError)
+        assert isinstance(error.last_error, APITimeoutError)
+        assert str(error.last_error) == f"the look at {short} had no answer within the time that was left"
+        assert service.elapsed == 10.0
+        waiting.cancel()
+
+
+async def test_a_strategy_of_the_callers_gets_what_tenacity_would_give_it(serve: Any) -> None:
+    from tenacity import AsyncRetrying, RetryCallState
+
+    service, given = serve(), []
+
+    def strategy(attempt: RetryCallState) -> float:
+        outcome = attempt.outcome
+        assert outcome is not None
+        assert isinstance(attempt.retry_object, AsyncRetrying)
+        given.append((attempt.fn, attempt.args, attempt.kwargs, attempt.attempt_number, outcome.attempt_number))
+        return 1.0
+
+    await service.follow(service.add(lasts=1.5), policy=PollPolicy(wait=strategy))
+    assert given == [(None, (), {}, 1, 1), (None, (), {}, 2, 2)]
