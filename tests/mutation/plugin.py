@@ -21,7 +21,7 @@ _TIMED_OUT: Final = 36  # the exit code by which mutmut knows it
 
 _WITNESSES: Final = {
     "_wire": ("test_refusals", "test_wire", "test_errors", "test_transport", "test_secrets", "test_resources"),
-    "_pace": ("test_pace", "test_transport", "test_lifecycle"),
+    "_pace": ("test_pace", "test_width", "test_transport", "test_lifecycle"),
     "_rate": ("test_rate", "test_pace"),
     "_width": ("test_width",),
     "_retry": ("test_retry", "test_transport", "test_submission", "test_wait"),
@@ -31,7 +31,7 @@ _WITNESSES: Final = {
     "polling.watcher": ("test_wait", "polling/test_news", "polling/test_single_flight", "polling/test_watcher"),
     "polling.source": ("polling/test_source", "polling/test_single_flight", "test_resources"),
     "polling.polls": ("test_wait", "polling/test_unanswered", "test_lifecycle", "test_resources", "batches/"),
-    "polling.batch": ("batches/",),
+    "polling.batch": ("batches/", "polling/"),
     "polling": ("polling/", "batches/"),
 }
 """Where the tests of a module are; the first that fits counts."""

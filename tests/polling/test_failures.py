@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from chamelaion_async import APITimeoutError, LipsyncRequest
-from chamelaion_async.polling.entry import ALWAYS, Entry
+from chamelaion_async.polling.entry import ALWAYS, SLICE, Entry
 from chamelaion_async.polling.loader import Loader
 from chamelaion_async.polling.reading import Reading
 from chamelaion_async.polling.state import Sighting
@@ -144,3 +144,22 @@ async def test_one_that_took_too_long_is_read_again_for_who_has_more_time(
     assert (follower.errors == [error]) is is_told
     assert follower.entry.state == ("idle" if is_told else "asking")
     assert follower.entry.special.failures_alone == is_told
+
+
+async def test_very_many_are_told_in_turns(room: Room, trouble: Troubles) -> None:
+    followers = [room.join(str(number)) for number in range(2 * SLICE + 1)]
+    error, told = trouble["503"](), []
+    room.loader._fail([follower.entry for follower in followers], error)
+    for _ in range(4):
+        told.append(sum(follower.errors == [error] for follower in followers))
+        await asyncio.sleep(0)
+    assert told == [SLICE, 2 * SLICE, 2 * SLICE + 1, 2 * SLICE + 1]
+
+
+async def test_who_is_told_is_not_looked_at_once_more_for_a_nudge_of_before(room: Room, trouble: Troubles) -> None:
+    follower = room.join("a")
+    reading = room.reading_of(follower)
+    room.loader.nudge("a")
+    assert follower.entry.special.is_nudged is True
+    room.loader._went_wrong(reading, trouble["404"]())  # type: ignore[arg-type]
+    assert (follower.entry.state, follower.entry.special.is_nudged) == ("idle", False)
