@@ -62,6 +62,12 @@ class TestAWidth:
             thread.moment(busy=0.5, ended=5)
         assert [thread.moment(busy=1.0, ended=100) for _ in range(5)] == [50, 25, 16, 16, 16]
 
+    def test_is_halved_to_a_whole_number(self, thread: Thread) -> None:
+        thread.width = Width(70)
+        thread.width.begin(thread.now)
+        assert [thread.moment(busy=0.0, ended=0) for _ in range(3)] == [32, 64, 70]
+        assert [thread.moment(busy=1.0, ended=70) for _ in range(3)] == [35, 17, 16]
+
     def test_is_judged_by_the_last_moment_alone(self, thread: Thread) -> None:
         thread.moment(busy=0.0, ended=500)
         assert thread.moment(busy=1.0, ended=31) == 64
