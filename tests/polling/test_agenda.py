@@ -10,7 +10,7 @@ import pytest
 
 from chamelaion_async import LipsyncRequest
 from chamelaion_async.polling.agenda import Agenda
-from chamelaion_async.polling.entry import Entry
+from chamelaion_async.polling.entry import SLICE, Entry
 from chamelaion_async.polling.places import Bucket, Search
 
 CREATED = datetime(2026, 4, 7, 10, tzinfo=UTC)
@@ -78,6 +78,15 @@ class TestThoseWhomAPageDidNotShow:
         room.agenda.missed([entry], has_grown=True)
         assert entry.place is not None
         assert entry.special.misses == 1
+
+    def test_once_shown_they_may_be_missed_once_more(self, room: Room) -> None:
+        entry = room.placed(50)
+        for _ in range(3):
+            entry.state = "reading"
+            room.agenda.missed([entry], has_grown=True)
+            assert entry.special.misses == 1
+            room.agenda.place(entry, room.agenda._whole, 50)
+            assert entry.special.misses == 0
 
     def test_missed_twice_they_are_looked_for_later(self, room: Room) -> None:
         entry = room.placed(50)
@@ -156,6 +165,29 @@ class TestTheLine:
         assert isinstance(place, Bucket)
         room.agenda.relocate(entry, place)
         assert (entry.place, entry in place.asking, len(room.agenda)) == (place, state == "asking", state == "asking")
+
+    def test_those_of_a_place_without_pages_come_one_after_the_other(self, room: Room) -> None:
+        for rank in (50, 51, 52, 150):
+            room.agenda.ask(room.placed(rank))
+        room.agenda.list_failed()
+        readings = [room.agenda.choose() for _ in range(4)]
+        assert [[entry.id for entry in reading.entries] for reading in readings if reading] == [
+            ["50"], ["51"], ["52"], ["150"],
+        ]  # fmt: skip
+
+    def test_whom_a_search_does_not_find_are_seen_to_in_turns_behind_all_others(self, room: Room) -> None:
+        search = Search(room.agenda._whole)
+        search.top = 0
+        for number in range(SLICE + 2):
+            entry = Entry[LipsyncRequest](str(number))
+            entry.move_to(search)
+            room.agenda.ask(entry)
+        room.agenda.ask(room.placed(50))
+        assert next(iter(room.agenda._line)) is search
+        room.agenda._line.pop(search)
+        room.agenda._end(search)
+        assert [entry.id for entry in search.asking] == [str(SLICE), str(SLICE + 1)]
+        assert [*room.agenda._line][-1] is search
 
 
 @attrs.define

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -163,3 +163,41 @@ async def test_who_is_told_is_not_looked_at_once_more_for_a_nudge_of_before(room
     assert follower.entry.special.is_nudged is True
     room.loader._went_wrong(reading, trouble["404"]())  # type: ignore[arg-type]
     assert (follower.entry.state, follower.entry.special.is_nudged) == ("idle", False)
+
+
+async def test_one_that_was_read_alone_after_all_is_as_any_other(serve: Any, trouble: Troubles) -> None:
+    service = serve()
+    service.refuse = lambda _: trouble["garbage"]() if len(service.received) <= 3 else None
+    (id,) = service.add(is_listed=False, lasts=200.0)
+    waiting = service.start(id, timeout=300.0)
+    seen = []
+    while len(service.gets) < 4:
+        await asyncio.sleep(0.25)
+        (entry,) = service.loader._registry.entries()
+        seen.append(entry.special)
+    await asyncio.sleep(1.0)
+    (entry,) = service.loader._registry.entries()
+    assert max(special.failures_alone for special in seen) == 3
+    assert max(special.prefers_page_until for special in seen) > 0
+    assert (entry.special.failures_alone, entry.special.prefers_page_until) == (0, ALWAYS)
+    waiting.cancel()
+
+
+@pytest.mark.parametrize(("retry_after", "told"), [(9.0, 100), (10.0, 100), (10.5, 300), (None, 100)])
+async def test_a_429_to_a_page_concerns_those_whom_it_might_have_shown_or_all(
+    serve: Any, refused: Any, monkeypatch: pytest.MonkeyPatch, retry_after: float | None, told: int
+) -> None:
+    service, concerned = serve(rate=1.0), list[set[str]]()
+    fail = service.loader._fail
+
+    def note(entries: Iterable[Entry[LipsyncRequest]], error: Exception) -> None:
+        known = [*entries]
+        concerned.append({entry.id for entry in known})
+        fail(known, error)
+
+    monkeypatch.setattr(service.loader, "_fail", note)
+    service.refuse = lambda _: refused(429, retry_after=retry_after)
+    following = asyncio.create_task(service.follow(service.add(300)))
+    await asyncio.sleep(0.5)
+    assert len(set[str]().union(*concerned)) == told
+    following.cancel()

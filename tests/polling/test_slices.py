@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -10,11 +12,15 @@ import pytest
 from chamelaion_async import (
     APITimeoutError,
     ClientClosedError,
+    LipsyncRequest,
     PollPolicy,
+    RateLimitError,
     WaitTimeoutError,
     WaitUnreachableError,
 )
+from chamelaion_async.polling.batch import Batch
 from chamelaion_async.polling.entry import SLICE
+from chamelaion_async.polling.state import make_terms
 
 pytestmark = pytest.mark.virtual_time
 
@@ -27,6 +33,59 @@ async def test_all_looks_that_are_under_way_end_with_the_deadline(serve: Any) ->
     outcomes = await service.follow(ids, timeout=5.0)
     assert {type(outcome.error) for outcome in outcomes.values()} == {WaitTimeoutError}
     assert (list(outcomes), service.elapsed) == (ids, 5.0)
+
+
+@pytest.fixture
+def calls_a_turn(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], list[int]]:
+    """Count how often each call of one method of a batch calls another."""
+
+    def count(outer: str, inner: str) -> list[int]:
+        counts: list[int] = []
+        whole, part = getattr(Batch, outer), getattr(Batch, inner)
+
+        def turn(batch: Any, *args: Any) -> None:
+            counts.append(0)
+            whole(batch, *args)
+
+        def one(batch: Any, *args: Any) -> None:
+            counts[-1] += 1
+            part(batch, *args)
+
+        monkeypatch.setattr(Batch, outer, turn)
+        monkeypatch.setattr(Batch, inner, one)
+        return counts
+
+    return count
+
+
+async def test_those_who_fall_due_in_the_same_moment_take_turns(serve: Any, calls_a_turn: Any) -> None:
+    counts = calls_a_turn("_come_due", "_see_to")
+    service = serve(cap=MANY)
+    await service.follow(service.add(MANY, lasts=1.5))
+    assert counts[:3] == [SLICE, SLICE, 100]
+
+
+async def test_those_whose_time_is_up_take_turns(serve: Any, calls_a_turn: Any) -> None:
+    counts = calls_a_turn("_time_is_up", "_ran_out")
+    service = serve(latency=1000.0)
+    await service.follow(service.add(MANY), timeout=5.0)
+    assert counts == [SLICE, SLICE, 100]
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "holds_for_all"), [(None, False), (0.0, False), (0.5, False), (0.6, True), (60.0, True)]
+)
+async def test_a_429_is_everybodys_only_where_its_pause_is_too_long(
+    serve: Any, refused: Any, retry_after: float | None, holds_for_all: bool
+) -> None:
+    """What one id of a get_many was told is not asked again for the others, unless they may just try."""
+    service = serve(refuse=lambda _: refused(429, retry_after=retry_after))
+    terms = make_terms(None, PollPolicy(max_retry_after=0.5, jitter=0.0), lambda: 0.5, attempts=1)
+    batch: Batch[LipsyncRequest] = Batch(service.loader, terms, check=str)
+    async with aclosing(batch.follow(service.add())) as outcomes:
+        async for outcome in outcomes:
+            assert isinstance(outcome.error, RateLimitError)
+    assert (batch._refusal is not None) is holds_for_all
 
 
 async def test_all_hear_that_the_client_was_closed(serve: Any) -> None:
