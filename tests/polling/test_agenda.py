@@ -175,6 +175,46 @@ class TestTheLine:
             ["50"], ["51"], ["52"], ["150"],
         ]  # fmt: skip
 
+    def test_a_place_stands_in_it_until_nobody_there_asks(self, room: Room) -> None:
+        one, other = room.placed(50), room.placed(51)
+        for entry in (one, other):
+            room.agenda.ask(entry)
+        room.agenda.rest(one)
+        assert len(room.agenda) == 1
+        room.agenda.rest(other)
+        assert len(room.agenda) == 0
+        assert room.agenda.choose() is None
+
+    def searching(self, room: Room, count: int) -> Search[LipsyncRequest]:
+        """Return a search that so many ask for, the last of whom has the most time."""
+        search = Search(room.agenda._whole)
+        for number in range(count):
+            entry = Entry[LipsyncRequest](str(number), patience=10.0 + number)
+            entry.move_to(search)
+            room.agenda.ask(entry)
+        return search
+
+    def test_a_page_of_a_search_has_the_time_of_those_whom_it_may_show(self, room: Room) -> None:
+        self.searching(room, 120)
+        reading = room.agenda.choose()
+        assert reading is not None
+        assert reading.timeout == 109.0
+
+    def test_a_search_leaves_it_while_enough_is_under_way(self, room: Room) -> None:
+        search = self.searching(room, 150)
+        search.top = 1000
+        assert room.agenda.choose() is not None
+        assert len(room.agenda) == 1
+        assert room.agenda.choose() is not None
+        assert len(room.agenda) == 0
+        assert search.under_way == 2
+
+    def test_a_search_that_has_come_to_its_end_waits_for_its_last_page(self, room: Room) -> None:
+        search = self.searching(room, 2)
+        search.top, search.under_way = 0, 1
+        assert room.agenda.choose() is None
+        assert (search.under_way, len(search.asking)) == (1, 2)
+
     def test_whom_a_search_does_not_find_are_seen_to_in_turns_behind_all_others(self, room: Room) -> None:
         search = Search(room.agenda._whole)
         search.top = 0

@@ -26,7 +26,7 @@ class Follower:
     errors: list[Exception] = attrs.Factory(list)
 
     def news(self, _: Sighting[LipsyncRequest]) -> None:
-        raise AssertionError("nothing was read")
+        """Nothing here is about what was read."""
 
     def missed(self, error: Exception) -> None:
         self.errors.append(error)
@@ -36,8 +36,12 @@ class Follower:
 class Room:
     """A loader whose reads are decided upon and failed by hand."""
 
-    loader: Loader[LipsyncRequest]
+    service: Any
+    loader: Loader[LipsyncRequest] = attrs.field(init=False)
     holds: list[float] = attrs.Factory(list)
+
+    def __attrs_post_init__(self) -> None:
+        self.loader = self.service.loader
 
     def join(self, id: str, patience: float = 20.0) -> Follower:
         follower = Follower()
@@ -61,7 +65,7 @@ class Room:
 
 @pytest.fixture
 async def room(serve: Any, monkeypatch: pytest.MonkeyPatch) -> Room:
-    room = Room(serve().loader)
+    room = Room(serve())
     monkeypatch.setattr(room.loader._crew, "hold", room.holds.append)
     monkeypatch.setattr(room.loader._crew, "wake", lambda: None)
     return room
@@ -87,6 +91,19 @@ async def test_three_in_a_row_mean_that_the_service_is_out_of_reach(
 async def test_a_clear_answer_shows_that_it_is_not(room: Room, trouble: Troubles, kind: str) -> None:
     for each in ("503", "503", kind, "503", "503"):
         room.fail(trouble[each]())
+    assert room.holds == []
+    room.fail(trouble["503"]())
+    assert room.holds == [0.25]
+
+
+async def test_so_does_a_good_one(room: Room, trouble: Troubles) -> None:
+    (id,) = room.service.add()
+    for _ in range(2):
+        room.fail(trouble["503"]())
+    follower = room.join(id)
+    room.loader._answered(room.reading_of(follower), room.service._request(id))
+    for _ in range(2):
+        room.fail(trouble["503"]())
     assert room.holds == []
     room.fail(trouble["503"]())
     assert room.holds == [0.25]
@@ -201,3 +218,21 @@ async def test_a_429_to_a_page_concerns_those_whom_it_might_have_shown_or_all(
     await asyncio.sleep(0.5)
     assert len(set[str]().union(*concerned)) == told
     following.cancel()
+
+
+async def test_what_is_known_is_how_it_stood_until_a_look_is_due(room: Room) -> None:
+    (id,) = room.service.add()
+    follower = room.join(id)
+    loader, entry, now = room.loader, follower.entry, asyncio.get_running_loop().time()
+    loader._agenda.rest(entry)
+    assert loader.current(entry) is None  # it was never read
+
+    room.reading_of(follower)
+    loader._answered(Reading(timeout=20.0, entries=[entry]), room.service._request(id))
+    known = []
+    for state, due in (("idle", now + 1.0), ("idle", now), ("asking", now + 1.0), ("reading", now + 1.0)):
+        entry.state, entry.due = state, due  # type: ignore[assignment]
+        known.append(loader.current(entry))
+    assert known[0] is not None
+    assert known[0].request == room.service.job(id).shown()
+    assert known[1:] == [None, None, None]

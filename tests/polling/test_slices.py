@@ -88,6 +88,30 @@ async def test_a_429_is_everybodys_only_where_its_pause_is_too_long(
     assert (batch._refusal is not None) is holds_for_all
 
 
+async def test_looks_that_may_last_until_the_deadline_have_no_timer_of_their_own(serve: Any) -> None:
+    service = serve(latency=50.0)
+    terms = make_terms(15.0, PollPolicy(), lambda: 0.5)
+    batch: Batch[LipsyncRequest] = Batch(service.loader, terms, check=str)
+    async with aclosing(batch.follow(service.add(10))) as outcomes:
+        looking = asyncio.ensure_future(anext(outcomes))
+        await asyncio.sleep(1.0)
+        assert (batch._schedule, batch._times, batch._timer) == ({}, [], None)
+        await looking
+
+
+async def test_every_change_is_told_with_its_id(serve: Any) -> None:
+    service = serve()
+    ids = service.add(3, lasts=2.5)
+    terms = make_terms(None, PollPolicy(jitter=0.0), lambda: 0.5)
+    batch: Batch[LipsyncRequest] = Batch(service.loader, terms, check=str, every_change=True)
+    told = []
+    async with aclosing(batch.follow(ids)) as outcomes:
+        async for outcome in outcomes:
+            assert outcome.request is not None
+            told.append((outcome.id, outcome.request.id, outcome.request.status))
+    assert sorted(told) == sorted((id, id, status) for id in ids for status in ("processing", "completed"))
+
+
 async def test_all_hear_that_the_client_was_closed(serve: Any) -> None:
     service = serve(latency=1000.0)
     waits = [service.start(id) for id in service.add(MANY)]
