@@ -215,6 +215,44 @@ class TestTheLine:
         assert room.agenda.choose() is None
         assert (search.under_way, len(search.asking)) == (1, 2)
 
+    def test_who_got_no_answer_comes_first_again(self, room: Room) -> None:
+        other, unanswered = room.placed(150), room.placed(50)
+        room.agenda.ask(other)
+        room.agenda.ask_again([unanswered])
+        reading = room.agenda.choose()
+        assert reading is not None
+        assert reading.entries == [unanswered]
+
+    def test_who_asked_while_their_page_was_read_come_first(self, room: Room) -> None:
+        one, late, other = room.placed(50), room.placed(51), room.placed(150)
+        room.agenda.rest(late)
+        room.agenda.ask(one)
+        reading = room.agenda.choose()
+        assert reading is not None
+        bucket = late.place
+        assert isinstance(bucket, Bucket)
+        bucket.is_under_way, reading.bucket = True, bucket
+        room.agenda.ask(other)
+        room.agenda.ask(late)
+        assert len(room.agenda) == 1
+        room.agenda.searched(reading, range(0), 0)
+        assert [*room.agenda._line] == [bucket, other.place]
+
+    def test_a_search_goes_on_before_others(self, room: Room) -> None:
+        search = self.searching(room, 150)
+        search.top = 1000
+        room.agenda.ask(room.placed(50))
+        first = room.agenda.choose()
+        assert first is not None
+        assert first.search is search
+        assert next(iter(room.agenda._line)) is search
+        second = room.agenda.choose()
+        assert second is not None
+        assert [*room.agenda._line] != [search]
+        room.agenda._whole.total = 1000
+        room.agenda.searched(first, range(900, 1000), 100)
+        assert next(iter(room.agenda._line)) is search
+
     def test_whom_a_search_does_not_find_are_seen_to_in_turns_behind_all_others(self, room: Room) -> None:
         search = Search(room.agenda._whole)
         search.top = 0

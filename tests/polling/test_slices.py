@@ -19,8 +19,9 @@ from chamelaion_async import (
     WaitUnreachableError,
 )
 from chamelaion_async.polling.batch import Batch
-from chamelaion_async.polling.entry import SLICE
-from chamelaion_async.polling.state import make_terms
+from chamelaion_async.polling.entry import SLICE, Entry
+from chamelaion_async.polling.loader import Loader
+from chamelaion_async.polling.state import Look, Sighting, make_terms
 
 pytestmark = pytest.mark.virtual_time
 
@@ -110,6 +111,99 @@ async def test_every_change_is_told_with_its_id(serve: Any) -> None:
             assert outcome.request is not None
             told.append((outcome.id, outcome.request.id, outcome.request.status))
     assert sorted(told) == sorted((id, id, status) for id in ids for status in ("processing", "completed"))
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note when a loader is joined, asked and left, and when somebody lets others have their turn."""
+    noted: list[str] = []
+    sleep = asyncio.sleep
+
+    async def note_sleep(seconds: float) -> None:
+        noted.append("sleep")
+        await sleep(seconds)
+
+    def watch(name: str) -> None:
+        method = getattr(Loader, name)
+
+        def note(*args: Any) -> Any:
+            noted.append(name)
+            return method(*args)
+
+        monkeypatch.setattr(Loader, name, note)
+
+    for name in ("join", "ask", "leave"):
+        watch(name)
+    monkeypatch.setattr(asyncio, "sleep", note_sleep)
+    return noted
+
+
+def runs(events: list[str], name: str) -> list[int]:
+    """Return how often something happened between two turns of others."""
+    return [part.count(name) for part in " ".join(events).split("sleep") if name in part]
+
+
+async def test_a_batch_begins_and_ends_in_turns(serve: Any, events: list[str]) -> None:
+    service = serve(latency=1000.0)
+    terms = make_terms(None, PollPolicy(), lambda: 0.5)
+    batch: Batch[LipsyncRequest] = Batch(service.loader, terms, check=str)
+    outcomes = batch.follow(service.add(MANY))
+    looking = asyncio.ensure_future(anext(outcomes))
+    await asyncio.wait([looking], timeout=1.0)
+    assert (runs(events, "join"), runs(events, "ask")) == ([SLICE, SLICE, 100], [SLICE, SLICE, 100])
+    looking.cancel()
+    await asyncio.wait([looking])
+    assert runs(events, "leave") == [SLICE, SLICE, 100]
+
+
+async def test_who_is_known_to_have_finished_before_its_turn_is_not_looked_at(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, asked = serve(), set[str]()
+    loader, ids = service.loader, service.add(MANY, lasts=0.0)
+    ask = loader.ask
+
+    def note(entry: Entry[LipsyncRequest], timeout: float) -> None:
+        asked.add(entry.id)
+        ask(entry, timeout)
+
+    monkeypatch.setattr(loader, "ask", note)
+    following = asyncio.create_task(service.follow(ids))
+    await asyncio.sleep(0)
+    entry = loader._registry.named(ids[0])[0]
+    look = Look(server_time=None, at=asyncio.get_running_loop().time(), chance=0.5)
+    loader._deliver(entry, Sighting(service.job(ids[0]).shown(), look))
+    outcomes = await following
+    assert (len(outcomes), asked) == (MANY, {*ids[1:]})
+
+
+async def test_its_schedule_is_freed_in_turns_and_takes_no_time(serve: Any) -> None:
+    service, pauses = serve(), iter(range(100, 100 + MANY))
+    policy = PollPolicy(wait=lambda _: next(pauses))
+    terms = make_terms(None, policy, lambda: 0.5)
+    batch: Batch[LipsyncRequest] = Batch(service.loader, terms, check=str)
+    outcomes = batch.follow(service.add(MANY))
+    looking = asyncio.ensure_future(anext(outcomes))
+    await asyncio.sleep(1.0)
+    assert len(batch._schedule) == MANY
+    looking.cancel()
+    await asyncio.wait([looking])
+    assert (batch._schedule, service.elapsed) == ({}, 1.0)
+
+
+async def test_what_is_known_in_one_moment_is_handed_over_in_one(serve: Any, events: list[str]) -> None:
+    service = serve()
+    outcomes = await service.follow(service.add(100, lasts=0.0))
+    assert (len(outcomes), events.count("sleep")) == (100, len(service.received))  # one for the service's answer
+
+
+async def test_each_is_told_once_unless_every_change_is_asked_for(serve: Any) -> None:
+    service = serve()
+    terms = make_terms(None, PollPolicy(jitter=0.0), lambda: 0.5)
+    batch: Batch[LipsyncRequest] = Batch(service.loader, terms, check=str)
+    async with aclosing(batch.follow(service.add(3, lasts=2.5))) as outcomes:
+        told = [outcome async for outcome in outcomes]
+    assert [outcome.request.status for outcome in told if outcome.request] == ["completed"] * 3
 
 
 async def test_all_hear_that_the_client_was_closed(serve: Any) -> None:
