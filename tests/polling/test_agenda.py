@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -222,6 +222,36 @@ class TestTheLine:
         reading = room.agenda.choose()
         assert reading is not None
         assert reading.entries == [unanswered]
+
+    def test_so_does_who_is_to_be_read_alone_and_got_none(self, room: Room) -> None:
+        entries = [Entry[LipsyncRequest](str(number), subscriber=cast("Any", object())) for number in range(2)]
+        for entry in entries:
+            entry.note(search_at=float("inf"))
+        room.agenda.ask(entries[0])
+        entries[1].state = "reading"
+        room.agenda.ask_again(entries)
+        assert [*room.agenda._line] == [entries[1], entries[0]]
+
+    def test_a_place_that_stands_in_it_already_is_brought_forward_by_one_who_comes_first(self, room: Room) -> None:
+        one, two, other = room.placed(50), room.placed(150), room.placed(151)
+        for entry in (one, two):
+            room.agenda.ask(entry)
+        assert [*room.agenda._line] == [one.place, two.place]
+        room.agenda.ask(other)
+        assert [*room.agenda._line] == [one.place, two.place]
+        room.agenda.rest(other)
+        other.state = "reading"
+        room.agenda.ask_again([other])
+        assert [*room.agenda._line] == [two.place, one.place]
+
+    def test_who_is_moved_comes_after_those_who_stand_there(self, room: Room) -> None:
+        first, moved, there = room.placed(50), room.placed(150), room.placed(250)
+        for entry in (first, moved):
+            room.agenda.ask(entry)
+        place = there.place
+        assert isinstance(place, Bucket)
+        room.agenda.relocate(moved, place)
+        assert [*room.agenda._line] == [first.place, place]
 
     def test_who_asked_while_their_page_was_read_come_first(self, room: Room) -> None:
         one, late, other = room.placed(50), room.placed(51), room.placed(150)
