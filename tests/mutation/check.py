@@ -1,7 +1,7 @@
 """Compares the outcome of a mutation run with the list of known survivors, and counts by module.
 
 `python -m tests.mutation.check`, in the folder where mutmut ran. `--write` adds new survivors to the list, for a
-reason to be given by hand, and drops those that are noticed by now.
+reason to be given by hand, and drops those that are noticed by now. What was not tried is left as it is.
 """
 
 from __future__ import annotations
@@ -72,23 +72,26 @@ def report(counts: Mapping[Path, Counter[str]], new: Collection[Survivor], gone:
 
 
 def share(fates: Counter[str]) -> float:
-    """Return the percentage of mutants that were noticed."""
-    return 100.0 * (fates["killed"] + fates["timed out"]) / (fates.total() or 1)
+    """Return the percentage of mutants that were noticed, of those that were tried."""
+    tried = fates.total() - fates["not tried"]
+    return 100.0 * (fates["killed"] + fates["timed out"]) / tried if tried else 100.0
 
 
 def main() -> str | None:
     """Compare, and say what is wrong, if anything is."""
     counts: dict[Path, Counter[str]] = defaultdict(Counter)
-    found = set()
+    found, untried = set[Survivor](), set[Survivor]()
     for module, name, fate in outcomes():
         counts[module][fate] += 1
         if fate == "survived":
             found.add(survivor_of(module, name))
+        elif fate == "not tried":
+            untried.add(survivor_of(module, name))
     known = read(LIST)
-    new = found - known.keys()
-    sys.stdout.write(report(counts, new, known.keys() - found) + "\n")
+    new, gone = found - known.keys(), known.keys() - found - untried
+    sys.stdout.write(report(counts, new, gone) + "\n")
     if "--write" in sys.argv[1:]:
-        write(LIST, {survivor: known.get(survivor, "") for survivor in found})
+        write(LIST, {survivor: known.get(survivor, "") for survivor in found | known.keys() - gone})
     rooms: dict[str, Counter[str]] = defaultdict(Counter)
     for module, fates in counts.items():
         rooms[room(module)] += fates
