@@ -217,9 +217,8 @@ class Batch(Generic[J]):
         await self._loader.settled()
 
     def _leave_some(self, most: int) -> None:
-        for id in [*islice(self._open, most)]:
-            follower = self._open.pop(id)
-            self._loader.leave(follower.entry, follower)
+        for follower in [*islice(self._open.values(), most)]:
+            self._leave(follower)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -370,10 +369,13 @@ class Batch(Generic[J]):
         self._finish(follower, follower)
 
     def _finish(self, follower: _Follower[J], result: Outcome[J] | _Follower[J]) -> None:
-        del self._open[follower.id]
-        self._loader.leave(follower.entry, follower)
+        self._leave(follower)
         self._results.append(result)
         self._wake()
+
+    def _leave(self, follower: _Follower[J]) -> None:
+        del self._open[follower.id]
+        self._loader.leave(follower.entry, follower)
 
     def _is_open(self, follower: _Follower[J]) -> bool:
         """Whether a request is still followed."""

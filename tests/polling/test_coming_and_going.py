@@ -5,28 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import attrs
 import pytest
 
-from chamelaion_async import LipsyncRequest
-from chamelaion_async.polling.entry import Entry
 from chamelaion_async.polling.places import Search
-from chamelaion_async.polling.state import Sighting
+
+from .follower import Follower
 
 pytestmark = pytest.mark.virtual_time
-
-
-@attrs.define(eq=False)
-class Follower:
-    """Follows, and does nothing about it."""
-
-    entry: Entry[LipsyncRequest] = attrs.field(init=False)
-
-    def news(self, _: Sighting[LipsyncRequest]) -> None:
-        """Of no interest."""
-
-    def missed(self, _: Exception) -> None:
-        """Of no interest."""
 
 
 async def test_who_comes_first_is_searched_for(serve: Any) -> None:

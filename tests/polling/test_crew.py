@@ -15,7 +15,7 @@ pytestmark = pytest.mark.virtual_time
 
 @attrs.define(eq=False)
 class Work:
-    """Pieces of work that take a second each."""
+    """Pieces of work that take a second each, behind an entrance where they may be refused."""
 
     pieces: int = 0
     takes: float = 1.0
@@ -23,6 +23,7 @@ class Work:
     crew: Crew = attrs.field(init=False)
     began: list[float] = attrs.field(factory=list)
     turns: int = 0
+    is_refused: bool = False
     since: float = attrs.field(factory=lambda: asyncio.get_running_loop().time())
     after: Callable[[Crew], None] = Crew.widen
 
@@ -39,6 +40,9 @@ class Work:
     async def turn(self, take_up: Callable[[], None]) -> None:
         self.turns += 1
         await asyncio.sleep(self.entrance)
+        if self.is_refused:
+            self.pieces = 0
+            return
         take_up()
         if not self.pieces:
             return
@@ -157,3 +161,60 @@ async def test_it_goes_on_after_a_turn_that_was_cancelled() -> None:
         task.cancel()
     await asyncio.sleep(5)
     assert work.began == [0] * 4 + [0.5] * 2
+
+
+@pytest.mark.parametrize("is_refused", [False, True], ids=["taken up", "given up at the entrance"])
+async def test_after_a_round_no_more_come_than_there_is_to_do(is_refused: bool) -> None:
+    work = Work(entrance=1.0, is_refused=is_refused)
+    work.add(4)
+    await asyncio.sleep(5)
+    turns, work.is_refused = work.turns, False
+    work.add(1)
+    await asyncio.sleep(5)
+    assert work.turns - turns == 1
+
+
+async def test_after_a_round_enough_come_for_what_there_is_to_do() -> None:
+    work = Work(entrance=1.0)
+    work.add(4)
+    await asyncio.sleep(5)
+    turns = work.turns
+    work.add(4)
+    await asyncio.sleep(0.5)
+    come = work.turns - turns
+    await asyncio.sleep(5)
+    assert come == 4
+
+
+async def test_after_a_rest_it_begins_again() -> None:
+    work = Work(entrance=1.0)
+    work.add(1)
+    work.crew.rest()
+    work.add(1)
+    await asyncio.sleep(5)
+    assert work.pieces == 0
+
+
+async def test_without_work_nothing_is_set_in_motion() -> None:
+    work = Work(entrance=1.0)
+    work.crew.wake()
+    assert work.crew._handle is None
+
+
+async def test_who_is_woken_twice_begins_once() -> None:
+    work = Work(entrance=1.0)
+    work.add(1)
+    first = work.crew._handle
+    work.crew.wake()
+    assert work.crew._handle is first
+    await asyncio.sleep(5)
+
+
+@pytest.mark.parametrize(("pieces", "left"), [(9, 4), (11, 5), (100, 16)])
+async def test_it_narrows_to_half_of_a_whole_number(pieces: int, left: int) -> None:
+    work = Work(entrance=1.0)
+    for _ in range(pieces - 4):
+        work.crew.widen()
+    work.crew.narrow()
+    assert work.crew._width == left
+    assert isinstance(work.crew._width, int)

@@ -9,27 +9,14 @@ from typing import Any
 import attrs
 import pytest
 
-from chamelaion_async import APITimeoutError, LipsyncRequest
+from chamelaion_async import APITimeoutError, ChamelaionError, LipsyncRequest
 from chamelaion_async.polling.entry import ALWAYS, SLICE, Entry
 from chamelaion_async.polling.loader import Loader
 from chamelaion_async.polling.reading import Reading
-from chamelaion_async.polling.state import Sighting
+
+from .follower import Follower
 
 pytestmark = pytest.mark.virtual_time
-
-
-@attrs.define(eq=False)
-class Follower:
-    """Follows a request and keeps what it hears."""
-
-    entry: Entry[LipsyncRequest] = attrs.field(init=False)
-    errors: list[Exception] = attrs.Factory(list)
-
-    def news(self, _: Sighting[LipsyncRequest]) -> None:
-        """Nothing here is about what was read."""
-
-    def missed(self, error: Exception) -> None:
-        self.errors.append(error)
 
 
 @attrs.define(eq=False)
@@ -57,10 +44,10 @@ class Room:
         view = self.loader._agenda._whole if page else None
         return Reading(timeout=20.0, entries=[follower.entry for follower in followers], view=view)
 
-    def fail(self, error: Exception, *, page: bool = False) -> None:
+    def fail(self, error: ChamelaionError, *, page: bool = False) -> None:
         """Let a read fail that somebody new has asked for."""
         follower = self.join(f"job-{len(self.loader._registry.entries())}")
-        self.loader._went_wrong(self.reading_of(follower, page=page), error)  # type: ignore[arg-type]
+        self.loader._went_wrong(self.reading_of(follower, page=page), error)
 
 
 @pytest.fixture
@@ -71,7 +58,7 @@ async def room(serve: Any, monkeypatch: pytest.MonkeyPatch) -> Room:
     return room
 
 
-Troubles = Mapping[str, Callable[[], Exception]]
+Troubles = Mapping[str, Callable[[], ChamelaionError]]
 
 
 @pytest.mark.parametrize("kind", ["503", "unreachable", "timeout", "garbage"])
@@ -122,7 +109,7 @@ async def test_all_who_ask_hear_of_it_and_nobody_before(room: Room, trouble: Tro
 
 async def test_a_page_that_fails_is_nobodys_failure(room: Room, trouble: Troubles) -> None:
     followers = [room.join("a"), room.join("b")]
-    room.loader._went_wrong(room.reading_of(*followers, page=True), trouble["503"]())  # type: ignore[arg-type]
+    room.loader._went_wrong(room.reading_of(*followers, page=True), trouble["503"]())
     assert [follower.errors for follower in followers] == [[], []]
     assert {follower.entry.state for follower in followers} == {"asking"}
     assert room.loader._agenda._no_lists_until == asyncio.get_running_loop().time() + 5.0
@@ -131,7 +118,7 @@ async def test_a_page_that_fails_is_nobodys_failure(room: Room, trouble: Trouble
 async def test_one_that_fails_alone_three_times_is_looked_for_on_pages(room: Room, trouble: Troubles) -> None:
     follower, until = room.join("a"), []
     for _ in range(4):
-        room.loader._went_wrong(room.reading_of(follower), trouble["garbage"]())  # type: ignore[arg-type]
+        room.loader._went_wrong(room.reading_of(follower), trouble["garbage"]())
         room.loader.ask(follower.entry, 20.0)
         until.append(follower.entry.special.prefers_page_until)
         await asyncio.sleep(1.0)
@@ -143,7 +130,7 @@ async def test_one_that_fails_alone_three_times_is_looked_for_on_pages(room: Roo
 async def test_a_404_alone_is_no_reason_for_that(room: Room, trouble: Troubles) -> None:
     follower = room.join("a")
     for _ in range(5):
-        room.loader._went_wrong(room.reading_of(follower), trouble["404"]())  # type: ignore[arg-type]
+        room.loader._went_wrong(room.reading_of(follower), trouble["404"]())
         room.loader.ask(follower.entry, 20.0)
     assert follower.entry.special.failures_alone == 0
     assert follower.entry.special.prefers_page_until == ALWAYS
@@ -178,7 +165,7 @@ async def test_who_is_told_is_not_looked_at_once_more_for_a_nudge_of_before(room
     reading = room.reading_of(follower)
     room.loader.nudge("a")
     assert follower.entry.special.is_nudged is True
-    room.loader._went_wrong(reading, trouble["404"]())  # type: ignore[arg-type]
+    room.loader._went_wrong(reading, trouble["404"]())
     assert (follower.entry.state, follower.entry.special.is_nudged) == ("idle", False)
 
 
@@ -231,7 +218,7 @@ async def test_what_is_known_is_how_it_stood_until_a_look_is_due(room: Room) -> 
     loader._answered(Reading(timeout=20.0, entries=[entry]), room.service._request(id))
     known = []
     for state, due in (("idle", now + 1.0), ("idle", now), ("asking", now + 1.0), ("reading", now + 1.0)):
-        entry.state, entry.due = state, due  # type: ignore[assignment]
+        entry.state, entry.due = state, due
         known.append(loader.current(entry))
     assert known[0] is not None
     assert known[0].request == room.service.job(id).shown()

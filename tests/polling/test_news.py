@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import attrs
 import pytest
 
 from chamelaion_async import LipsyncRequest
@@ -19,6 +18,8 @@ from chamelaion_async.polling.state import Look, Sighting
 from chamelaion_async.polling.store import LocalStore
 from chamelaion_async.polling.watcher import Watcher
 
+from .follower import Follower
+
 A, B, C = (str(UUID(int=number)) for number in (1, 2, 3))
 
 
@@ -26,15 +27,6 @@ def sighting_of(id: str, status: str = "processing", *, reference: str | None = 
     created_at = datetime(2026, 4, 7, 10, tzinfo=UTC)
     request = LipsyncRequest(id=id, status=status, created_at=created_at, reference_id=reference)
     return Sighting(request, Look(server_time=None, at=0.0, chance=0.5))
-
-
-@attrs.define(eq=False)
-class Follower:
-    entry: Any = None
-
-    def news(self, sighting: Sighting[LipsyncRequest]) -> None: ...
-
-    def missed(self, error: Exception) -> None: ...
 
 
 class TestNames:

@@ -17,16 +17,9 @@ from chamelaion_async.polling.shape import Shape
 from chamelaion_async.polling.state import Look, Sighting
 from chamelaion_async.polling.store import LocalStore
 
+from .follower import Follower
+
 A, B = (str(UUID(int=number)) for number in (1, 2))
-
-
-@attrs.define(eq=False)
-class Follower:
-    entry: Any = None
-
-    def news(self, sighting: Sighting[LipsyncRequest]) -> None: ...
-
-    def missed(self, error: Exception) -> None: ...
 
 
 class Ledger(LocalStore):
