@@ -18,7 +18,7 @@ from cattrs.v import format_exception
 
 from .models import Page, Voice
 
-__all__ = ["ShapeError", "structure"]
+__all__ = ["ShapeError", "structure_hook"]
 
 T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
@@ -183,19 +183,28 @@ def _make_converter() -> Converter:
 _converter = _make_converter()
 
 
-def structure(data: Any, model: type[T]) -> T:
-    """Build ``model`` from decoded JSON.
+def structure_hook(model: type[T]) -> Callable[[Any], T]:
+    """Return what builds ``model`` from decoded JSON, or raises ShapeError that lists what is wrong, and where.
 
-    Raises:
-        ShapeError: ``data`` does not have the shape; the text lists what is wrong and where.
+    A model's hook may be kept, which spares the many records of a page the search for it.
     """
-    try:
-        return _converter.structure(data, model)
-    except (BaseValidationError, _MistypedError) as error:
-        faults = transform_error(error, format_exception=_describe)
-        if _is_page(model):  # cattrs names attributes, not keys
-            faults = [fault.replace("@ $.data", f"@ $.{_page_key(model)}") for fault in faults]
-        raise ShapeError("; ".join(faults[:_MAX_FAULTS])) from error
+    hook = _converter.get_structure_hook(model)
+
+    def structure(data: Any) -> T:
+        try:
+            made: T = hook(data, model)
+        except (BaseValidationError, _MistypedError) as error:
+            raise _shape_error(error, model) from error
+        return made
+
+    return structure
+
+
+def _shape_error(error: BaseException, model: type[Any]) -> ShapeError:
+    faults = transform_error(error, format_exception=_describe)
+    if _is_page(model):  # cattrs names attributes, not keys
+        faults = [fault.replace("@ $.data", f"@ $.{_page_key(model)}") for fault in faults]
+    return ShapeError("; ".join(faults[:_MAX_FAULTS]))
 
 
 def _describe(error: BaseException, target: type[Any] | None) -> str:

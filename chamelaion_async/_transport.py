@@ -8,7 +8,7 @@ import math
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 import aiohttp
@@ -189,7 +189,7 @@ class Transport:
             InvalidResponseError: It is not what the API promises.
         """
         try:
-            return structure_hook()(self.decode(call, response), model)
+            return structure_hook(model)(self.decode(call, response))
         except ValueError as error:
             # The cause says the same, but unmasked.
             raise self.invalid(call, response, f"not what the API promises: {error}") from None
@@ -341,12 +341,11 @@ class Transport:
         )
 
 
-@cache
-def structure_hook() -> Callable[[Any, type[T]], T]:
+def structure_hook(model: type[T]) -> Callable[[Any], T]:
     """Load cattrs with the first answer, since it is a good part of what importing the package would cost."""
-    from ._converter import structure  # noqa: PLC0415
+    from . import _converter  # noqa: PLC0415
 
-    return structure
+    return _converter.structure_hook(model)
 
 
 class _TooLargeError(Exception):

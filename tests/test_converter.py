@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chamelaion_async._converter import ShapeError, structure
+from chamelaion_async._converter import ShapeError, structure_hook
 from chamelaion_async._wire import decode_json
 from chamelaion_async.models import (
     Artifacts,
@@ -161,8 +161,13 @@ def sample(model: Any) -> dict[str, Any]:
     return copy.deepcopy(SHAPES[model][0])
 
 
+def structure(data: Any, model: Any) -> Any:
+    return structure_hook(model)(data)
+
+
 def time_of(text: Any) -> datetime:
-    return structure({"id": "a", "status": "queued", "created_at": text}, LipsyncRequest).created_at
+    created_at: datetime = structure({"id": "a", "status": "queued", "created_at": text}, LipsyncRequest).created_at
+    return created_at
 
 
 @pytest.mark.parametrize("model", [m for m in SHAPES if not hasattr(m, "__args__")], ids=name_of)

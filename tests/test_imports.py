@@ -151,7 +151,7 @@ def test_the_sandbox_needs_no_more_than_the_core(name: str, is_package: bool, so
         ("errors", False, "from .models import Job"),
         ("models", False, "from .config import Pace"),
         ("config", False, "from . import models"),
-        ("_wire", False, "from chamelaion_async._converter import structure"),
+        ("_wire", False, "from chamelaion_async._converter import structure_hook"),
         ("_wire", False, "import chamelaion_async._transport as t"),
         ("_pace", False, "from ._retry import backoff"),
         ("_connection", False, "from ._pace import Lane"),

@@ -187,7 +187,7 @@ class Batch(Generic[J]):
         wants_now = self._terms.attempts is not None or self._terms.timeout == 0
         now = self._now()
         for number, follower in enumerate([*self._open.values()], 1):
-            if self._is_open(follower) and not follower.is_looking:
+            if follower.began == NEVER and follower.id in self._open:
                 known = None if wants_now else self._loader.current(follower.entry)
                 if known is not None:
                     self.heard(follower, known)
@@ -266,7 +266,7 @@ class Batch(Generic[J]):
                 del self._schedule[time]
                 follower = due[0] if isinstance(due, list) else due
             seen += 1
-            if self._is_open(follower):
+            if follower.id in self._open:
                 self._see_to(follower, time, now)
         if self._times:
             self._set_timer()
@@ -287,7 +287,7 @@ class Batch(Generic[J]):
             rest = iter([*self._open.values()])
         now, some = self._now(), [*islice(rest, SLICE)]
         for follower in some:
-            if follower.is_looking and follower.due == NEVER and self._is_open(follower):
+            if follower.is_looking and follower.due == NEVER and follower.id in self._open:
                 self._ran_out(follower, now)
         if some:
             self._deadline = asyncio.get_running_loop().call_soon(self._time_is_up, rest)
@@ -318,14 +318,14 @@ class Batch(Generic[J]):
 
     def heard(self, follower: _Follower[J], sighting: Sighting[J]) -> None:
         """Take news of a request, whoever asked for it."""
-        if not self._is_open(follower):
+        if follower.id not in self._open:
             return
         request = sighting.request
-        if follower.began != NEVER:
-            follower.end_look(sighting.look.at)
         if self._terms.attempts is not None or request.is_finished:
             self._finish(follower, Outcome(id=follower.id, request=request))
             return
+        if follower.is_looking:
+            follower.end_look(sighting.look.at)
         if follower.saw(sighting) and self._every_change:
             self._results.append(Outcome(id=follower.id, request=request))
             self._wake()
@@ -333,7 +333,7 @@ class Batch(Generic[J]):
 
     def missed(self, follower: _Follower[J], error: Exception) -> None:
         """Take the error of a look."""
-        if not self._is_open(follower):
+        if follower.id not in self._open:
             return
         if not isinstance(error, ChamelaionError) or isinstance(error, _FOR_ALL):
             self._error = error
@@ -376,10 +376,6 @@ class Batch(Generic[J]):
     def _leave(self, follower: _Follower[J]) -> None:
         del self._open[follower.id]
         self._loader.leave(follower.entry, follower)
-
-    def _is_open(self, follower: _Follower[J]) -> bool:
-        """Whether a request is still followed."""
-        return follower.id in self._open
 
 
 _FOR_ALL: Final = (AuthenticationError, ClientClosedError, ConfigurationError)

@@ -82,7 +82,6 @@ class Loader(Generic[J]):
         self._registry: Registry[J] = Registry(self._store, shape, self._agenda.rest)
         self._crew = Crew(self._agenda, self._take_turn)
         self._readings: dict[asyncio.Task[Any], Reading[J] | None] = {}
-        self._telling = asyncio.Lock()
         self._failures = 0
 
     # What those who follow a request call
@@ -170,7 +169,6 @@ class Loader(Generic[J]):
         try:
             answer = await self._source.read(choose)
             if reading is not None and answer is not None:
-                await self._wait_to_tell()
                 sightings = self._answered(reading, answer)
                 reading = None
                 del self._readings[task]  # whoever leaves now must not stop what others are to be told
@@ -188,11 +186,6 @@ class Loader(Generic[J]):
             self._fail_all(error)
         finally:
             self._readings.pop(task, None)
-
-    async def _wait_to_tell(self) -> None:
-        """Let each of the answers that come in the same moment have a turn of the loop: a page is some work."""
-        await self._telling.acquire()
-        asyncio.get_running_loop().call_soon(self._telling.release)
 
     async def _claim(self, reading: Reading[J]) -> bool:
         """Leave to other processes what they are about to read, and return whether anything remains."""
@@ -283,7 +276,10 @@ class Loader(Generic[J]):
         if entry.subscriber is None:
             return  # it was let go of while others on the same page were told
         entry.due = NEVER
-        for subscriber in entry.subscribers:
+        others = entry.special.others
+        rest = () if others is None else (*others,)
+        entry.subscriber.news(sighting)
+        for subscriber in rest:
             subscriber.news(sighting)
         if entry.subscriber is not None:  # most that have finished are of no further interest
             self._registry.saw(entry, sighting)

@@ -105,8 +105,9 @@ class Registry(Generic[J]):
             return entry
         del self._asked[entry.id]
         known = self._known.setdefault(id, entry)
-        if known is not entry or entry.id != id:
-            self._store.unsubscribe(entry.id)
+        if known is entry and entry.id == id:
+            return entry
+        self._store.unsubscribe(entry.id)
         if entry.id != id:
             entry.note(aliases=(entry.id,), search_at=ALWAYS)
             entry.id = id

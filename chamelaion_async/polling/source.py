@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
@@ -31,9 +32,10 @@ class HttpSource(Generic[J]):
     transport: Transport
     path: str
     model: type[J]
+    _turns: asyncio.Lock = attrs.field(init=False, factory=asyncio.Lock)
 
     async def read(self, choose: Callable[[], Awaitable[Reading[J] | None]]) -> Answer[J] | None:
-        """Wait for a turn, let ``choose`` decide, and make one attempt."""
+        """Wait until the lane lets a call through, let ``choose`` decide which, and make one attempt."""
         reading: Reading[J] | None = None
 
         async def decide() -> tuple[Call, float] | None:
@@ -44,7 +46,13 @@ class HttpSource(Generic[J]):
         sent = await self.transport.send_in_turn(decide)
         if sent is None or reading is None:
             return None
+        await self._turn()
         return self._request(*sent) if reading.view is None else self._page(*sent)
+
+    async def _turn(self) -> None:
+        """Let each of the answers that come in the same moment have a turn of the loop: a page is some work."""
+        await self._turns.acquire()
+        asyncio.get_running_loop().call_soon(self._turns.release)
 
     def _call(self, reading: Reading[J]) -> Call:
         if reading.view is None:
@@ -68,14 +76,10 @@ class HttpSource(Generic[J]):
         page = self.transport.decode(call, response)
         try:
             records = [(_id_of(record), record) for record in page["data"]]
-            pagination: Pagination = structure_hook()(page["pagination"], Pagination)
+            pagination: Pagination = structure_hook(Pagination)(page["pagination"])
         except (KeyError, TypeError, ValueError) as error:
             raise self.transport.invalid(call, response, f"not a page of requests: {error!r}") from None
-        structure = structure_hook()
-
-        def make(record: Any) -> J:
-            return structure(record, self.model)
-
+        make = structure_hook(self.model)
         return Answer(
             records=records,
             make=make,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from chamelaion_async._converter import ShapeError, structure
+from chamelaion_async._converter import ShapeError, structure_hook
 from chamelaion_async._wire import api_path, api_url, check_base_url, id_segment, public_url
 from chamelaion_async.downloads import plan
 from chamelaion_async.errors import ChamelaionError
@@ -182,7 +182,7 @@ def calls(data: object, model: Any) -> int:
 
     sys.setprofile(counted)
     try:
-        done(lambda: structure(data, model))
+        done(lambda: structure_hook(model)(data))
     finally:
         sys.setprofile(None)
     return count
