@@ -20,6 +20,7 @@ from chamelaion_async import (
     PollPolicy,
     WaitTimeoutError,
 )
+from chamelaion_async._transport import Transport
 from chamelaion_async.polling.agenda import Agenda
 from chamelaion_async.polling.batch import Batch
 from chamelaion_async.polling.loader import Loader
@@ -154,6 +155,40 @@ class TestTurns:
             await waiting
 
         assert loop_turns.most <= SLICE
+
+    async def test_pages_that_come_together_are_seen_to_one_after_the_other(
+        self, service: Service, requests: Requests, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Decoding one and telling of it is some work, so others get their turn after each."""
+        service.latency = 1.0
+        rounds, arrived = 0, 0
+        decoded: dict[int, int] = {}
+        told: set[int] = set()
+        run_once, decode, heard = asyncio.BaseEventLoop._run_once, Transport.decode, Batch.heard  # type: ignore[attr-defined]
+
+        def count_round(loop: asyncio.BaseEventLoop) -> None:
+            nonlocal rounds
+            rounds += 1
+            run_once(loop)
+
+        def count_page(*args: Any) -> Any:
+            nonlocal arrived
+            arrived = max(arrived, len(service.asked) - service.under_way - len(decoded))
+            decoded[rounds] = decoded.get(rounds, 0) + 1
+            return decode(*args)
+
+        def note(*args: Any) -> None:
+            told.add(rounds)
+            heard(*args)
+
+        monkeypatch.setattr(asyncio.BaseEventLoop, "_run_once", count_round)
+        monkeypatch.setattr(Transport, "decode", count_page)
+        monkeypatch.setattr(Batch, "heard", note)
+        await requests.get_many(service.add_many(MANY))
+
+        assert arrived > 5
+        assert set(decoded.values()) == {1}
+        assert told == decoded.keys()
 
     async def test_results_are_handed_over_with_breaks(self, service: Service, requests: Requests) -> None:
         """Each costs its consumer a millisecond, and others wait no longer than for a few of them."""
