@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 
 from aiohttp import web
 from attrs import define, field
@@ -11,6 +12,17 @@ from .edge import Edge
 _BACKLOG = 2048
 _GRACE = 0.1
 _LINE_SIZE = 64 * 1024
+
+
+class _Connections(web.Server):
+    """Those of a listener. One that comes about while it closes is dropped at once."""
+
+    is_closing = False
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if self.is_closing:
+            transport.abort()
 
 
 @define(kw_only=True, eq=False)
@@ -26,7 +38,7 @@ class Listener:
     edge: Edge
     host: str
     port: int
-    _http: web.Server | None = field(init=False, default=None)
+    _http: _Connections | None = field(init=False, default=None)
     _server: asyncio.Server | None = field(init=False, default=None)
 
     @property
@@ -41,7 +53,7 @@ class Listener:
             OSError: if the address is taken or not this machine's.
         """
         # Cancelling the handler when its client leaves is what ends a hanging one.
-        http = web.Server(
+        http = _Connections(
             self.edge.handle,
             handler_cancellation=True,
             access_log=None,
@@ -65,8 +77,19 @@ class Listener:
         http, self._http = self._http, None
         if server is None or http is None:
             return
-        server.close()
+        with suppress(NotImplementedError):  # not all loops have readers
+            for listening in server.sockets:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+        try:
+            # What was accepted before becomes a connection in the next turn, and only of a server that is open.
+            await asyncio.sleep(0)
+        finally:
+            server.close()
+            await self._drop(server, http)
+
+    async def _drop(self, server: asyncio.Server, http: _Connections) -> None:
         transports = {connection.transport for connection in http.connections if connection.transport is not None}
+        http.is_closing = True
         http.pre_shutdown()
         try:
             await _cancel(self.edge.tasks)

@@ -1,11 +1,16 @@
 import ast
 import asyncio
+import contextlib
+import gc
+import socket
+import sys
 from collections import deque
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 import chamelaion_async.sandbox
 from chamelaion_async.sandbox import Fault, ManualClock, Sandbox, WallClock
@@ -93,6 +98,27 @@ async def test_a_stop_is_quick_and_leaves_nothing_whatever_is_in_flight(
         outcomes = await asyncio.gather(*asking, return_exceptions=True)
         assert all(isinstance(outcome, aiohttp.ClientError) for outcome in outcomes)
     assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_connection_that_comes_about_while_it_stops_is_dropped(
+    turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the accepted socket and the connection lie some turns of the loop."""
+    unraisable: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    async with asyncio.timeout(10):
+        sandbox = Sandbox()
+        await sandbox.start()
+        with socket.create_connection((sandbox.host, URL(sandbox.base_url).port or 0)) as client:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await sandbox.stop()
+            gc.collect()
+            client.settimeout(1)
+            with contextlib.suppress(ConnectionResetError):
+                assert client.recv(1) == b""
+    assert unraisable == []
 
 
 async def test_a_stop_does_not_wait_for_idle_connections(
