@@ -9,7 +9,7 @@ from child import Child
 from goals import Goal
 
 OURS, BY_HAND = "chamelaion_async", "aiohttp by hand"
-IDS, PAGE, ROUNDS = 10_000, 100, 5
+IDS, PAGE, ROUNDS = 10_000, 100, 15
 ALLOWED_RATE = 20.0
 
 
