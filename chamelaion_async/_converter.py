@@ -72,8 +72,11 @@ def _datetime(value: Any, _: Any) -> datetime:
         raise _mistyped(str, value)
     try:
         # fromisoformat would read a date alone as midnight, and take any letter between date and time.
-        time = datetime.fromisoformat(value.upper()) if value[10:11] in _SEPARATORS else None
-        if time is not None:
+        if value[10:11] in _SEPARATORS:
+            try:
+                time = datetime.fromisoformat(value)
+            except ValueError:
+                time = datetime.fromisoformat(value.upper())  # of letters, it takes a capital Z only
             if time.tzinfo is UTC:
                 return time
             return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

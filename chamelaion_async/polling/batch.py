@@ -279,7 +279,7 @@ class Batch(Generic[J]):
         elif follower.is_looking:
             self._ran_out(follower, now)
         else:
-            self._look(follower, now)
+            self._look_again(follower, now)
 
     def _time_is_up(self, rest: Iterator[_Follower[J]] | None = None) -> None:
         """Give up all looks that may last until the deadline."""
@@ -294,14 +294,17 @@ class Batch(Generic[J]):
 
     # One request
 
+    def _look_again(self, follower: _Follower[J], now: float) -> None:
+        refusal = follower.standing_refusal(now)
+        if refusal is None:
+            self._look(follower, now)
+        else:
+            follower.began = now
+            self.missed(follower, refusal)
+
     def _look(self, follower: _Follower[J], now: float) -> None:
         if self._refusal is not None:
             self._finish(follower, Outcome(id=follower.id, error=self._refusal))
-            return
-        refusal = follower.standing_refusal(now)
-        if refusal is not None:
-            follower.began = now
-            self.missed(follower, refusal)
             return
         left = follower.begin_look(now)
         if left == follower.pursuit.deadline - now:

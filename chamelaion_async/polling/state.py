@@ -179,7 +179,7 @@ class PollState(Generic[J]):
     began: float = _NEVER
     _kept: Any = attrs.field(init=False, default=None)
     _trouble: _Trouble | None = attrs.field(init=False, default=None)
-    _first_seen: float = attrs.field(init=False, default=0.0)
+    _first_seen: float = attrs.field(init=False)
 
     def keep(self, sighting: Sighting[J]) -> Any:
         """Return what is to be kept of a job."""
