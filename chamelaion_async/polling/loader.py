@@ -277,7 +277,7 @@ class Loader(Generic[J]):
             return  # it was let go of while others on the same page were told
         entry.due = NEVER
         others = entry.special.others
-        rest = () if others is None else (*others,)
+        rest = () if others is None else (*others,)  # as it is now: to hear may be to leave
         entry.subscriber.news(sighting)
         for subscriber in rest:
             subscriber.news(sighting)
