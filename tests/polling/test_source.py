@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -98,6 +99,31 @@ async def test_one_bad_record_spoils_no_other(client: AsyncClient, mock: aioresp
     assert (type(made), made.id) == (LipsyncRequest, str(UUID(int=2)))
     with pytest.raises(ValueError, match="status"):
         answer.make(answer.records[0][1])
+
+
+async def test_answers_that_come_together_are_taken_apart_one_a_turn(client: AsyncClient, mock: aioresponses) -> None:
+    mock.get(f"{REQUESTS}?limit=100&offset=0", payload=page(record()), repeat=True)
+    source = HttpSource(transport=client._transport, path=PATH, model=LipsyncRequest)
+    turn = 0
+    read_in: list[int] = []
+
+    async def choose() -> Reading[LipsyncRequest]:
+        return Reading(timeout=5.0, entries=[], view=ListView({}))
+
+    async def count() -> None:
+        nonlocal turn
+        while len(read_in) < 3:
+            turn += 1
+            await asyncio.sleep(0)
+
+    async def read() -> None:
+        assert await source.read(choose) is not None
+        read_in.append(turn)
+
+    async with asyncio.timeout(5):
+        await asyncio.gather(count(), read(), read(), read())
+
+    assert len(set(read_in)) == 3
 
 
 @pytest.mark.parametrize(
