@@ -57,8 +57,10 @@ def survivor_of(module: Path, name: str) -> Survivor:
 
 
 def room(module: Path) -> str:
-    """Return what a module is a part of; the rate belongs to the pace that is kept with it."""
-    return "polling" if module.parent.name == "polling" else module.stem.replace("_rate", "_pace")
+    """Return what a module is a part of; rate and width belong to the pace that is kept with them."""
+    if module.parent.name == "polling":
+        return "polling"
+    return "_pace" if module.stem in {"_rate", "_width"} else module.stem
 
 
 def report(counts: Mapping[Path, Counter[str]], new: Collection[Survivor], gone: Collection[Survivor]) -> str:
