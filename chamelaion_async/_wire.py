@@ -62,6 +62,7 @@ MAX_BODY: Final = 8 * 1024 * 1024
 
 _MAX_ID: Final = 512
 _MAX_MESSAGE: Final = 300
+_MAX_DEPTH: Final = 100  # lists and objects within each other, in a body that an error holds
 _MAX_DATE: Final = 64
 _MASK: Final = "***"
 _CREDENTIAL_HEADERS: Final = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
@@ -308,14 +309,19 @@ def _bare(secrets: Iterable[str]) -> list[Secret]:
     return sorted((Secret(secret.removeprefix("Bearer ")) for secret in secrets), key=len, reverse=True)
 
 
-def _redact_json(value: Any, secrets: Iterable[str]) -> Any:
-    """Mask credentials in decoded JSON, where they may have been written with escapes."""
+def _redact_json(value: Any, secrets: Iterable[str], depth: int = 0) -> Any:
+    """Mask credentials in decoded JSON, where they may have been written with escapes.
+
+    What lies too deep for an error that holds it to be pickled and copied everywhere is left out.
+    """
     if isinstance(value, str):
         return redact(value, secrets)
+    if depth == _MAX_DEPTH and isinstance(value, (list, dict)):
+        return "…"
     if isinstance(value, list):
-        return [_redact_json(item, secrets) for item in value]
+        return [_redact_json(item, secrets, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {redact(name, secrets): _redact_json(item, secrets) for name, item in value.items()}
+        return {redact(name, secrets): _redact_json(item, secrets, depth + 1) for name, item in value.items()}
     return value
 
 

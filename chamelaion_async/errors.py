@@ -124,7 +124,7 @@ class APIStatusError(ChamelaionError):
         status: HTTP status code.
         message: The service's own words, such as ``lipsync request not found``.
         headers: Headers of the answer; look-ups ignore case.
-        body: The decoded JSON body, or its text where it is not JSON.
+        body: The decoded JSON body, or its text where it is not JSON. "…" stands for what is nested over 100 deep.
         method: HTTP method of the call.
         path: Path of the call below the base URL.
         attempts: How many times the call was tried.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import string
 from datetime import UTC, datetime
 from typing import Any
@@ -163,3 +165,24 @@ def test_without_the_extra_a_body_that_is_no_json_is_told_apart(
     monkeypatch.setattr(_wire, "_fast_loads", lambda: None)
     with pytest.raises(ValueError, match=f"^{said}$"):
         decode_json(body)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")], ids=["lists", "objects"])
+@pytest.mark.parametrize(("depth", "is_kept"), [(100, True), (101, False), (900, False)])
+def test_of_a_body_an_error_holds_no_more_than_can_be_pickled(
+    opening: str, closing: str, depth: int, is_kept: bool
+) -> None:
+    secret = "\\u0073ecret"
+    text = f'{opening * (depth - 1)}["here", "{secret}"]{closing * (depth - 1)}'
+    error = status_error(
+        500, {}, text.encode(), method="GET", path="/x", attempts=1, now=datetime.now(UTC), secrets=["secret"]
+    )
+
+    again = pickle.loads(pickle.dumps(error))
+
+    assert again.body == error.body == copy.deepcopy(error).body
+    inner = error.body
+    for _ in range(min(depth, 100) - 1):
+        (inner,) = inner.values() if isinstance(inner, dict) else inner
+    assert inner == (["here", "***"] if is_kept else ["…"] if opening == "[" else {"a": "…"})
+    assert "secret" not in str(error.body)
