@@ -187,7 +187,7 @@ class Batch(Generic[J]):
         wants_now = self._terms.attempts is not None or self._terms.timeout == 0
         now = self._now()
         for number, follower in enumerate([*self._open.values()], 1):
-            if follower.began == NEVER and follower.id in self._open:
+            if not follower.is_looking and follower.id in self._open:
                 known = None if wants_now else self._loader.current(follower.entry)
                 if known is not None:
                     self.heard(follower, known)

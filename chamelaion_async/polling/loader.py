@@ -276,10 +276,7 @@ class Loader(Generic[J]):
         if entry.subscriber is None:
             return  # it was let go of while others on the same page were told
         entry.due = NEVER
-        others = entry.special.others
-        rest = () if others is None else (*others,)  # as it is now: to hear may be to leave
-        entry.subscriber.news(sighting)
-        for subscriber in rest:
+        for subscriber in entry.subscribers:
             subscriber.news(sighting)
         if entry.subscriber is not None:  # most that have finished are of no further interest
             self._registry.saw(entry, sighting)

@@ -124,8 +124,6 @@ class Pursuit:
     @property
     def landing(self) -> float:
         """From when on a look is the last one: as much before the deadline as is needed for its answer."""
-        if self.deadline == _NEVER:
-            return _NEVER
         return self.deadline - min(self.latency, _LAST_LOOK)
 
     @property
