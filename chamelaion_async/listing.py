@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from .config import check_count
-from .errors import ConfigurationError
+from .errors import BadRequestError, ConfigurationError, UnprocessableEntityError
 from .models import Page
 
-__all__ = ["PAGE_SIZE", "check_range", "walk"]
+__all__ = ["PAGE_SIZE", "check_range", "read_page", "walk"]
 
 T = TypeVar("T")
 
 PAGE_SIZE: Final = 100
-"""Records asked for at a time; a service that allows fewer lowers it and says so."""
+"""Records asked for at a time; a service that allows fewer lowers it and says so, or refuses."""
+
+_DEFAULT_SIZE: Final = 20  # the API's documented page size where none is asked for
 
 
 def check_range(limit: int | None, offset: int | None) -> None:
@@ -25,8 +28,31 @@ def check_range(limit: int | None, offset: int | None) -> None:
         raise ConfigurationError(f"offset must be a whole number of at least 0, not {offset!r}")
 
 
+async def read_page(fetch: Callable[[int | None], Awaitable[T]], limit: int | None) -> tuple[T, int | None]:
+    """Read a page, and a smaller one where the service refuses one of that size (400, 422).
+
+    The largest size that the API allows is not documented. What it gives where none is asked for, it cannot refuse.
+
+    Args:
+        fetch: Reads the page of a limit; None leaves the limit to the service.
+        limit: Records to ask for.
+
+    Returns:
+        The page, and the limit that was not refused.
+
+    Raises:
+        ChamelaionError: It could not be read, whatever its size.
+    """
+    is_large = limit is not None and limit > _DEFAULT_SIZE
+    *larger, smallest = (limit, _DEFAULT_SIZE, None) if is_large else (limit,)
+    for size in larger:
+        with suppress(BadRequestError, UnprocessableEntityError):
+            return await fetch(size), size
+    return await fetch(smallest), smallest
+
+
 async def walk(
-    fetch: Callable[[int, int], Awaitable[Page[T]]], *, page_size: int | None, identity: Callable[[T], str]
+    fetch: Callable[[int | None, int], Awaitable[Page[T]]], *, page_size: int | None, identity: Callable[[T], str]
 ) -> AsyncGenerator[T, None]:
     """Yield each record of a list once.
 
@@ -34,16 +60,15 @@ async def walk(
     A page that brings nothing new ends the walk, unless the list has grown by as much.
 
     Args:
-        fetch: Reads the page of a limit and an offset.
-        page_size: Records to ask for at a time; None asks for ``PAGE_SIZE``.
+        fetch: Reads the page of a limit and an offset; a limit of None leaves it to the service.
+        page_size: Records to ask for at a time, fewer where so many are refused; None asks for ``PAGE_SIZE``.
         identity: What tells two records apart.
     """
     check_range(page_size, None)
-    limit = page_size or PAGE_SIZE
     seen: set[str] = set()
     offset, total, pushed = 0, None, 0
+    page, limit = await read_page(lambda limit: fetch(limit, 0), page_size or PAGE_SIZE)
     while True:
-        page = await fetch(limit, offset)
         fresh = {identity(record): record for record in page.data if identity(record) not in seen}
         seen.update(fresh)
         for record in fresh.values():
@@ -55,3 +80,4 @@ async def walk(
         offset += len(page.data)
         if not page.data or offset == total or (not fresh and pushed < 0):
             return
+        page = await fetch(limit, offset)

@@ -15,6 +15,7 @@ from aioresponses import aioresponses
 
 from chamelaion_async import AsyncClient
 from chamelaion_async.sandbox import Sandbox
+from chamelaion_async.sandbox.answers import ApiError
 
 # A slow machine is no reason to call a property false.
 hypothesis.settings.register_profile("steady", deadline=None)
@@ -127,6 +128,31 @@ async def sandbox_client(sandbox: Sandbox) -> AsyncIterator[AsyncClient]:
     """A client of the sandbox."""
     async with AsyncClient("sk-test-key", base_url=sandbox.base_url) as made:
         yield made
+
+
+RefusePages = Callable[[int, int], list[str | None]]
+
+
+@pytest.fixture
+def refuse_pages(monkeypatch: pytest.MonkeyPatch) -> RefusePages:
+    """``refuse_pages(largest, status)`` makes sandboxes refuse larger pages, and gives the limits asked for."""
+
+    def begin(largest: int, status: int) -> list[str | None]:
+        asked: list[str | None] = []
+
+        def number(query: Mapping[str, str], name: str, *, least: int, default: int) -> int:
+            if name != "limit":
+                return int(query.get(name, default))
+            asked.append(query.get(name))
+            limit = int(query.get(name, min(default, largest)))
+            if limit > largest:
+                raise ApiError(status, "invalid limit")
+            return limit
+
+        monkeypatch.setattr("chamelaion_async.sandbox.pages._number", number)
+        return asked
+
+    return begin
 
 
 Exchange = Callable[[bytes, asyncio.StreamWriter], Any]

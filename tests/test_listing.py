@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from chamelaion_async import (
+    APIStatusError,
     AsyncClient,
     BadRequestError,
     ConfigurationError,
@@ -25,6 +26,7 @@ from chamelaion_async import (
 )
 from chamelaion_async.listing import PAGE_SIZE, walk
 from chamelaion_async.sandbox import Fault, Sandbox
+from tests.conftest import RefusePages
 
 T = TypeVar("T")
 
@@ -430,6 +432,108 @@ async def test_a_page_that_cannot_be_read_ends_the_walk_with_its_error(
         await everything(sandbox_client.lipsync.requests.iterate(page_size=2))
 
 
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize(
+    ("largest", "page_size", "asked"),
+    [
+        (99, None, ["100", "20", "20"]),
+        (99, 100, ["100", "20", "20"]),
+        (99, 250, ["250", "20", "20"]),
+        (20, 21, ["21", "20", "20"]),
+        (19, 100, ["100", "20", None, None]),
+        (20, 20, ["20", "20"]),
+        (99, 50, ["50"]),
+    ],
+)
+async def test_a_walk_goes_on_with_smaller_pages_where_large_ones_are_refused(
+    sandbox: Sandbox,
+    sandbox_client: AsyncClient,
+    refuse_pages: RefusePages,
+    largest: int,
+    page_size: int | None,
+    asked: list[str | None],
+    status: int,
+) -> None:
+    jobs = [sandbox.add_job().id for _ in range(25)]
+    limits = refuse_pages(largest, status)
+
+    found = await ids(sandbox_client.lipsync.requests.iterate(page_size=page_size))
+
+    assert (found, limits) == (jobs[::-1], asked)
+
+
+@resources
+async def test_every_walk_goes_on_with_smaller_pages(
+    sandbox: Sandbox, sandbox_client: AsyncClient, refuse_pages: RefusePages, resource: Listed
+) -> None:
+    for _ in range(24):
+        sandbox.add_job()
+        sandbox.add_job(family="video_translate")
+    limits = refuse_pages(50, 400)
+
+    assert len(await everything(resource(sandbox_client).iterate())) == 24
+    assert limits == ["100", "20", "20"]
+
+
+@pytest.mark.parametrize("largest", [1, 3, 7])
+async def test_a_walk_leaves_the_size_to_a_service_that_refuses_even_the_documented_one(
+    sandbox: Sandbox, sandbox_client: AsyncClient, refuse_pages: RefusePages, largest: int
+) -> None:
+    jobs = [sandbox.add_job().id for _ in range(25)]
+    refuse_pages(largest, 422)
+
+    assert await ids(sandbox_client.lipsync.requests.iterate()) == jobs[::-1]
+
+
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize(("page_size", "requests"), [(None, 3), (100, 3), (21, 3), (20, 1), (2, 1)])
+async def test_a_walk_that_is_refused_whatever_its_pages_ends_with_that(
+    sandbox: Sandbox, sandbox_client: AsyncClient, page_size: int | None, requests: int, status: int
+) -> None:
+    sandbox.inject(Fault.status(status, "no such filter"), route=LIPSYNC)
+
+    with pytest.raises(APIStatusError, match="no such filter"):
+        await everything(sandbox_client.lipsync.requests.iterate(page_size=page_size))
+
+    assert sandbox.count(LIPSYNC) == requests
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409])
+async def test_a_refusal_that_is_not_about_the_request_is_no_reason_for_smaller_pages(
+    sandbox: Sandbox, sandbox_client: AsyncClient, status: int
+) -> None:
+    sandbox.inject(Fault.status(status), route=LIPSYNC)
+
+    with pytest.raises(APIStatusError):
+        await everything(sandbox_client.lipsync.requests.iterate())
+
+    assert sandbox.count(LIPSYNC) == 1
+
+
+async def test_a_later_page_that_is_refused_is_not_about_its_size(
+    sandbox: Sandbox, sandbox_client: AsyncClient
+) -> None:
+    for _ in range(60):
+        sandbox.add_job()
+    sandbox.inject(Fault.status(400), route=LIPSYNC, after=1)
+
+    with pytest.raises(BadRequestError):
+        await everything(sandbox_client.lipsync.requests.iterate(page_size=50))
+
+    assert sandbox.count(LIPSYNC) == 2
+
+
+async def test_a_page_that_is_asked_for_by_its_size_is_not_made_smaller(
+    sandbox_client: AsyncClient, refuse_pages: RefusePages
+) -> None:
+    limits = refuse_pages(50, 400)
+
+    with pytest.raises(BadRequestError):
+        await sandbox_client.lipsync.requests.list(limit=100)
+
+    assert limits == ["100"]
+
+
 async def test_two_walks_at_once_do_not_disturb_each_other(sandbox: Sandbox, sandbox_client: AsyncClient) -> None:
     jobs = [sandbox.add_job().id for _ in range(10)]
 
@@ -616,12 +720,12 @@ def test_a_walk_over_any_growing_list_loses_nothing_and_yields_nothing_twice(
     first = set(records)
     requests = 0
 
-    async def fetch(limit: int, offset: int) -> Page[str]:
+    async def fetch(limit: int | None, offset: int) -> Page[str]:
         nonlocal requests
         if 0 < requests <= len(growth):
             records[:0] = [f"new-{requests}-{n}" for n in range(growth[requests - 1])]
         requests += 1
-        limit = min(limit, cap)
+        limit = min(limit or cap, cap)
         return Page(
             data=records[offset : offset + limit],
             pagination=Pagination(limit=limit, offset=offset, total=len(records)),
@@ -638,13 +742,14 @@ def test_a_walk_ends_whatever_the_service_answers(size: int, growth: list[int], 
     """A service that ignores the offset, with a total that has nothing to do with it."""
     requests = 0
 
-    async def fetch(limit: int, offset: int) -> Page[int]:
+    async def fetch(limit: int | None, offset: int) -> Page[int]:
         nonlocal requests
         requests += 1
         assert requests < 250, "more requests than records"
         grown = sum(growth[:requests])
         return Page(
-            data=list(range(size))[:limit], pagination=Pagination(limit=limit, offset=offset, total=total + grown)
+            data=list(range(size))[:limit],
+            pagination=Pagination(limit=limit or 20, offset=offset, total=total + grown),
         )
 
     found = at_once(everything(walk(fetch, page_size=page_size, identity=str)))

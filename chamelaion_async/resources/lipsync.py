@@ -53,7 +53,7 @@ class LipsyncRequests(RequestsResource[LipsyncRequest]):
 
         Args:
             reference_id: Only requests with exactly this reference.
-            page_size: Requests to ask for at a time, 100 by default.
+            page_size: Requests to ask for at a time, 100 by default; fewer where the service refuses so many.
 
         Returns:
             An async iterator of requests. It holds nothing open between pages and can be left at any time.

@@ -81,7 +81,8 @@ class VideoTranslateRequests(RequestsResource[VideoTranslateRequest]):
     ) -> AsyncGenerator[VideoTranslateRequest, None]:
         """Walk through all of the account's translations, page after page, each once.
 
-        Takes the filters of ``list``, and ``page_size`` (100 by default). The rest is as for lip sync requests.
+        Takes the filters of ``list``, and ``page_size``: 100 by default, fewer where the service refuses so many. The
+        rest is as for lip sync requests.
         """
         filters = _filters(reference_id, status, source_language, target_language, created_after, created_before)
         return self._walk(filters, page_size)
@@ -135,10 +136,13 @@ class VoicesResource:
         search: str | None = None,
         page_size: int | None = None,
     ) -> AsyncGenerator[Voice, None]:
-        """Walk through all voices, page after page, each once. Takes the filters of ``list``."""
+        """Walk through all voices, page after page, each once.
+
+        Takes the filters of ``list``, and ``page_size``: 100 by default, fewer where the service refuses so many.
+        """
         filters = _voice_filters(language, gender, application, favorite, search)
 
-        async def fetch(limit: int, offset: int) -> Page[Voice]:
+        async def fetch(limit: int | None, offset: int) -> Page[Voice]:
             return await self._page(filters, limit, offset)
 
         return walk(fetch, page_size=page_size, identity=lambda voice: voice.voice_id)
