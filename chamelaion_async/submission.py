@@ -8,9 +8,9 @@ the submission; whatever else carries it afterwards is the job that this submiss
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
+from ._evidence import Before, Listing
 from .errors import (
     APIConnectionError,
     APITimeoutError,
@@ -22,7 +22,7 @@ from .errors import (
     InvalidResponseError,
     SubmissionUncertainError,
 )
-from .models import GenerateAccepted, Job
+from .models import GenerateAccepted
 
 __all__ = ["Listing", "Submissions"]
 
@@ -30,58 +30,11 @@ LOOKS: Final = (0.5, 1.5, 3.0)
 """Pauses in seconds before each look for a job, since a list may lag behind what was accepted."""
 
 _ATTEMPTS: Final = 5
-_SKEW: Final = timedelta(seconds=60)  # by which the clock in the headers and the one that stamps jobs may differ
 _GATEWAY_TIMEOUTS: Final = frozenset({504, 524})
-
-
-class Listing(NamedTuple):
-    """The newest jobs under one ``reference_id``.
-
-    Attributes:
-        jobs: Those on the page.
-        total: How many there are in all.
-        server_time: When the service answered, by its own clock.
-    """
-
-    jobs: list[Job]
-    total: int
-    server_time: datetime | None
 
 
 ListJobs = Callable[..., Awaitable[Listing]]
 """``(reference_id, *, once)``: reads one page of the jobs that carry it; ``once`` tries a single time."""
-
-
-class _Before(NamedTuple):
-    """What carried the ``reference_id`` before the submission."""
-
-    ids: frozenset[str]
-    total: int
-    is_whole: bool
-    server_time: datetime | None
-
-    def is_new(self, job: Job) -> bool:
-        """Whether the job was certainly not there before, by the service's own clock where it tells one."""
-        if job.id in self.ids:
-            return False
-        return self.is_whole if self.server_time is None else job.created_at >= self.server_time
-
-    def is_strange(self, job: Job) -> bool:
-        """Whether the job may be either: not noted, and yet older than the note by the clock."""
-        if job.id in self.ids or self.is_new(job):
-            return False
-        return self.server_time is None or self.is_whole or job.created_at >= self.server_time - _SKEW
-
-    def is_covered_by(self, listing: Listing) -> bool:
-        """Whether all that came since must be on the page: it is the whole list, or its newest end."""
-        times = [job.created_at for job in listing.jobs]
-        return len(times) >= listing.total or (
-            bool(times)
-            and listing.total <= self.total  # or what it has grown by may be on another page
-            and self.server_time is not None
-            and times == sorted(times, reverse=True)
-            and times[-1] < self.server_time - _SKEW
-        )
 
 
 class Submissions:
@@ -168,24 +121,23 @@ class _Submission:
                 if attempt == _ATTEMPTS:
                     raise self._uncertain(f"the list does not show it after {attempt} attempts", error) from error
 
-    async def _note(self, reference_id: str) -> _Before | None:
+    async def _note(self, reference_id: str) -> Before | None:
         try:
             listing = await self._list_jobs(reference_id, once=True)
         except (AuthenticationError, ClientClosedError, ConfigurationError):
             raise
         except ChamelaionError:
             return None  # only an answer that gets lost as well would need it
-        ids = frozenset(job.id for job in listing.jobs)
-        return _Before(ids, listing.total, len(ids) >= listing.total, listing.server_time)
+        return Before.of(reference_id, listing)
 
     async def _find(
-        self, reference_id: str, before: _Before | None, cause: ChamelaionError
+        self, reference_id: str, before: Before | None, cause: ChamelaionError
     ) -> GenerateAccepted | None:
         if before is None:
             raise self._uncertain(
                 "the list could not be read beforehand, so an older job might be taken for it", cause
             )
-        is_covered, trouble = True, ""
+        gap = ""
         for pause in LOOKS:
             await self._sleep(pause)
             try:
@@ -193,21 +145,19 @@ class _Submission:
             except ClientClosedError:
                 raise
             except ChamelaionError as error:
-                is_covered, trouble = False, f"the list that would tell could not be read ({error})"
+                gap = f"the list that would tell could not be read ({error})"
                 continue
-            new = [job for job in listing.jobs if before.is_new(job)]
-            if any(map(before.is_strange, listing.jobs)):
+            new, is_ambiguous, gap = before.compare(listing)
+            if is_ambiguous:
                 raise self._uncertain("the list shows a job that may be this one or an older one", cause)
             if len(new) > 1 or (new and self.has_company):
                 raise self._uncertain("other jobs carry its reference_id; give each submission one of its own", cause)
             if new:
-                return GenerateAccepted(request_id=new[0].id, status="success")
-            is_covered = before.is_covered_by(listing)
-            trouble = "too many jobs carry its reference_id to tell that it is not among them"
+                return GenerateAccepted(request_id=new[0], status="success")
         if self.has_company:
             raise self._uncertain("another submission with its reference_id was under way", cause)
-        if not is_covered:
-            raise self._uncertain(trouble, cause)
+        if gap:
+            raise self._uncertain(gap, cause)
         return None
 
     def _uncertain(self, reason: str, cause: ChamelaionError) -> SubmissionUncertainError:

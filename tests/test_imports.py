@@ -38,6 +38,7 @@ ROWS = {
     "uploads": 5,
     "listing": 3,  # not in the table
     "submission": 5,  # likewise
+    "_evidence": 2,
     "resources": 6,
     "client": 7,
     "cli": 8,

@@ -22,14 +22,17 @@ from chamelaion_async import (
     BadRequestError,
     ChamelaionError,
     ClientClosedError,
+    ConflictError,
     GenerateAccepted,
     InternalServerError,
     InvalidResponseError,
     Pace,
+    PermissionDeniedError,
     QuotaExceededError,
     RateLimitError,
     RetryPolicy,
     SubmissionUncertainError,
+    UnprocessableEntityError,
 )
 from chamelaion_async.errors import APIStatusError
 from chamelaion_async.models import Job
@@ -90,7 +93,10 @@ NOT_ACCEPTED = {
     "429": status(RateLimitError, 429),
     "400": status(BadRequestError, 400),
     "401": status(AuthenticationError, 401),
+    "403": status(PermissionDeniedError, 403),
+    "409": status(ConflictError, 409),
     "412": status(QuotaExceededError, 412),
+    "422": status(UnprocessableEntityError, 422),
 }
 UNCERTAIN = PERHAPS_LOST | PERHAPS_AT_WORK
 
@@ -117,6 +123,8 @@ class Service:
     clock: Callable[[], float]
     skew: float = 0.0
     cap: int = 100
+    has_date: bool = True
+    counts_strangers: bool = True
     is_newest_first: bool = True
     list_errors: list[ChamelaionError | None] = attrs.field(factory=list)
     entries: list[Entry] = attrs.field(factory=list)
@@ -144,10 +152,13 @@ class Service:
         shown = [entry.job for entry in self.entries if entry.listed_at <= self.clock()]
         shown.sort(key=lambda job: job.created_at, reverse=self.is_newest_first)
         date = self.time(self.clock()).replace(microsecond=0)  # the Date header has no fraction
-        return Listing(jobs=shown[: self.cap], total=len(shown), server_time=date)
+        total = len([job for job in shown if self.counts_strangers or job.reference_id == reference_id])
+        return Listing(jobs=shown[: self.cap], total=total, server_time=date if self.has_date else None)
 
-    def add(self, id: str, *, created_at: float, listed_at: float = 0.0) -> None:
-        job = Job(id=id, status="queued", created_at=self.time(created_at), reference_id=REFERENCE)
+    def add(
+        self, id: str, *, created_at: float, listed_at: float = 0.0, reference_id: str | None = REFERENCE
+    ) -> None:
+        job = Job(id=id, status="queued", created_at=self.time(created_at), reference_id=reference_id)
         self.entries.append(Entry(job, listed_at))
 
     def add_older(self, number: int, *, apart: float = 60.0) -> None:
@@ -461,6 +472,149 @@ async def test_two_new_jobs_are_not_chosen_between() -> None:
     assert (await outcome(api, sleep=another_process_submits), api.posts) == ("uncertain", 1)
 
 
+STRANGERS = {
+    "another": ["dub-43"],
+    "longer, as of a prefix match": ["dub-421"],
+    "in another case": ["DUB-42"],
+    "with a blank": ["dub-42 "],
+    "without a name": [None],
+    "a whole list": ["dub-4", "dub-421", None, "DUB-42", "x"] * 12,
+}
+strangers = pytest.mark.parametrize("names", list(STRANGERS.values()), ids=list(STRANGERS))
+
+
+def add_strangers(api: Service, names: list[str | None], *, listed_at: float) -> None:
+    for number, name in enumerate(names):
+        api.add(f"stranger-{number}", created_at=api.clock(), listed_at=listed_at, reference_id=name)
+
+
+@virtual_time
+@strangers
+@pytest.mark.parametrize("listed_in", [0.0, 0.4, 4.9])
+async def test_a_job_with_another_reference_is_neither_found_nor_in_the_way(
+    names: list[str | None], listed_in: float
+) -> None:
+    api = service(Fate(RESET))
+    add_strangers(api, names, listed_at=api.clock() + listed_in)
+
+    assert (await outcome(api), api.posts) == ("job-1", 1)
+
+
+counted = pytest.mark.parametrize("counts_strangers", [True, False], ids=["counted", "not counted"])
+
+
+@virtual_time
+@strangers
+@counted
+@pytest.mark.parametrize("lag", [30.0, None], ids=["accepted", "lost"])
+async def test_a_page_with_other_references_proves_no_absence(
+    names: list[str | None], counts_strangers: bool, lag: float | None
+) -> None:
+    api = service(Fate(RESET, lag), Fate(), counts_strangers=counts_strangers)
+    add_strangers(api, names, listed_at=api.clock() + 0.4)
+
+    assert (await outcome(api), api.posts) == ("uncertain", 1)
+
+
+@virtual_time
+async def test_a_page_with_other_references_is_not_the_newest_end_of_the_list() -> None:
+    api = service(Fate(RESET, None), Fate(), cap=100)
+    api.add_older(150)
+    add_strangers(api, ["dub-421"], listed_at=api.clock())
+
+    error = await uncertainty(api)
+
+    assert ("another reference_id" in str(error), api.posts) == (True, 1)
+
+
+@virtual_time
+@strangers
+@counted
+async def test_a_page_with_other_references_proves_nothing_of_what_was_there_before(
+    names: list[str | None], counts_strangers: bool
+) -> None:
+    """Without a clock, a job is new only if all that was there before is known."""
+    api = service(Fate(TIMEOUT, None), has_date=False, counts_strangers=counts_strangers)
+    now = api.clock()
+    add_strangers(api, names, listed_at=now)
+    api.add("older", created_at=now - 120, listed_at=now + 0.4)
+
+    assert await outcome(api) == "uncertain"
+
+
+@virtual_time
+async def test_two_submissions_under_names_that_the_filter_takes_for_one_get_a_job_each() -> None:
+    api, submissions = service(Fate(RESET, 1.0)), Submissions()
+
+    async def submit_as(name: str) -> str:
+        async def post() -> GenerateAccepted:
+            try:
+                return await api.post()
+            finally:
+                entry = api.entries[-1]
+                entry.job = attrs.evolve(entry.job, reference_id=name)
+
+        async def list_jobs(reference_id: str, *, once: bool) -> Listing:
+            return await api.list_jobs(REFERENCE, once=once)
+
+        accepted = await submissions.submit(post, reference_id=name, list_jobs=list_jobs, sleep=asyncio.sleep)
+        return accepted.request_id
+
+    ids = await asyncio.gather(*map(submit_as, ["talk-42", "talk-4"]))
+
+    assert ids == ["job-1", "job-2"]
+
+
+@virtual_time
+async def test_a_record_that_stands_on_the_page_twice_is_one_job() -> None:
+    api = service(Fate(RESET))
+
+    async def list_jobs(reference_id: str, *, once: bool) -> Listing:
+        listing = await api.list_jobs(reference_id, once=once)
+        return listing._replace(jobs=listing.jobs * 2)
+
+    accepted = await Submissions().submit(api.post, reference_id=REFERENCE, list_jobs=list_jobs, sleep=asyncio.sleep)
+
+    assert accepted.request_id == "job-1"
+
+
+@virtual_time
+async def test_a_record_that_stands_on_the_page_twice_does_not_stand_for_one_that_is_missing() -> None:
+    api = service(Fate(RESET, 0.0), Fate())
+    api.add("older", created_at=api.clock() - 120)
+
+    async def list_jobs(reference_id: str, *, once: bool) -> Listing:
+        listing = await api.list_jobs(reference_id, once=once)
+        return listing._replace(jobs=[listing.jobs[-1]] * len(listing.jobs))
+
+    with pytest.raises(SubmissionUncertainError):
+        await Submissions().submit(api.post, reference_id=REFERENCE, list_jobs=list_jobs, sleep=asyncio.sleep)
+
+    assert api.posts == 1
+
+
+@virtual_time
+async def test_a_job_without_an_id_is_not_returned() -> None:
+    api = service(Fate(RESET, None))
+    api.add("", created_at=api.clock(), listed_at=api.clock() + 0.1)
+
+    assert (await outcome(api), api.posts) == ("uncertain", 1)
+
+
+@virtual_time
+@pytest.mark.parametrize("noted", [str.upper, str.lower, str])
+async def test_an_older_job_is_known_by_its_uuid_in_either_case(noted: Callable[[str], str]) -> None:
+    id = "6f82a2d8-A6D4-4e8a-a0fa-e8b09823a2d8"
+    api = service(Fate(TIMEOUT, None), has_date=False)
+    api.add(noted(id), created_at=api.clock())
+
+    async def list_it_otherwise(seconds: float) -> None:
+        api.entries[0].job = attrs.evolve(api.entries[0].job, id=id.lower())
+        await asyncio.sleep(seconds)
+
+    assert await outcome(api, sleep=list_it_otherwise) == "uncertain"
+
+
 fates = st.builds(Fate, error=st.sampled_from([None, *UNCERTAIN.values()]), lag=st.floats(0, 4.9)) | st.builds(
     Fate, error=st.sampled_from([*UNCERTAIN.values(), *NOT_ACCEPTED.values()]), lag=st.none()
 )
@@ -714,7 +868,7 @@ async def test_an_interruption_passes_without_a_reference_too(error: BaseExcepti
 
 @stages
 @pytest.mark.parametrize("error", [asyncio.CancelledError(), ClientClosedError("closed"), ZeroDivisionError()])
-async def test_an_interrupted_submission_is_forgotten(stage: Stage, error: BaseException) -> None:
+async def test_an_interrupted_submission_is_no_longer_under_way(stage: Stage, error: BaseException) -> None:
     interrupted = Interrupted(stage, raising(error))
 
     with pytest.raises((type(error), SubmissionUncertainError)):
@@ -729,7 +883,7 @@ async def test_an_interrupted_submission_is_forgotten(stage: Stage, error: BaseE
     [Fate(), Fate(RESET), Fate(RESET, None), Fate(TIMEOUT, None), Fate(status(BadRequestError, 400), None)],
     ids=["answered", "found", "lost", "uncertain", "refused"],
 )
-async def test_a_submission_that_has_ended_is_forgotten(fate: Fate) -> None:
+async def test_a_submission_that_has_ended_is_no_longer_under_way(fate: Fate) -> None:
     submissions = Submissions()
 
     await outcome(service(fate), submissions=submissions)
@@ -738,7 +892,7 @@ async def test_a_submission_that_has_ended_is_forgotten(fate: Fate) -> None:
 
 
 @virtual_time
-async def test_submissions_in_company_are_forgotten_with_the_last() -> None:
+async def test_submissions_in_company_are_no_longer_under_way_after_the_last() -> None:
     api, submissions = service(Fate(RESET, None), Fate(), Fate(TIMEOUT)), Submissions()
 
     await asyncio.gather(*(outcome(api, submissions=submissions) for _ in range(3)))
@@ -747,13 +901,13 @@ async def test_submissions_in_company_are_forgotten_with_the_last() -> None:
 
 
 @virtual_time
-async def test_a_submission_under_way_is_remembered() -> None:
-    """Without this, the tests above would pass on something that remembers nothing."""
+async def test_a_submission_under_way_is_not_idle() -> None:
+    """Without this, the tests above would pass on something that is always idle."""
     submissions = Submissions()
     task = asyncio.create_task(submit(service(Fate(RESET, 4.0)), submissions=submissions))
     await asyncio.sleep(1.0)
 
-    assert submissions != Submissions()
+    assert not submissions.is_idle
     await task
 
 
