@@ -275,7 +275,7 @@ class WaitUnreachableError(WaitError):
 
 
 class SubmissionUncertainError(ChamelaionError):
-    """A paid submission may or may not have been received, and was not repeated. ``__cause__`` says why.
+    """A paid submission may or may not have started a job. ``__cause__`` is the failure of its last attempt.
 
     Attributes:
         reference_id: The reference under which the job can be looked up, or None if it carried none.

@@ -3,6 +3,10 @@
 A POST that got no readable answer may have started a job that costs money. Only the list of jobs can tell, and only
 if the submission carries a ``reference_id`` by which to find it. So the jobs that carry it already are noted before
 the submission; whatever else carries it afterwards is the job that this submission started.
+
+Certainty is about the submission as a whole. A refusal says that *this* attempt started nothing. It says nothing of
+an earlier attempt whose answer was lost, and may even be caused by it, if that one took the name (409) or the last of
+the quota (412).
 """
 
 from __future__ import annotations
@@ -27,11 +31,10 @@ from .models import GenerateAccepted
 __all__ = ["Listing", "Submissions"]
 
 LOOKS: Final = (0.5, 1.5, 3.0)
-"""Pauses in seconds before each look for a job, since a list may lag behind what was accepted."""
+"""Pauses in seconds before each read of the list, since it may lag behind what was accepted."""
 
 _ATTEMPTS: Final = 5
 _GATEWAY_TIMEOUTS: Final = frozenset({504, 524})
-
 
 ListJobs = Callable[..., Awaitable[Listing]]
 """``(reference_id, *, once)``: reads one page of the jobs that carry it; ``once`` tries a single time."""
@@ -78,6 +81,15 @@ class Submissions:
 
 
 class _Submission:
+    """One submission.
+
+    Attributes:
+        reference_id: Its name, or None.
+        has_company: Whether another submission with its name was under way at the same time.
+        is_open: Whether it may have started a job that is not known. That outlasts the acceptance of a repetition: a
+            list that lags for long may still show a job of the first attempt.
+    """
+
     def __init__(
         self,
         post: Callable[[], Awaitable[GenerateAccepted]],
@@ -85,23 +97,25 @@ class _Submission:
         list_jobs: ListJobs,
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
+        self.reference_id = reference_id
         self._post = post
-        self._reference_id = reference_id
         self._list_jobs = list_jobs
         self._sleep = sleep
         self.has_company = False
+        self.is_open = False
+        # What became of an earlier attempt whose job was not found. The text alone: an error that is held by a frame
+        # of its own traceback is freed by the garbage collector only.
+        self._lost = ""
 
     async def post_unnamed(self) -> GenerateAccepted:
         try:
-            return await self._post()
+            return await self._attempt()
+        except ClientClosedError:
+            raise
         except ChamelaionError as error:
-            if _is_certain(error):
+            if not self.is_open:
                 raise
-            raise self._uncertain(
-                "it carried no reference_id by which it could be found. Look through the newest requests before you "
-                "submit again, and pass a reference_id next time",
-                error,
-            ) from error
+            raise self._uncertain("it carried no reference_id by which it could be found", error) from error
 
     async def post_named(self, reference_id: str) -> GenerateAccepted:
         before = await self._note(reference_id)
@@ -109,17 +123,36 @@ class _Submission:
         while True:
             attempt += 1
             try:
-                return await self._post()
+                return await self._attempt()
+            except ClientClosedError:
+                raise
             except ChamelaionError as error:
-                if _is_certain(error):
+                if not self.is_open:
                     raise
-                found = await self._find(reference_id, before, error)
+                is_refused = _is_certain(error)
+                # After a refusal one read is enough: the list was read three times for the attempt before.
+                found = await self._find(before, error, LOOKS[-1:] if is_refused else LOOKS)
                 if found is not None:
+                    self.is_open = bool(self._lost)
                     return found
+                if is_refused:
+                    reason = f"an earlier attempt may have started a job ({self._lost}) before the last was refused"
+                    raise self._uncertain(reason, error) from error
                 if not _may_be_repeated(error):
                     raise self._uncertain("the list does not show it yet, and it may still come", error) from error
                 if attempt == _ATTEMPTS:
                     raise self._uncertain(f"the list does not show it after {attempt} attempts", error) from error
+                self._lost = str(error)
+
+    async def _attempt(self) -> GenerateAccepted:
+        self.is_open = True
+        try:
+            accepted = await self._post()
+        except ChamelaionError as error:
+            self.is_open = bool(self._lost) or not _is_certain(error)
+            raise
+        self.is_open = bool(self._lost)
+        return accepted
 
     async def _note(self, reference_id: str) -> Before | None:
         try:
@@ -131,17 +164,18 @@ class _Submission:
         return Before.of(reference_id, listing)
 
     async def _find(
-        self, reference_id: str, before: Before | None, cause: ChamelaionError
+        self, before: Before | None, cause: ChamelaionError, looks: tuple[float, ...]
     ) -> GenerateAccepted | None:
+        """Return the job that the list shows, or None where it proves that there is none."""
         if before is None:
             raise self._uncertain(
                 "the list could not be read beforehand, so an older job might be taken for it", cause
             )
         gap = ""
-        for pause in LOOKS:
+        for pause in looks:
             await self._sleep(pause)
             try:
-                listing = await self._list_jobs(reference_id, once=False)
+                listing = await self._list_jobs(before.reference_id, once=False)
             except ClientClosedError:
                 raise
             except ChamelaionError as error:
@@ -160,26 +194,30 @@ class _Submission:
             raise self._uncertain(gap, cause)
         return None
 
+    @property
+    def _named(self) -> str:
+        return "the submission" + ("" if self.reference_id is None else f" with reference_id {self.reference_id!r}")
+
+    @property
+    def _advice(self) -> str:
+        if self.reference_id is None:
+            return "Look through the newest requests before you submit again, and pass a reference_id next time"
+        return f"Before you submit again, check list(reference_id={self.reference_id!r})"
+
     def _uncertain(self, reason: str, cause: ChamelaionError) -> SubmissionUncertainError:
-        named = "" if self._reference_id is None else f" with reference_id {self._reference_id!r}"
-        check = (
-            ""
-            if self._reference_id is None
-            else f". Before you submit again, check list(reference_id={self._reference_id!r})"
-        )
         error = SubmissionUncertainError(
-            f"the submission{named} may or may not have been accepted: {reason}{check}. The reason: {cause}",
-            reference_id=self._reference_id,
+            f"{self._named} may or may not have been accepted: {reason}. {self._advice}. The reason: {cause}",
+            reference_id=self.reference_id,
         )
         error.__cause__ = cause
         return error
 
 
 def _is_certain(error: ChamelaionError) -> bool:
-    """Whether it is known that no job was started."""
+    """Whether it is known that the attempt which ended with this started no job."""
     if isinstance(error, APIConnectionError):
         return error.sent == "no"
-    return not isinstance(error, (InternalServerError, InvalidResponseError))
+    return not isinstance(error, (InternalServerError, InvalidResponseError, ClientClosedError))
 
 
 def _may_be_repeated(error: ChamelaionError) -> bool:

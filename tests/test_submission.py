@@ -311,6 +311,62 @@ async def test_a_repetition_that_times_out_is_not_repeated() -> None:
 
 
 @virtual_time
+@errors(NOT_ACCEPTED)
+@pytest.mark.parametrize("lag", [30.0, None], ids=["accepted", "lost"])
+async def test_a_refusal_after_a_lost_answer_says_nothing_of_what_was_lost(
+    error: ChamelaionError, lag: float | None
+) -> None:
+    api = service(Fate(RESET, lag), Fate(error, None))
+
+    caught = await uncertainty(api)
+
+    assert (caught.__cause__, caught.reference_id, api.posts) == (error, REFERENCE, 2)
+
+
+@virtual_time
+@errors(PERHAPS_LOST)
+async def test_a_refusal_after_any_lost_answer_is_uncertain(error: ChamelaionError) -> None:
+    refusal = status(QuotaExceededError, 412)
+
+    assert (await uncertainty(service(Fate(error, 30.0), Fate(refusal, None)))).__cause__ is refusal
+
+
+@virtual_time
+async def test_a_refusal_after_several_lost_answers_is_uncertain() -> None:
+    refusal = status(ConflictError, 409)
+    api = service(Fate(RESET, None), Fate(RESET, None), Fate(RESET, 30.0), Fate(refusal, None))
+
+    assert ((await uncertainty(api)).__cause__, api.posts) == (refusal, 4)
+
+
+@virtual_time
+@errors(NOT_ACCEPTED)
+@pytest.mark.parametrize("lag", [5.1, 6.0, 7.9])
+async def test_the_list_is_read_once_more_after_a_refusal(error: ChamelaionError, lag: float) -> None:
+    """What was lost may have caused the refusal: it took the name, or the last of the quota."""
+    api = service(Fate(RESET, lag), Fate(error, None))
+
+    assert (await outcome(api), api.posts, len(api.reads)) == ("job-1", 2, 5)
+
+
+@virtual_time
+@errors(NOT_ACCEPTED)
+async def test_a_refusal_does_not_settle_between_two_jobs(error: ChamelaionError) -> None:
+    api = service(Fate(RESET, 6.0), Fate(error, None))
+    api.add("foreign", created_at=api.clock(), listed_at=api.clock() + 6.0)
+
+    assert await outcome(api) == "uncertain"
+
+
+@virtual_time
+async def test_an_uncertainty_after_a_refusal_holds_the_words_of_both_attempts() -> None:
+    refusal = status(QuotaExceededError, 412)
+    text = str(await uncertainty(service(Fate(RESET, 30.0), Fate(refusal, None))))
+
+    assert (str(RESET) in text, str(refusal) in text) == (True, True)
+
+
+@virtual_time
 async def test_a_job_that_shows_only_during_the_repetition_is_not_one_to_choose_from() -> None:
     """Two have been paid for, and the caller has to know it."""
     api = service(Fate(RESET, 5.2), Fate(RESET, 0.0))
@@ -719,6 +775,40 @@ async def test_a_list_that_fails_afterwards_is_named_beside_the_lost_answer() ->
     error = await uncertainty(service(Fate(RESET), list_errors=[None, cause, cause, cause]))
 
     assert (str(cause) in str(error), str(RESET) in str(error)) == (True, True)
+
+
+LOOK_ERRORS: dict[str, ChamelaionError] = UNREADABLE_LIST | {
+    "400": status(BadRequestError, 400),
+    "401": status(AuthenticationError, 401),
+    "403": status(PermissionDeniedError, 403),
+}
+
+
+@virtual_time
+@errors(LOOK_ERRORS)
+async def test_a_list_that_fails_after_a_refusal_leaves_a_lost_answer_uncertain(error: ChamelaionError) -> None:
+    refusal = status(AuthenticationError, 401)
+    api = service(Fate(RESET, None), Fate(refusal, None), list_errors=[None, None, None, None, error])
+
+    caught = await uncertainty(api)
+
+    assert (caught.__cause__, api.posts, len(api.reads)) == (refusal, 2, 5)
+
+
+@virtual_time
+@errors(LOOK_ERRORS)
+async def test_a_list_that_fails_at_last_proves_no_absence(error: ChamelaionError) -> None:
+    api = service(Fate(RESET, None), list_errors=[None, None, None, error])
+
+    assert (await outcome(api), api.posts) == ("uncertain", 1)
+
+
+@virtual_time
+@errors(LOOK_ERRORS)
+async def test_a_list_that_fails_for_a_moment_does_not_hide_the_job(error: ChamelaionError) -> None:
+    api = service(Fate(RESET), list_errors=[None, error, error])
+
+    assert (await outcome(api), api.posts) == ("job-1", 1)
 
 
 @virtual_time
@@ -1158,6 +1248,46 @@ async def test_a_translation_is_no_company_to_a_lip_sync(sandbox: Sandbox, sandb
     )
 
     assert sandbox.jobs[accepted.request_id].family == "lipsync"
+
+
+Generate = Callable[[AsyncClient], Awaitable[GenerateAccepted]]
+GENERATES: dict[str, tuple[str, Generate]] = {
+    "lip sync": (
+        GENERATE,
+        lambda client: client.lipsync.generate(video=VIDEO, audio=AUDIO, reference_id=REFERENCE),
+    ),
+    "lip sync, uploaded": (
+        GENERATE_WITH_MEDIA,
+        lambda client: client.lipsync.generate_with_media(video=b"v", audio=b"a", reference_id=REFERENCE),
+    ),
+    "translation": (
+        "POST /v1/video-translate/generate",
+        lambda client: client.video_translate.generate(video=VIDEO, target_languages=["de"], reference_id=REFERENCE),
+    ),
+    "translation, uploaded": (
+        "POST /v1/video-translate/generate-with-media",
+        lambda client: client.video_translate.generate_with_media(
+            video=b"v", target_languages=["de"], reference_id=REFERENCE
+        ),
+    ),
+}
+generates = pytest.mark.parametrize(("route", "generate"), list(GENERATES.values()), ids=list(GENERATES))
+
+
+@pytest.mark.usefixtures("_swift_looks")
+@generates
+async def test_the_end_of_the_quota_may_be_the_doing_of_a_lost_submission(route: str, generate: Generate) -> None:
+    async with (
+        Sandbox(list_lag=30, token_limit=1) as sandbox,
+        AsyncClient("sk-key", base_url=sandbox.base_url) as client,
+    ):
+        sandbox.inject(Fault.reset(when="after"), route=route, times=1)
+
+        with pytest.raises(SubmissionUncertainError) as caught:
+            await generate(client)
+
+    assert (type(caught.value.__cause__), caught.value.reference_id) == (QuotaExceededError, REFERENCE)
+    assert (len(sandbox.jobs), sandbox.count(route)) == (1, 2)
 
 
 @pytest.mark.usefixtures("_swift_looks")

@@ -94,8 +94,9 @@ class LipsyncResource:
 
         This costs money, so it is never repeated blindly. It is sent again only when it was certainly not accepted:
         not sent, or refused with 429. When the answer is lost and there is a ``reference_id``, the list of requests
-        decides: the job it shows is returned, and after a 5xx or a broken connection that left no job behind the
-        submission is repeated. For that, the requests that carry the reference already are read beforehand.
+        decides: the job with exactly this reference that it shows is returned, and after a 5xx or a broken connection
+        that left no job behind the submission is repeated. For that, the requests that carry the reference already
+        are read beforehand.
 
         Args:
             video: http(s) URL of the video.
@@ -111,10 +112,12 @@ class LipsyncResource:
             ConfigurationError: An argument cannot work; nothing was sent.
             BadRequestError: The service refuses the inputs.
             QuotaExceededError: The plan's quota is used up.
-            SubmissionUncertainError: It may or may not have been accepted; the text says what to check.
-            ChamelaionError: Any other failure; the job was not started.
+            SubmissionUncertainError: An attempt may or may not have been accepted; the text says what to check, and
+                ``__cause__`` is the last failure.
+            ClientClosedError: The client was closed meanwhile, which leaves open whether a job was started.
+            ChamelaionError: Any other failure; no attempt started a job.
 
-        A cancellation after sending leaves open whether the job was started; so does closing the client.
+        A cancellation after sending leaves open whether a job was started.
         """
         inputs = [
             {"type": "video", "url": media_url("video", video)},
@@ -158,7 +161,8 @@ class LipsyncResource:
             ConfigurationError: A file is missing, empty, a directory or unreadable, or changed its size while it was
                 sent. Nothing was submitted.
             SubmissionUncertainError: It may or may not have been accepted; the text says what to check.
-            ChamelaionError: Any other failure; the job was not started.
+            ClientClosedError: The client was closed meanwhile, which leaves open whether a job was started.
+            ChamelaionError: Any other failure; no attempt started a job.
         """
         fields = {
             "reference_id": reference_id,

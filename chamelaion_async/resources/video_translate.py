@@ -222,7 +222,8 @@ class VideoTranslateResource:
             BadRequestError: The service refuses the inputs.
             QuotaExceededError: The plan's quota is used up.
             SubmissionUncertainError: It may or may not have been accepted; the text says what to check.
-            ChamelaionError: Any other failure; the job was not started.
+            ClientClosedError: The client was closed meanwhile, which leaves open whether a job was started.
+            ChamelaionError: Any other failure; no attempt started a job.
         """
         body = {
             "inputs": [{"type": "video", "url": media_url("video", video)}],
@@ -282,7 +283,8 @@ class VideoTranslateResource:
         Raises:
             ConfigurationError: An argument or a file cannot work; nothing was submitted.
             SubmissionUncertainError: It may or may not have been accepted; the text says what to check.
-            ChamelaionError: Any other failure; the job was not started.
+            ClientClosedError: The client was closed meanwhile, which leaves open whether a job was started.
+            ChamelaionError: Any other failure; no attempt started a job.
         """
         settings = _config(config, speaker_voices, None, None)
         fields = {
