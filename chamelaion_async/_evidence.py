@@ -7,6 +7,7 @@ another's. A page that shows such strangers shows that the filter is not exact, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -15,7 +16,7 @@ import attrs
 
 from .models import Job
 
-__all__ = ["Before", "Evidence", "Listing"]
+__all__ = ["Before", "Evidence", "Listing", "canonical"]
 
 _SKEW: Final = timedelta(seconds=60)  # by which the clock in the headers and the one that stamps jobs may differ
 
@@ -78,10 +79,15 @@ class Before:
             server_time=listing.server_time,
         )
 
-    def compare(self, listing: Listing) -> Evidence:
-        """Return what a later page proves."""
+    def compare(self, listing: Listing, is_anothers: Callable[[str], bool]) -> Evidence:
+        """Return what a later page proves.
+
+        Args:
+            listing: The page.
+            is_anothers: Whether a job, by its canonical id, is known to be another submission's.
+        """
         jobs = _named(self.reference_id, listing)
-        unknown = {id: job for id, job in jobs.items() if id not in self.ids}
+        unknown = {id: job for id, job in jobs.items() if id not in self.ids and not is_anothers(id)}
         new = [job for job in unknown.values() if self._is_new(job)]
         return Evidence(
             new=tuple(job.id for job in new),
@@ -116,7 +122,7 @@ class Before:
         return "" if is_newest_end else "too many jobs carry its reference_id to tell that it is not among them"
 
 
-def _canonical(id: str) -> str:
+def canonical(id: str) -> str:
     """Return an id in the one form in which it is compared: a UUID may come in either case (RFC 9562, section 4)."""
     try:
         return str(UUID(id))
@@ -126,7 +132,7 @@ def _canonical(id: str) -> str:
 
 def _named(reference_id: str, listing: Listing) -> dict[str, Job]:
     """Return the jobs with exactly this name, by id: a record that stands on a page twice is one job."""
-    return {_canonical(job.id): job for job in listing.jobs if job.reference_id == reference_id}
+    return {canonical(job.id): job for job in listing.jobs if job.reference_id == reference_id}
 
 
 def _has_strangers(reference_id: str, listing: Listing) -> bool:

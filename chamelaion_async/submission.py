@@ -11,10 +11,13 @@ the quota (412).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from ._evidence import Before, Listing
+from ._evidence import Before, Listing, canonical
+from ._recent import Recent
 from .errors import (
     APIConnectionError,
     APITimeoutError,
@@ -41,14 +44,23 @@ ListJobs = Callable[..., Awaitable[Listing]]
 
 
 class Submissions:
-    """The submissions under way of one client, by ``reference_id``."""
+    """The submissions of one client: those under way by ``reference_id``, and what is left of those that ended.
 
-    def __init__(self) -> None:
+    A list that lags, or whose clock is wrong, can show a job of an earlier submission as if it had just appeared. So
+    the ids that were returned are remembered, and the names of which a job may still turn up.
+
+    Args:
+        clock: Tells the time in seconds; it must never go back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._under_way: dict[str, list[_Submission]] = {}
+        self._returned = Recent(clock)
+        self._uncertain = Recent(clock)
 
     @property
     def is_idle(self) -> bool:
-        """Whether none is under way, nor remembered."""
+        """Whether none is under way."""
         return not self._under_way
 
     async def submit(
@@ -61,19 +73,44 @@ class Submissions:
     ) -> GenerateAccepted:
         """Submit once, whatever happens to the answer.
 
+        What interrupts it after it may have been sent, a cancellation above all, passes as it is. It gets a note that
+        the submission may have been accepted, and the next submission under the same name takes that into account.
+
         Raises:
             SubmissionUncertainError: It may or may not have been accepted, and the list could not decide.
-            ChamelaionError: It was certainly not accepted.
+            ClientClosedError: The client was closed meanwhile, which leaves it open whether it was accepted.
+            ChamelaionError: Any other one: it was certainly not accepted.
         """
-        submission = _Submission(post, reference_id, list_jobs, sleep)
+        submission = _Submission(post, reference_id, list_jobs, sleep, self._returned)
+        with self._kept(submission):
+            try:
+                accepted = await submission.run()
+            except BaseException as error:
+                if submission.is_open and not isinstance(error, SubmissionUncertainError):
+                    error.add_note(submission.reminder)
+                raise
+            finally:
+                if submission.is_open and reference_id is not None:
+                    self._uncertain.add(reference_id)
+            if reference_id is not None:  # or no search by name could ever find it
+                self._returned.add(canonical(accepted.request_id))
+            return accepted
+
+    @contextmanager
+    def _kept(self, submission: _Submission) -> Iterator[None]:
+        """Count a submission as under way, and tell all under the same name of each other."""
+        reference_id = submission.reference_id
         if reference_id is None:
-            return await submission.post_unnamed()
+            yield
+            return
         others = self._under_way.setdefault(reference_id, [])
-        for other in others:
-            other.has_company = submission.has_company = True
+        if reference_id in self._uncertain:
+            submission.company = "an earlier submission with its reference_id may still turn up"
+        for other in (*others, submission) if others else ():
+            other.company = "another submission with its reference_id was under way"
         others.append(submission)
         try:
-            return await submission.post_named(reference_id)
+            yield
         finally:
             others.remove(submission)
             if not others:
@@ -85,7 +122,7 @@ class _Submission:
 
     Attributes:
         reference_id: Its name, or None.
-        has_company: Whether another submission with its name was under way at the same time.
+        company: Why a job under its name may be another submission's; empty where there is no reason.
         is_open: Whether it may have started a job that is not known. That outlasts the acceptance of a repetition: a
             list that lags for long may still show a job of the first attempt.
     """
@@ -96,18 +133,31 @@ class _Submission:
         reference_id: str | None,
         list_jobs: ListJobs,
         sleep: Callable[[float], Awaitable[None]],
+        returned: Recent,
     ) -> None:
         self.reference_id = reference_id
         self._post = post
         self._list_jobs = list_jobs
         self._sleep = sleep
-        self.has_company = False
+        self._returned = returned
+        self.company = ""
         self.is_open = False
         # What became of an earlier attempt whose job was not found. The text alone: an error that is held by a frame
         # of its own traceback is freed by the garbage collector only.
         self._lost = ""
 
-    async def post_unnamed(self) -> GenerateAccepted:
+    @property
+    def reminder(self) -> str:
+        """What to say of a submission that was interrupted."""
+        return f"{self._named} may or may not have been accepted. {self._advice}."
+
+    async def run(self) -> GenerateAccepted:
+        """Submit, until it is known what became of it or cannot be known."""
+        if self.reference_id is None:
+            return await self._post_unnamed()
+        return await self._post_named(self.reference_id)
+
+    async def _post_unnamed(self) -> GenerateAccepted:
         try:
             return await self._attempt()
         except ClientClosedError:
@@ -117,7 +167,7 @@ class _Submission:
                 raise
             raise self._uncertain("it carried no reference_id by which it could be found", error) from error
 
-    async def post_named(self, reference_id: str) -> GenerateAccepted:
+    async def _post_named(self, reference_id: str) -> GenerateAccepted:
         before = await self._note(reference_id)
         attempt = 0
         while True:
@@ -181,17 +231,15 @@ class _Submission:
             except ChamelaionError as error:
                 gap = f"the list that would tell could not be read ({error})"
                 continue
-            new, is_ambiguous, gap = before.compare(listing)
+            new, is_ambiguous, gap = before.compare(listing, self._returned.__contains__)
             if is_ambiguous:
                 raise self._uncertain("the list shows a job that may be this one or an older one", cause)
-            if len(new) > 1 or (new and self.has_company):
+            if len(new) > 1 or (new and self.company):
                 raise self._uncertain("other jobs carry its reference_id; give each submission one of its own", cause)
             if new:
                 return GenerateAccepted(request_id=new[0], status="success")
-        if self.has_company:
-            raise self._uncertain("another submission with its reference_id was under way", cause)
-        if gap:
-            raise self._uncertain(gap, cause)
+        if self.company or gap:
+            raise self._uncertain(self.company or gap, cause)
         return None
 
     @property

@@ -39,6 +39,7 @@ ROWS = {
     "listing": 3,  # not in the table
     "submission": 5,  # likewise
     "_evidence": 2,
+    "_recent": 0,
     "resources": 6,
     "client": 7,
     "cli": 8,

@@ -879,6 +879,185 @@ async def test_submissions_without_a_reference_are_no_company() -> None:
     assert named == "job-1"
 
 
+CLOCKS: dict[str, dict[str, Any]] = {
+    "one clock": {},
+    "no Date": {"has_date": False},
+    "jobs stamped ahead": {"skew": 2.0},
+    "jobs stamped behind": {"skew": -2.0},
+}
+clocks = pytest.mark.parametrize("settings", list(CLOCKS.values()), ids=list(CLOCKS))
+
+
+@virtual_time
+@clocks
+@errors(PERHAPS_LOST)
+async def test_a_job_that_was_returned_is_never_returned_again(
+    error: ChamelaionError, settings: dict[str, Any]
+) -> None:
+    """The list lags, so that the first job turns up after the second submission has begun."""
+    api, submissions = service(Fate(None, 2.0), Fate(error, None), Fate(), **settings), Submissions()
+    first = await outcome(api, submissions=submissions)
+    await asyncio.sleep(0.9)
+
+    second = await outcome(api, submissions=submissions)
+
+    assert (first, second, api.started) == ("job-1", "job-3", ["job-1", "job-3"])
+
+
+@virtual_time
+@clocks
+async def test_beside_a_job_that_was_returned_the_next_one_is_found(settings: dict[str, Any]) -> None:
+    api, submissions = service(Fate(None, 2.0), Fate(RESET, 2.5), **settings), Submissions()
+    await submit(api, submissions=submissions)
+    await asyncio.sleep(0.9)
+
+    assert await outcome(api, submissions=submissions) in {"job-2", "uncertain"}
+
+
+@virtual_time
+async def test_a_job_that_was_found_is_never_returned_again() -> None:
+    api, submissions = service(Fate(RESET, 1.0), Fate(TIMEOUT, None), has_date=False), Submissions()
+    assert await outcome(api, submissions=submissions) == "job-1"
+    api.list_errors = [None, None, None, None]
+    for entry in api.entries:  # a replica that lags behind the one that was read before
+        entry.listed_at = api.clock() + 0.3
+
+    assert await outcome(api, submissions=submissions) == "uncertain"
+
+
+@virtual_time
+async def test_after_a_job_was_found_the_next_submission_is_alone() -> None:
+    api, submissions = service(Fate(RESET, 1.0)), Submissions()
+
+    assert [await outcome(api, submissions=submissions) for _ in range(3)] == ["job-1", "job-2", "job-3"]
+
+
+@virtual_time
+async def test_a_job_of_an_attempt_before_the_one_that_was_found_is_not_taken_for_the_next_submission() -> None:
+    """The list was too slow for the first attempt, and shows the second job first."""
+    api = service(Fate(RESET, 9.0), Fate(RESET, 1.0), Fate(TIMEOUT, None), has_date=False)
+    submissions = Submissions()
+    assert await outcome(api, submissions=submissions) == "job-2"
+
+    assert await outcome(api, submissions=submissions) == "uncertain"
+
+
+@virtual_time
+@pytest.mark.parametrize("answered", [str.upper, str.lower])
+@pytest.mark.parametrize("listed", [str.upper, str.lower])
+async def test_a_job_that_was_returned_is_known_by_its_uuid_in_either_case(
+    answered: Callable[[str], str], listed: Callable[[str], str]
+) -> None:
+    id = "6f82a2d8-a6d4-4e8a-a0fa-e8b09823a2d8"
+    api, submissions = service(Fate(TIMEOUT, None), has_date=False), Submissions()
+
+    async def accept() -> GenerateAccepted:
+        return GenerateAccepted(request_id=answered(id), status="success")
+
+    await submissions.submit(accept, reference_id=REFERENCE, list_jobs=api.list_jobs, sleep=asyncio.sleep)
+    api.add(listed(id), created_at=api.clock(), listed_at=api.clock() + 0.3)
+
+    assert await outcome(api, submissions=submissions) == "uncertain"
+
+
+@virtual_time
+@clocks
+@errors(PERHAPS_AT_WORK)
+async def test_a_job_of_an_uncertain_submission_is_not_taken_for_the_next_one(
+    error: ChamelaionError, settings: dict[str, Any]
+) -> None:
+    api, submissions = service(Fate(error, 6.0), Fate(RESET, None), Fate(), **settings), Submissions()
+    assert await outcome(api, submissions=submissions) == "uncertain"
+
+    assert (await outcome(api, submissions=submissions), api.posts) == ("uncertain", 2)
+
+
+@virtual_time
+async def test_after_an_uncertain_submission_the_next_one_is_not_repeated() -> None:
+    """Its list has failed to show a job once already, or may be about to show one."""
+    api, submissions = service(Fate(TIMEOUT, None), Fate(RESET, None), Fate()), Submissions()
+    await uncertainty(api, submissions=submissions)
+
+    error = await uncertainty(api, submissions=submissions)
+
+    assert ("an earlier submission" in str(error), api.posts) == (True, 2)
+
+
+@virtual_time
+async def test_after_an_uncertain_submission_the_next_one_that_is_answered_is_returned() -> None:
+    api, submissions = service(Fate(TIMEOUT, None), Fate()), Submissions()
+    await uncertainty(api, submissions=submissions)
+
+    assert await outcome(api, submissions=submissions) == "job-2"
+
+
+@virtual_time
+@errors(NOT_ACCEPTED)
+async def test_after_an_uncertain_submission_a_refusal_of_the_next_one_is_its_own(error: ChamelaionError) -> None:
+    api, submissions = service(Fate(TIMEOUT, None), Fate(error, None)), Submissions()
+    await uncertainty(api, submissions=submissions)
+
+    assert await outcome(api, submissions=submissions) is error
+
+
+@virtual_time
+async def test_after_a_refused_submission_the_next_one_is_alone() -> None:
+    api, submissions = service(Fate(status(BadRequestError, 400), None), Fate(RESET)), Submissions()
+    await outcome(api, submissions=submissions)
+
+    assert await outcome(api, submissions=submissions) == "job-2"
+
+
+@virtual_time
+async def test_a_job_of_an_attempt_that_was_repeated_is_not_taken_for_the_next_submission() -> None:
+    """The list was too slow for the first attempt, so the first submission has two jobs, and returned the second."""
+    api = service(Fate(RESET, 5.6), Fate(None, 0.0), Fate(TIMEOUT, None), has_date=False)
+    submissions = Submissions()
+    assert await outcome(api, submissions=submissions) == "job-2"
+
+    assert await outcome(api, submissions=submissions) == "uncertain"
+
+
+@virtual_time
+@pytest.mark.parametrize("moment", [0.5, 1.2, 2.5, 5.5])
+async def test_a_job_of_a_cancelled_submission_is_not_taken_for_the_next_one(moment: float) -> None:
+    """Cancelled while the POST is under way, after its answer was lost, and during the repetition."""
+    api, submissions = service(Fate(RESET, 7.0), Fate(TIMEOUT, None), has_date=False), Submissions()
+
+    async def slow_post() -> GenerateAccepted:
+        try:
+            return await api.post()
+        finally:
+            await asyncio.sleep(1.0)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(moment):
+            await submissions.submit(slow_post, reference_id=REFERENCE, list_jobs=api.list_jobs, sleep=asyncio.sleep)
+    await asyncio.sleep(6.5 - moment)
+
+    assert await outcome(api, submissions=submissions) == "uncertain"
+
+
+@virtual_time
+async def test_what_was_cancelled_before_it_was_sent_is_no_company_to_the_next_one() -> None:
+    submissions, api = Submissions(), service(Fate(RESET))
+    cancelled = Interrupted("note", raising(asyncio.CancelledError()), submissions)
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled.submit()
+
+    assert await outcome(api, submissions=submissions) == "job-1"
+
+
+@virtual_time
+async def test_an_hour_later_nothing_is_remembered() -> None:
+    loop = asyncio.get_running_loop()
+    api, submissions = service(Fate(TIMEOUT, None), Fate(RESET)), Submissions(loop.time)
+    await uncertainty(api, submissions=submissions)
+    await asyncio.sleep(3601.0)
+
+    assert await outcome(api, submissions=submissions) == "job-2"
+
+
 Stage = Literal["note", "post", "pause", "look"]
 STAGES: tuple[Stage, ...] = ("note", "post", "pause", "look")
 stages = pytest.mark.parametrize("stage", STAGES)
@@ -956,6 +1135,31 @@ async def test_an_interruption_passes_without_a_reference_too(error: BaseExcepti
         await Interrupted("post", raising(error)).submit(reference_id=None)
 
 
+SENT = [stage for stage in STAGES if stage != "note"]
+
+
+@pytest.mark.parametrize("stage", SENT)
+@pytest.mark.parametrize("error", [asyncio.CancelledError("x"), ClientClosedError("closed"), ZeroDivisionError("x")])
+async def test_what_interrupts_a_submission_after_sending_says_what_it_leaves_open(
+    stage: Stage, error: BaseException
+) -> None:
+    with pytest.raises(type(error), match=r"may or may not have been accepted.*check list\(reference_id='dub-42'\)"):
+        await Interrupted(stage, raising(type(error)("x"))).submit()
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError("x"), ClientClosedError("closed"), ZeroDivisionError("x")])
+async def test_what_interrupts_a_submission_before_sending_leaves_nothing_open(error: BaseException) -> None:
+    with pytest.raises(type(error)) as caught:
+        await Interrupted("note", raising(type(error)("x"))).submit()
+
+    assert not hasattr(caught.value, "__notes__")
+
+
+async def test_what_interrupts_a_submission_without_a_reference_says_where_to_look() -> None:
+    with pytest.raises(asyncio.CancelledError, match="Look through the newest requests"):
+        await Interrupted("post", raising(asyncio.CancelledError("x"))).submit(reference_id=None)
+
+
 @stages
 @pytest.mark.parametrize("error", [asyncio.CancelledError(), ClientClosedError("closed"), ZeroDivisionError()])
 async def test_an_interrupted_submission_is_no_longer_under_way(stage: Stage, error: BaseException) -> None:
@@ -1023,6 +1227,11 @@ async def test_an_uncertainty_says_under_which_reference_to_look() -> None:
     error = await uncertainty(service(Fate(TIMEOUT, None)))
 
     assert (error.reference_id, f"list(reference_id={REFERENCE!r})" in str(error)) == (REFERENCE, True)
+
+
+@virtual_time
+async def test_an_uncertainty_says_what_to_do_only_once() -> None:
+    assert not hasattr(await uncertainty(service(Fate(TIMEOUT, None))), "__notes__")
 
 
 @virtual_time
@@ -1288,6 +1497,64 @@ async def test_the_end_of_the_quota_may_be_the_doing_of_a_lost_submission(route:
 
     assert (type(caught.value.__cause__), caught.value.reference_id) == (QuotaExceededError, REFERENCE)
     assert (len(sandbox.jobs), sandbox.count(route)) == (1, 2)
+
+
+@pytest.mark.usefixtures("_swift_looks")
+@generates
+async def test_views_of_a_client_share_what_they_remember(
+    sandbox: Sandbox, sandbox_client: AsyncClient, route: str, generate: Generate
+) -> None:
+    """The list does not show the first job before the second submission, and shows it afterwards."""
+    first = await generate(sandbox_client)
+    empty = b'{"data": [], "pagination": {"limit": 100, "offset": 0, "total": 0}}'
+    family = route.removeprefix("POST ").rpartition("/")[0]
+    sandbox.inject(Fault.body(empty), route=f"GET {family}/requests", times=1)
+    sandbox.inject(Fault.status(504), route=route, times=1)
+
+    with pytest.raises(SubmissionUncertainError):
+        await generate(sandbox_client.with_options(timeout=5.0))
+
+    assert list(sandbox.jobs) == [first.request_id]
+
+
+@pytest.mark.usefixtures("_swift_looks")
+async def test_views_of_a_client_share_the_names_that_are_uncertain(
+    sandbox: Sandbox, sandbox_client: AsyncClient
+) -> None:
+    sandbox.inject(Fault.status(504, when="before"), route=GENERATE, times=1)
+    sandbox.inject(Fault.reset(when="after"), route=GENERATE, times=1)
+    view = sandbox_client.with_options(timeout=5.0)
+
+    for client in (view, sandbox_client):
+        with pytest.raises(SubmissionUncertainError):
+            await client.lipsync.generate(video=VIDEO, audio=AUDIO, reference_id=REFERENCE)
+
+
+@pytest.mark.usefixtures("_swift_looks")
+async def test_an_uncertain_lip_sync_is_nothing_to_a_translation(
+    sandbox: Sandbox, sandbox_client: AsyncClient
+) -> None:
+    sandbox.inject(Fault.status(504, when="after"), route=GENERATE, times=1)
+    sandbox.inject(Fault.reset(when="after"), route="POST /v1/video-translate/generate", times=1)
+    sandbox.inject(Fault.status(500), route=LIST)
+    with pytest.raises(SubmissionUncertainError):
+        await sandbox_client.lipsync.generate(video=VIDEO, audio=AUDIO, reference_id=REFERENCE)
+
+    accepted = await sandbox_client.video_translate.generate(
+        video=VIDEO, target_languages=["de"], reference_id=REFERENCE
+    )
+
+    assert sandbox.jobs[accepted.request_id].family == "video_translate"
+
+
+async def test_a_closed_client_leaves_nothing_open(sandbox: Sandbox) -> None:
+    client = AsyncClient("sk-key", base_url=sandbox.base_url)
+    await client.aclose()
+
+    with pytest.raises(ClientClosedError) as caught:
+        await client.lipsync.generate(video=VIDEO, audio=AUDIO)
+
+    assert not hasattr(caught.value, "__notes__")
 
 
 @pytest.mark.usefixtures("_swift_looks")

@@ -56,6 +56,7 @@ class Generation(Generic[J]):
     async def _submit(self, call: Call, reference_id: str | None) -> GenerateAccepted:
         if reference_id is not None:
             _wire.id_segment(reference_id)
+        self._transport.connection.check()  # from here on, a client that is closed leaves open what was sent
 
         async def post() -> GenerateAccepted:
             accepted, _ = await self._transport.fetch(call, GenerateAccepted)

@@ -96,7 +96,7 @@ class LipsyncResource:
         not sent, or refused with 429. When the answer is lost and there is a ``reference_id``, the list of requests
         decides: the job with exactly this reference that it shows is returned, and after a 5xx or a broken connection
         that left no job behind the submission is repeated. For that, the requests that carry the reference already
-        are read beforehand.
+        are read beforehand. A job that this client has returned is not returned again.
 
         Args:
             video: http(s) URL of the video.
@@ -117,7 +117,8 @@ class LipsyncResource:
             ClientClosedError: The client was closed meanwhile, which leaves open whether a job was started.
             ChamelaionError: Any other failure; no attempt started a job.
 
-        A cancellation after sending leaves open whether a job was started.
+        A cancellation after sending leaves open whether a job was started. It passes as ``CancelledError``, with a
+        note that says what to check.
         """
         inputs = [
             {"type": "video", "url": media_url("video", video)},

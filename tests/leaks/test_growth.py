@@ -20,8 +20,9 @@ from typing import Any, Final
 import pytest
 
 from chamelaion_async import AsyncClient
+from chamelaion_async._recent import CAPACITY
 
-from .service import Service
+from .service import Service, uuid
 from .work import WORK, Bench, Step
 
 pytestmark = pytest.mark.virtual_time
@@ -57,13 +58,20 @@ async def held() -> int:
 
 
 async def fill(client: AsyncClient) -> None:
-    """Fill what has bounds: lanes remember some answers, yarl keeps some URLs, and CPython objects to use again."""
+    """Fill what has bounds.
+
+    Lanes remember some answers and submissions some jobs, yarl keeps some URLs, and CPython objects to use again.
+    """
     loop = asyncio.get_running_loop()
     _ = [(copy_context(), iter(loop.create_future())) for _ in range(_KEPT_OBJECTS)]
     for lane in client._transport.lanes.values():
         for _ in range(_REMEMBERED):
             loop._advance(1e-3)  # type: ignore[attr-defined] # the loop of these tests
             lane.answered()
+    submissions = client._shared.lipsync
+    for number in range(CAPACITY):
+        for recent in (submissions._returned, submissions._uncertain):
+            recent.add(uuid(number))
     for number in range(_KEPT_URLS):
         await client.lipsync.requests.list(limit=1, offset=number)
 
