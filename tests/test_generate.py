@@ -401,6 +401,7 @@ UNCLEAR = [
     ("HTML", Fault.body(b"<html>", content_type="text/html")),
     ("nothing", Fault.body(b"")),
     ("no id", Fault.body(b'{"status": "success"}')),
+    ("empty id", Fault.body(b'{"status": "success", "request_id": ""}')),
     ("null id", Fault.body(b'{"status": "success", "request_id": null}')),
     ("a list", Fault.body(b"[]")),
     ("no HTTP", Fault.garbage()),

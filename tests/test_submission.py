@@ -38,6 +38,7 @@ from chamelaion_async.errors import APIStatusError
 from chamelaion_async.models import Job
 from chamelaion_async.sandbox import Fault, Sandbox
 from chamelaion_async.submission import Listing, Submissions
+from tests.conftest import RefusePages
 
 T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)
@@ -1555,6 +1556,38 @@ async def test_a_closed_client_leaves_nothing_open(sandbox: Sandbox) -> None:
         await client.lipsync.generate(video=VIDEO, audio=AUDIO)
 
     assert not hasattr(caught.value, "__notes__")
+
+
+@pytest.mark.usefixtures("_swift_looks")
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("largest", [99, 20, 5])
+@generates
+async def test_a_job_is_found_in_a_list_that_refuses_large_pages(
+    sandbox: Sandbox,
+    sandbox_client: AsyncClient,
+    refuse_pages: RefusePages,
+    route: str,
+    generate: Generate,
+    largest: int,
+    status: int,
+) -> None:
+    refuse_pages(largest, status)
+    sandbox.inject(Fault.reset(when="after"), route=route, times=1)
+
+    accepted = await generate(sandbox_client)
+
+    assert list(sandbox.jobs) == [accepted.request_id]
+
+
+async def test_the_size_of_page_that_a_list_takes_is_remembered(
+    sandbox_client: AsyncClient, refuse_pages: RefusePages
+) -> None:
+    limits = refuse_pages(20, 400)
+
+    for number in range(3):
+        await sandbox_client.lipsync.generate(video=VIDEO, audio=AUDIO, reference_id=f"dub-{number}")
+
+    assert limits == ["100", "20", "20", "20"]
 
 
 @pytest.mark.usefixtures("_swift_looks")

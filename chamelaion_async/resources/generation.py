@@ -8,9 +8,10 @@ from typing import Any, Generic, TypeVar
 
 from .. import _wire
 from .._transport import ONCE, Call, Transport
-from ..config import check_callback
-from ..listing import PAGE_SIZE
-from ..models import GenerateAccepted, Job, Page
+from ..config import RetryPolicy, check_callback
+from ..errors import InvalidResponseError
+from ..listing import PAGE_SIZE, read_page
+from ..models import GenerateAccepted, Job, Page, RawResponse
 from ..submission import Listing, Submissions
 from ..uploads import Form, MediaSource, Progress, open_media
 
@@ -29,6 +30,7 @@ class Generation(Generic[J]):
         self._submissions = submissions
         self._path = path
         self._page_model = page_model
+        self._page_size: int | None = PAGE_SIZE
 
     async def submit_json(self, body: Mapping[str, Any], reference_id: str | None) -> GenerateAccepted:
         """Submit a job whose media the service fetches itself."""
@@ -57,27 +59,40 @@ class Generation(Generic[J]):
         if reference_id is not None:
             _wire.id_segment(reference_id)
         self._transport.connection.check()  # from here on, a client that is closed leaves open what was sent
-
-        async def post() -> GenerateAccepted:
-            accepted, _ = await self._transport.fetch(call, GenerateAccepted)
-            return accepted
-
         return await self._submissions.submit(
-            post,
+            partial(self._post, call),
             reference_id=reference_id,
             list_jobs=self._list_jobs,
             sleep=self._transport.connection.sleep,
         )
 
+    async def _post(self, call: Call) -> GenerateAccepted:
+        # The raw answer gets no name here: the error below would hold it.
+        accepted = (await self._transport.fetch(call, GenerateAccepted))[0]
+        if not accepted.request_id:
+            raise InvalidResponseError(
+                f"{call.method} {call.path} was answered with success, but the request_id is empty",
+                method=call.method,
+                path=call.path,
+            )
+        return accepted
+
     async def _list_jobs(self, reference_id: str, *, once: bool) -> Listing:
-        params: _wire.Query = {"reference_id": reference_id, "limit": PAGE_SIZE}
-        call = Call(method="GET", path=f"{self._path}/requests", params=params)
-        page, response = await self._transport.fetch(call, self._page_model, retry=ONCE if once else None)
+        fetch = partial(self._fetch_page, reference_id, ONCE if once else None)
+        (page, response), self._page_size = await read_page(fetch, self._page_size)
         return Listing(
             jobs=list[Job](page.data),
             total=page.pagination.total,
             server_time=_wire.server_time(response.headers),
         )
+
+    async def _fetch_page(
+        self, reference_id: str, retry: RetryPolicy | None, limit: int | None
+    ) -> tuple[Page[J], RawResponse]:
+        call = Call(
+            method="GET", path=f"{self._path}/requests", params={"reference_id": reference_id, "limit": limit}
+        )
+        return await self._transport.fetch(call, self._page_model, retry=retry)
 
 
 def media_url(name: str, url: str) -> str:

@@ -29,6 +29,7 @@ _CLASSES: Final = {
     422: "UnprocessableEntityError",
 }
 _FOUR_HUNDREDS: Final = (400, 401, 402, 403, 404, 405, 409, 410, 412, 413, 415, 422, 431, 451)
+_OF_PAGE_SIZES: Final = (400, 422)
 _FIVE_HUNDREDS: Final = (500, 501, 502, 503, 504, 505, 507, 520, 524, 599)
 _GATEWAY_TIMEOUTS: Final = (504, 524)
 _PASSING_DOWNLOADS: Final = (500, 502, 503, 504)
@@ -43,6 +44,8 @@ def _refused(error: str) -> Pair:
 def four_hundred(status: int) -> Row:
     """Return the row of a status that asking again would not change."""
     pair = _refused(_CLASSES.get(status, "APIStatusError"))
+    if status in _OF_PAGE_SIZES:
+        pair = but(pair, {"generate_blind": RECOVERS})  # the list is asked for a smaller page
     if status == 404:
         pair = but(pair, {"wait": RECOVERS})  # what was never seen gets a few seconds
     return row(_STATUSES, str(status), Fault.status(status), pair)
