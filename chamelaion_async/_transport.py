@@ -49,7 +49,7 @@ _IDEMPOTENT: Final = frozenset({"GET", "HEAD"})
 class Body(Protocol):
     """A form on its way. See ``uploads.Form``."""
 
-    data: aiohttp.FormData
+    data: aiohttp.MultipartWriter
     is_complete: bool
     failure: Exception | None
 

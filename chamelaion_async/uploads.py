@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import stat
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
@@ -19,7 +20,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import attrs
-from aiohttp import FormData, payload
+from aiohttp import MultipartWriter, payload
 from aiohttp.abc import AbstractStreamWriter
 
 from ._threads import open_in_thread
@@ -112,14 +113,9 @@ async def open_media(field: str, source: MediaSource) -> Media:
         label=label,
         size=size,
         read=read,
-        file_name=_sendable(upload.file_name or name),
+        file_name=(upload.file_name or name).encode("utf-8", "replace").decode(),
         content_type=content_type,
     )
-
-
-def _sendable(name: str) -> str:
-    """Return a name that a header can hold: no control characters, nothing that is not Unicode."""
-    return "".join(c if c.isprintable() else "_" for c in name.encode("utf-8", "replace").decode())
 
 
 def _view(field: str, data: bytes | bytearray | memoryview) -> memoryview:
@@ -288,17 +284,38 @@ def _from_chunks(field: str, factory: Chunks) -> _Reader:
     return read
 
 
+_ESCAPED = re.compile(r'[\x00-\x1f\x7f"]|\\$')
+
+
+def _disposition(name: str, file_name: str | None = None) -> str:
+    """Return the header that names a part, as browsers write it.
+
+    https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data: UTF-8 in quotes, with
+    quotes, CR and LF percent-encoded. So are the other control characters, which no header can hold, and a backslash
+    at the end, by which werkzeug and Go would take the closing quote for a part of the name. aiohttp's own
+    ``FormData`` writes what several parsers refuse (``name*=``, a backslash before each blank).
+    """
+    fields = {"name": name} if file_name is None else {"name": name, "filename": file_name}
+    quoted = (f'{key}="{_ESCAPED.sub(_percent, text)}"' for key, text in fields.items())
+    return "; ".join(("form-data", *quoted))
+
+
+def _percent(found: re.Match[str]) -> str:
+    return f"%{ord(found[0]):02X}"
+
+
 class _MediaPayload(payload.Payload):
     """One file of a form, for a single attempt."""
 
     _autoclose = True
 
     def __init__(self, media: Media, form: Form) -> None:
-        name = media.file_name
-        if media.content_type is None:
-            super().__init__(None, filename=name)
-        else:
-            super().__init__(None, filename=name, content_type=media.content_type)
+        super().__init__(
+            None,
+            headers={"Content-Disposition": _disposition(media.field, media.file_name)},
+            filename=media.file_name,
+            content_type=media.content_type,
+        )
         self._size = media.size
         self._media = media
         self._form = form
@@ -338,12 +355,11 @@ class Form:
         self._sent = 0
         self._total = sum(medium.size for medium in media)
         # Text first: whoever reads the form as a stream then knows all about the files that follow.
-        self.data = FormData(default_to_multipart=True)
+        self.data = MultipartWriter("form-data")
         for name, text in fields.items():
-            self.data.add_field(name, text)
+            self.data.append_payload(payload.StringPayload(text, headers={"Content-Disposition": _disposition(name)}))
         for medium in media:
-            part = _MediaPayload(medium, self)
-            self.data.add_field(medium.field, part, filename=medium.file_name, content_type=part.content_type)
+            self.data.append_payload(_MediaPayload(medium, self))
 
     async def send(self, media: Media, writer: AbstractStreamWriter) -> None:
         """Write one medium to the connection."""
@@ -361,7 +377,7 @@ class Form:
                 await asyncio.wait([sender])
         finally:
             # What holds this form in turn, and with it what was uploaded.
-            self.data, self.failure = FormData(), None
+            self.data, self.failure = MultipartWriter("form-data"), None
 
     async def _counted(self, media: Media) -> AsyncGenerator[bytes, None]:
         """Read, count and report. All that can fail here is on our side, and is kept as what it is."""
