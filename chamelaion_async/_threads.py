@@ -1,26 +1,81 @@
-"""Opening things in threads without losing them when the caller is cancelled meanwhile."""
+"""Work in the threads of the loop's pool: not lost on a cancellation, and begun within a time limit or not at all.
+
+The pool is the loop's own: it is bounded, the application can choose it (``loop.set_default_executor``), and name
+resolution needs it as well, so threads of our own would not make a program work whose pool is used up. What must not
+happen there is a transfer that hangs beyond its time limits.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-__all__ = ["open_in_thread"]
+__all__ = ["NoThreadError", "in_thread"]
 
 T = TypeVar("T")
 
 
-async def open_in_thread(opener: Callable[[], T], discard: Callable[[T], object]) -> T:
-    """Return what ``opener`` opens in a thread; where the caller is cancelled first, ``discard`` gets it."""
-    opening: asyncio.Future[T] = asyncio.get_running_loop().run_in_executor(None, opener)
+class NoThreadError(Exception):
+    """No thread of the loop's pool was free in time. The work has not begun, and never will."""
 
-    def let_go(done: asyncio.Future[T]) -> None:
-        if not done.cancelled() and done.exception() is None:
-            discard(done.result())
 
+class _Work(Generic[T]):
+    """A function that is either run once or taken back, whichever comes first."""
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self._function = function
+        self._claim = threading.Lock()
+
+    def __call__(self) -> T | None:
+        return self._function() if self._claim.acquire(blocking=False) else None
+
+    def take_back(self) -> bool:
+        """Keep it from being run; False if it has begun already."""
+        return self._claim.acquire(blocking=False)
+
+
+async def in_thread(
+    function: Callable[[], T],
+    *,
+    timeout: float | None,
+    discard: Callable[[T], object] | None = None,
+    linger: float | None = 0.0,
+) -> T:
+    """Return what ``function`` returns in a thread of the loop's pool.
+
+    A cancellation takes back what has not begun. What has begun goes on in its thread, since nothing can stop it.
+
+    Args:
+        function: Called without arguments.
+        timeout: Seconds to wait for a thread to begin; None if the caller bounds it. The work itself has no limit: a
+            slow disk is no reason to give up.
+        discard: Gets what the function returns after its caller was cancelled.
+        linger: Seconds that a cancellation waits for work that has begun; None for as long as it takes.
+
+    Raises:
+        NoThreadError: No thread began it in time.
+    """
+    work = _Work(function)
+    # None comes from work that was taken back only, and then this is not reached.
+    running: asyncio.Future[T] = asyncio.get_running_loop().run_in_executor(None, work)  # type: ignore[arg-type]
     try:
-        return await asyncio.shield(opening)
+        await asyncio.wait([running], timeout=timeout)
+        if not running.done() and work.take_back():
+            running.cancel()
+            raise NoThreadError(f"no thread of the event loop's pool was free within {timeout:g} seconds")
+        return await asyncio.shield(running)
     except asyncio.CancelledError:
-        opening.add_done_callback(let_go)
+        if work.take_back():
+            running.cancel()
+            raise
+
+        def let_go(done: asyncio.Future[T]) -> None:
+            if not done.cancelled() and done.exception() is None and discard is not None:
+                discard(done.result())
+
+        running.add_done_callback(let_go)
+        if linger is None or linger > 0:
+            await asyncio.wait([running], timeout=linger)
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
 from collections.abc import Iterable, Mapping
@@ -260,7 +259,7 @@ class AsyncClient:
         A cancellation closes the part and keeps it in the same way.
         """
         # Part of what importing the package would cost, and not of what most programs do.
-        from .downloads import Downloads, make_folder, plan  # noqa: PLC0415
+        from .downloads import Downloads, plan  # noqa: PLC0415
 
         transport = self._transport
         downloads = Downloads(
@@ -272,7 +271,7 @@ class AsyncClient:
         files = plan(request_or_url, path)
         is_folder = isinstance(request_or_url, (VideoTranslateRequest, Artifacts))
         if is_folder:
-            await asyncio.to_thread(make_folder, Path(path))
+            await downloads.make_folder(Path(path))
         for target, url in files.items():
             await downloads.fetch(url, target, on_progress=on_progress, overwrite=overwrite)
         return Path(path) if is_folder else next(iter(files))

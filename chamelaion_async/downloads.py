@@ -26,7 +26,7 @@ from ._connection import Connection, Scope, given_session_closed
 from ._frames import let_go
 from ._part import DiskError, Part
 from ._retry import backoff
-from ._threads import open_in_thread
+from ._threads import NoThreadError, in_thread
 from ._wire import is_host, parse_http_date
 from .config import RetryPolicy, check_callback
 from .errors import ConfigurationError, DownloadError
@@ -146,26 +146,39 @@ class Downloads:
     timeout: float
     retry: RetryPolicy
 
+    async def make_folder(self, folder: Path) -> None:
+        """Make the folder for outputs, in a thread.
+
+        Raises:
+            DownloadError: It cannot be made.
+        """
+        try:
+            await in_thread(partial(make_folder, folder), timeout=self.timeout)
+        except NoThreadError as error:
+            raise DownloadError(f"the folder {str(folder)!r} cannot be made: {error}") from error
+
     async def fetch(self, url: str, target: Path, *, on_progress: DownloadProgress | None, overwrite: bool) -> None:
         """Bring one URL to disk; see ``AsyncClient.download``."""
         check_callback("on_progress", on_progress)
         address = _address(url)
         with _alone(target):
-            await asyncio.to_thread(_check_target, target, overwrite)
             try:
-                part = await open_in_thread(partial(Part.open, target), Part.suspend)
-            except OSError as error:
+                await in_thread(partial(_check_target, target, overwrite), timeout=self.timeout)
+                part = await in_thread(partial(Part.open, target), timeout=self.timeout, discard=Part.suspend)
+            except (OSError, NoThreadError) as error:
                 raise DownloadError(f"{target} could not be written: {error}") from error
             try:
                 part.belong_to(_shown(address))
                 await self._fill(part, address, on_progress)
-                await asyncio.to_thread(part.finish, overwrite=overwrite)
+                await in_thread(partial(part.finish, overwrite=overwrite), timeout=self.timeout)
             except DownloadError as error:
                 let_go(error)
                 raise
             except DiskError as error:
                 reason = error.__cause__
                 raise DownloadError(f"{target} could not be written: {reason}. {part.fate}") from reason
+            except NoThreadError as error:
+                raise DownloadError(f"{target} could not be written: {error}. {part.fate}") from error
             except _CallerError as error:
                 raise error.error from error.error.__cause__
             finally:
@@ -212,7 +225,7 @@ class Downloads:
                 if not self._begin(part, url, response):
                     return
                 async for chunk in response.content.iter_chunked(_CHUNK):
-                    await asyncio.to_thread(part.write, chunk)
+                    await in_thread(partial(part.write, chunk), timeout=self.timeout)
                     _report(part, on_progress)
         except (aiohttp.ClientError, OSError):
             raise  # aiohttp's error for a certificate is a ValueError too

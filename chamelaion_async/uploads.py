@@ -23,7 +23,7 @@ import attrs
 from aiohttp import MultipartWriter, payload
 from aiohttp.abc import AbstractStreamWriter
 
-from ._threads import open_in_thread
+from ._threads import in_thread
 from .config import check_count
 from .errors import ConfigurationError
 
@@ -74,17 +74,23 @@ class Media(NamedTuple):
     content_type: str | None
 
 
-async def open_media(field: str, source: MediaSource) -> Media:
+async def open_media(field: str, source: MediaSource, *, timeout: float) -> Media:
     """Look at what is to be uploaded, before anything is sent.
+
+    Args:
+        field: Name of the form field.
+        source: What is to be uploaded.
+        timeout: Seconds to wait for a thread that can look at a file.
 
     Raises:
         ConfigurationError: It is missing, empty, a directory, unreadable, or nothing that can be uploaded.
+        NoThreadError: No thread was free in time.
     """
     upload = source if isinstance(source, Upload) else Upload(source)
     origin = upload.source
     if isinstance(origin, (str, os.PathLike)):
         path = Path(origin)
-        size = await asyncio.to_thread(_size_of, field, path)
+        size = await in_thread(partial(_size_of, field, path), timeout=timeout)
         label, name, read = f"{field} {str(path)!r}", path.name, _from_path(path, size)
     elif isinstance(origin, (bytes, bytearray, memoryview)):
         view = _view(field, origin)
@@ -95,7 +101,7 @@ async def open_media(field: str, source: MediaSource) -> Media:
         check_count(f"the size of {field}", upload.size)
         label, size, name, read = f"{field} (chunks)", upload.size, field, _from_chunks(field, origin)
     elif hasattr(origin, "read"):
-        start, size = await asyncio.to_thread(_rest_of, field, origin)
+        start, size = await in_thread(partial(_rest_of, field, origin), timeout=timeout)
         own_name = getattr(origin, "name", None)
         name = os.path.basename(own_name) if isinstance(own_name, str) else field  # noqa: PTH119
         label, read = f"{field} (open file {name!r})", _from_file(origin, start, size)
@@ -206,14 +212,12 @@ class _File:
                 self._lock.release()
 
     async def _read_in_thread(self, offset: int, count: int) -> bytes:
-        reading = asyncio.get_running_loop().run_in_executor(None, self.read, offset, count)
-        try:
-            return await asyncio.shield(reading)
-        except asyncio.CancelledError:
-            reading.add_done_callback(_forget)
+        return await in_thread(
+            partial(self.read, offset, count),
+            timeout=None,  # the time without progress is bounded around the whole upload
             # The caller must not get his file back while it is being moved; ours may be closed a little later.
-            await asyncio.wait([reading], timeout=_CLOSING if self._is_ours else None)
-            raise
+            linger=_CLOSING if self._is_ours else None,
+        )
 
     async def chunks(self, size: int) -> AsyncGenerator[bytes, None]:
         """Give ``size`` bytes, or as many as there are; and more if there are more, for the reader to notice."""
@@ -232,15 +236,9 @@ def _open(path: Path) -> BufferedReader:
     return path.open("rb")
 
 
-def _forget(reading: asyncio.Future[bytes]) -> None:
-    """Take note of what a read raised that nobody waits for any more."""
-    if not reading.cancelled():
-        reading.exception()
-
-
 def _from_path(path: Path, size: int) -> _Reader:
     async def read() -> AsyncGenerator[bytes, None]:
-        opened = await open_in_thread(partial(_open, path), BufferedReader.close)
+        opened = await in_thread(partial(_open, path), timeout=None, discard=BufferedReader.close)
         file = _File(opened, 0, is_ours=True)
         try:
             async with aclosing(file.chunks(size)) as chunks:

@@ -7,13 +7,14 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from .. import _wire
+from .._threads import NoThreadError
 from .._transport import ONCE, Call, Transport
 from ..config import RetryPolicy, check_callback
-from ..errors import InvalidResponseError
+from ..errors import APITimeoutError, InvalidResponseError
 from ..listing import PAGE_SIZE, read_page
 from ..models import GenerateAccepted, Job, Page, RawResponse
 from ..submission import Listing, Submissions
-from ..uploads import Form, MediaSource, Progress, open_media
+from ..uploads import Form, Media, MediaSource, Progress, open_media
 
 __all__ = ["Generation", "media_url"]
 
@@ -46,7 +47,7 @@ class Generation(Generic[J]):
     ) -> GenerateAccepted:
         """Submit a job whose media are uploaded."""
         check_callback("on_progress", on_progress)
-        opened = [await open_media(field, source) for field, source in media]
+        opened = [await self._opened(field, source) for field, source in media]
         texts = {name: _text(value) for name, value in _without_none(fields).items()}
         call = Call(
             method="POST",
@@ -54,6 +55,17 @@ class Generation(Generic[J]):
             form=partial(Form, texts, opened, on_progress),
         )
         return await self._submit(call, reference_id)
+
+    async def _opened(self, field: str, source: MediaSource) -> Media:
+        try:
+            return await open_media(field, source, timeout=self._transport.timeout)
+        except NoThreadError as error:
+            raise APITimeoutError(
+                f"{field} could not be looked at: {error}. Nothing was submitted",
+                sent="no",
+                method="POST",
+                path=f"{self._path}/generate-with-media",
+            ) from error
 
     async def _submit(self, call: Call, reference_id: str | None) -> GenerateAccepted:
         if reference_id is not None:
