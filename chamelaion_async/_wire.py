@@ -45,6 +45,7 @@ __all__ = [
     "decode_json",
     "id_segment",
     "is_host",
+    "is_url_object",
     "parse_http_date",
     "parse_retry_after",
     "plain_headers",
@@ -224,8 +225,15 @@ def _encodable(text: str) -> str:
     return text
 
 
+def is_url_object(value: object) -> bool:
+    """Whether a value is a URL that is no str, such as pydantic's ``HttpUrl``, yarl's or httpx's ``URL``."""
+    return not isinstance(value, str) and hasattr(value, "scheme") and hasattr(value, "host")
+
+
 def public_url(name: str, url: str, advice: str) -> str:
     """Return a URL that the service is to fetch or call, or refuse what is not http(s)."""
+    if is_url_object(url):
+        raise ConfigurationError(f"{name} must be a URL as a str, not as {type(url).__name__}; pass str(url)")
     try:
         parsed = URL(url) if isinstance(url, str) and url.isprintable() and " " not in url else URL()
     except (ValueError, IndexError):

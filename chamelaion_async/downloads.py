@@ -27,7 +27,7 @@ from ._frames import let_go
 from ._part import DiskError, Part
 from ._retry import backoff
 from ._threads import NoThreadError, in_thread
-from ._wire import is_host, parse_http_date
+from ._wire import is_host, is_url_object, parse_http_date
 from .config import RetryPolicy, check_callback
 from .errors import ConfigurationError, DownloadError
 from .models import Artifacts, DownloadProgress, LipsyncRequest, VideoTranslateRequest
@@ -70,7 +70,10 @@ def plan(source: Source, path: str | os.PathLike[str]) -> dict[Path, str]:
                 for kind, suffix in _SUFFIXES.items()
             }
         raise DownloadError(f"request {source.id} is {source.status} and has no output; there is nothing to download")
-    raise ConfigurationError(f"download takes a request, its artifacts or a URL, not {type(source).__name__}")
+    raise ConfigurationError(
+        f"download takes a request, its artifacts or a URL as a str, not {type(source).__name__}"
+        + ("; pass str(url)" if is_url_object(source) else "")
+    )
 
 
 def _file_for(target: Path, url: str) -> Path:

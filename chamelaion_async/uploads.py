@@ -7,16 +7,17 @@ silently upload nothing. Files are read in threads, so that the event loop is ne
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import re
 import stat
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 import attrs
@@ -24,10 +25,11 @@ from aiohttp import MultipartWriter, payload
 from aiohttp.abc import AbstractStreamWriter
 
 from ._threads import in_thread
+from ._wire import is_url_object
 from .config import check_count
 from .errors import ConfigurationError
 
-__all__ = ["Form", "Media", "MediaSource", "Progress", "Upload", "open_media"]
+__all__ = ["Form", "FormFile", "Media", "MediaSource", "Progress", "Upload", "open_media"]
 
 CHUNK: Final = 256 * 1024
 
@@ -38,25 +40,45 @@ Progress = Callable[[int, int], object]
 """Called with the bytes sent so far and the bytes in all."""
 
 
+class FormFile(Protocol):
+    """A file that has come in with a form, as FastAPI, Starlette, Litestar and aiohttp hand it to their users."""
+
+    @property
+    def file(self) -> BinaryIO:
+        """The file itself, open."""
+        ...
+
+    @property
+    def filename(self) -> str | None:
+        """Its name, as the sender said."""
+        ...
+
+    @property
+    def content_type(self) -> str | None:
+        """Its media type, as the sender said."""
+        ...
+
+
 @attrs.frozen
 class Upload:
     """A file to upload, where more has to be said than a path does.
 
     Attributes:
-        source: A path (``str`` or ``os.PathLike``), an open binary file, bytes, or a function without arguments that
-            returns a new async iterable of chunks each time it is called, once for each attempt.
+        source: A path (``str`` or ``os.PathLike``), an open binary file, bytes, a file of a form such as FastAPI's
+            ``UploadFile``, or a function without arguments that returns a new async iterable of chunks each time it
+            is called, once for each attempt.
         size: Number of bytes; needed for a function of chunks only, which must then give exactly as many.
-        file_name: Name to send; by default the path's, or one made from the field.
-        content_type: Media type to send; by default guessed from the name.
+        file_name: Name to send; by default that of the path or of the form's file, or one made from the field.
+        content_type: Media type to send; by default that of the form's file, or guessed from the name.
     """
 
-    source: str | os.PathLike[str] | bytes | BinaryIO | Chunks
+    source: str | os.PathLike[str] | bytes | BinaryIO | FormFile | Chunks
     size: int | None = attrs.field(default=None, kw_only=True)
     file_name: str | None = attrs.field(default=None, kw_only=True)
     content_type: str | None = attrs.field(default=None, kw_only=True)
 
 
-MediaSource = str | os.PathLike[str] | bytes | BinaryIO | Upload
+MediaSource = str | os.PathLike[str] | bytes | BinaryIO | FormFile | Upload
 
 
 _Reader = Callable[[], AsyncGenerator[bytes, None]]
@@ -87,10 +109,10 @@ async def open_media(field: str, source: MediaSource, *, timeout: float) -> Medi
         NoThreadError: No thread was free in time.
     """
     upload = source if isinstance(source, Upload) else Upload(source)
-    origin = upload.source
+    origin, content_type = upload.source, upload.content_type
     if isinstance(origin, (str, os.PathLike)):
         path = Path(origin)
-        size = await in_thread(partial(_size_of, field, path), timeout=timeout)
+        size = await in_thread(partial(_size_of, field, path, origin), timeout=timeout)
         label, name, read = f"{field} {str(path)!r}", path.name, _from_path(path, size)
     elif isinstance(origin, (bytes, bytearray, memoryview)):
         view = _view(field, origin)
@@ -100,20 +122,28 @@ async def open_media(field: str, source: MediaSource, *, timeout: float) -> Medi
             raise ConfigurationError(f"{field}: a function of chunks needs its size: Upload(function, size=…)")
         check_count(f"the size of {field}", upload.size)
         label, size, name, read = f"{field} (chunks)", upload.size, field, _from_chunks(field, origin)
-    elif hasattr(origin, "read"):
-        start, size = await in_thread(partial(_rest_of, field, origin), timeout=timeout)
-        own_name = getattr(origin, "name", None)
-        name = os.path.basename(own_name) if isinstance(own_name, str) else field  # noqa: PTH119
-        label, read = f"{field} (open file {name!r})", _from_file(origin, start, size)
+    elif (file := _file_of(field, origin)) is not None:
+        start, size = await in_thread(partial(_rest_of, field, file), timeout=timeout)
+        name = _name_of(origin) or _name_of(file) or field
+        content_type = content_type or _type_of(origin)
+        label, read = f"{field} (open file {name!r})", _from_file(file, start, size)
+        if size <= 0:
+            raise ConfigurationError(f"{label} is empty, or stands at its end; nothing was submitted")
+    elif is_url_object(origin):
+        raise ConfigurationError(
+            f"{field} is a URL ({type(origin).__name__}), and a file is expected; pass str(url) to generate, which "
+            "takes URLs"
+        )
     else:
         raise ConfigurationError(
             f"{field} must be a path, an open binary file, bytes or an Upload, not {type(origin).__name__}"
         )
     if size <= 0:
         raise ConfigurationError(f"{label} is empty; nothing was submitted")
-    content_type = upload.content_type
-    if content_type is not None and not (content_type.isascii() and content_type.isprintable()):
+    if content_type is not None and not _is_media_type(content_type):
         raise ConfigurationError(f"{field}: {content_type!r} is not a media type, such as 'video/mp4'")
+    if upload.file_name is not None and not isinstance(upload.file_name, str):
+        raise ConfigurationError(f"{field}: the file name must be a str, not {type(upload.file_name).__name__}")
     return Media(
         field=field,
         label=label,
@@ -124,6 +154,49 @@ async def open_media(field: str, source: MediaSource, *, timeout: float) -> Medi
     )
 
 
+def _file_of(field: str, origin: Any) -> BinaryIO | None:
+    """Return the open file that something is or holds, None if there is none.
+
+    Raises:
+        ConfigurationError: It can be read with ``await`` only.
+    """
+    held = getattr(origin, "file", None)
+    if hasattr(origin, "filename") and hasattr(held, "read"):
+        origin = held
+    if not hasattr(origin, "read"):
+        return None
+    if inspect.iscoroutinefunction(origin.read):
+        raise _asynchronous(field, origin)
+    file: BinaryIO = origin
+    return file
+
+
+def _asynchronous(field: str, origin: object) -> ConfigurationError:
+    return ConfigurationError(
+        f"{field} can only be read with await ({type(origin).__name__}), and each attempt reads it again; pass its "
+        "path, which is read in threads, or Upload with a function of chunks and their size"
+    )
+
+
+def _name_of(origin: object) -> str:
+    """Return the name of a file, which is a number where it was opened by one."""
+    for attribute in ("filename", "name"):
+        name = getattr(origin, attribute, None)
+        if isinstance(name, str) and name:
+            return os.path.basename(name)  # noqa: PTH119
+    return ""
+
+
+def _type_of(origin: object) -> str | None:
+    """Return the media type that a form's file came with, unless a stranger has written nonsense there."""
+    content_type = getattr(origin, "content_type", None)
+    return content_type if isinstance(content_type, str) and _is_media_type(content_type) else None
+
+
+def _is_media_type(text: str) -> bool:
+    return bool(text) and text.isascii() and text.isprintable()
+
+
 def _view(field: str, data: bytes | bytearray | memoryview) -> memoryview:
     """Look at bytes without copying them: a copy of a film would cost as much as the film."""
     try:
@@ -132,7 +205,7 @@ def _view(field: str, data: bytes | bytearray | memoryview) -> memoryview:
         raise ConfigurationError(f"{field} must be contiguous bytes: {error}") from error
 
 
-def _size_of(field: str, path: Path) -> int:
+def _size_of(field: str, path: Path, origin: object) -> int:
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode) and not path.is_dir():
@@ -143,8 +216,10 @@ def _size_of(field: str, path: Path) -> int:
         if isinstance(error, ConfigurationError):
             raise
         reason = getattr(error, "strerror", None) or str(error)
+        is_url = isinstance(origin, str) and origin.lower().startswith(("http://", "https://"))
+        advice = "; a str is taken as a path" + ("; a URL goes to generate" if is_url else "")
         raise ConfigurationError(
-            f"{field} {str(path)!r} cannot be read: {reason}. Nothing was submitted; a str is taken as a path"
+            f"{field} {str(path)!r} cannot be read: {reason}. Nothing was submitted{advice}"
         ) from error
 
 
@@ -152,8 +227,9 @@ def _rest_of(field: str, file: BinaryIO) -> tuple[int, int]:
     """Return where an open file stands and how much follows."""
     try:
         with _lock_of(file):
-            start = file.tell()
-            end = file.seek(0, os.SEEK_END)
+            start = _known(field, file, file.tell())
+            file.seek(0, os.SEEK_END)  # which returns nothing for an mmap before Python 3.13
+            end = _known(field, file, file.tell())
             file.seek(start)
             is_binary = isinstance(file.read(0), bytes)
     except (OSError, ValueError, AttributeError, TypeError) as error:
@@ -163,6 +239,17 @@ def _rest_of(field: str, file: BinaryIO) -> tuple[int, int]:
     if not is_binary:
         raise ConfigurationError(f"{field} is a file opened as text; open it with mode 'rb'")
     return start, end - start
+
+
+def _known(field: str, file: BinaryIO, position: Any) -> int:
+    """Return a position, unless it is one to be awaited."""
+    if inspect.isawaitable(position):
+        if isinstance(position, Coroutine):
+            position.close()  # or Python would warn that nobody has awaited it
+        raise _asynchronous(field, file)
+    if not isinstance(position, int):
+        raise TypeError(f"tell() returned {type(position).__name__}")
+    return position
 
 
 _locks: WeakKeyDictionary[object, threading.Lock] = WeakKeyDictionary()

@@ -1742,3 +1742,14 @@ def test_a_large_download_does_not_hold_the_loop(large_download: dict[str, float
     """Machines under load let any process wait, so that the worst gap is bounded generously."""
     assert large_download["gap_p50_ms"] < 50
     assert large_download["gap_max_ms"] < 250
+
+
+class Address:
+    """A URL that is no str, as those of pydantic, yarl and httpx are."""
+
+    scheme, host = "https", "example.com"
+
+
+async def test_a_url_that_is_no_str_is_refused_with_the_true_reason(client: AsyncClient, target: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"a URL as a str, not Address; pass str\(url\)"):
+        await client.download(Address(), target)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import io
 import json
+import mmap
 import os
 import socket
 import struct
@@ -186,6 +187,66 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
+class FromForm:
+    """A file that came in with a form, as FastAPI and Starlette hand it on: they read it with ``await``."""
+
+    def __init__(self, file: Any, filename: str | None = "film.mov", content_type: str | None = None) -> None:
+        self.file, self.filename, self.content_type = file, filename, content_type
+
+    async def read(self, size: int = -1) -> bytes:
+        return cast("bytes", self.file.read(size))
+
+    async def seek(self, offset: int) -> None:
+        self.file.seek(offset)
+
+
+class FromWerkzeug(io.BytesIO):
+    """A file that came in with a form, as Flask hands it on: its ``name`` is that of the field."""
+
+    name, filename, content_type = "attachment", "film.mov", "video/x-own"
+
+
+class Awaited:
+    """A file of aiofiles or anyio."""
+
+    def __init__(self, data: bytes) -> None:
+        self._file = io.BytesIO(data)
+
+    async def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
+
+    async def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    async def tell(self) -> int:
+        return self._file.tell()
+
+
+class Delegated:
+    """A file that does not show in its methods that they are to be awaited."""
+
+    def __init__(self, data: bytes) -> None:
+        self._file = Awaited(data)
+
+    def read(self, size: int = -1) -> Awaitable[bytes]:
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> Awaitable[int]:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> Awaitable[int]:
+        return self._file.tell()
+
+
+class Address:
+    """A URL that is no str, as those of pydantic, yarl and httpx are."""
+
+    scheme, host = "https", "example.com"
+
+    def __str__(self) -> str:
+        return "https://example.com/film.mp4"
+
+
 SOURCES: dict[str, Make] = {
     "str": lambda folder: str(written(folder)),
     "Path": written,
@@ -198,6 +259,16 @@ SOURCES: dict[str, Make] = {
     "factory": lambda _: Upload(in_pieces(VIDEO), size=len(VIDEO)),
     "factory of one chunk": lambda _: Upload(in_pieces(VIDEO, len(VIDEO)), size=len(VIDEO)),
 }
+
+
+def mapped(folder: Path) -> Any:
+    with written(folder).open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+SOURCES["mmap"] = mapped
+SOURCES["file of a form"] = lambda _: FromForm(io.BytesIO(VIDEO))
+SOURCES["Upload of a file of a form"] = lambda _: Upload(FromForm(io.BytesIO(VIDEO)))
 every_source = pytest.mark.parametrize("make", SOURCES.values(), ids=SOURCES.keys())
 
 
@@ -218,6 +289,37 @@ async def test_an_open_file_arrives_from_where_it_stands(
         await submit(client, file)
 
     assert arrived(sandbox) == VIDEO[1000:]
+
+
+async def test_a_memory_map_arrives_from_where_it_stands_and_stands_there_again(
+    sandbox: Sandbox, client: AsyncClient, tmp_path: Path
+) -> None:
+    with mapped(tmp_path) as memory:
+        memory.seek(1000)
+        await submit(client, memory)
+
+        assert (arrived(sandbox), memory.tell()) == (VIDEO[1000:], 1000)
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "content_type"),
+    [
+        (FromForm(io.BytesIO(VIDEO), "für.mov", "video/x-own"), "für.mov", "video/x-own"),
+        (FromForm(io.BytesIO(VIDEO), "film.mov"), "film.mov", "video/quicktime"),
+        (FromForm(io.BytesIO(VIDEO), None, "video/x-own"), "video", "video/x-own"),
+        (FromForm(io.BytesIO(VIDEO), "film.mov", "nonsense\n"), "film.mov", "video/quicktime"),
+        (Upload(FromForm(io.BytesIO(VIDEO), "film.mov", "video/x-own"), file_name="a.mp4"), "a.mp4", "video/x-own"),
+        (Upload(FromForm(io.BytesIO(VIDEO), "film.mov"), content_type="video/mp4"), "film.mov", "video/mp4"),
+        (FromWerkzeug(VIDEO), "film.mov", "video/x-own"),
+    ],
+)
+async def test_a_file_of_a_form_keeps_its_name_and_type(
+    sandbox: Sandbox, client: AsyncClient, source: Any, name: str, content_type: str
+) -> None:
+    await submit(client, source)
+
+    upload = only_job(sandbox).uploads["video"]
+    assert (upload.filename, upload.content_type) == (name, content_type)
 
 
 async def test_an_unbuffered_file_arrives(sandbox: Sandbox, client: AsyncClient, tmp_path: Path) -> None:
@@ -565,11 +667,23 @@ USELESS: dict[str, Callable[[Path], Any]] = {
     "size as text": lambda _: Upload(in_pieces(VIDEO), size=cast("int", "640000")),
     "size as fraction": lambda _: Upload(in_pieces(VIDEO), size=cast("int", 640_000.5)),
     "memoryview with gaps": lambda _: memoryview(VIDEO)[::2],
+    "file to be awaited": lambda _: Awaited(VIDEO),
+    "file to be awaited without showing it": lambda _: Delegated(VIDEO),
+    "file of a form at its end": lambda folder: FromForm(_at_end(written(folder))),
+    "file of a form that is to be awaited": lambda _: FromForm(Awaited(VIDEO)),
+    "URL that is no str": lambda _: Address(),
+    "file name that is no str": lambda _: Upload(VIDEO, file_name=cast("str", 7)),
     "None": lambda _: None,
     "number": lambda _: 7,
     "list": lambda _: [VIDEO],
     "content type with newline": lambda _: Upload(VIDEO, content_type="video/mp4\r\nX-Evil: 1"),
 }
+
+
+def close(source: Any) -> None:
+    file = getattr(source, "file", source)
+    if hasattr(file, "close"):
+        file.close()
 
 
 def _at_end(path: Path) -> Any:
@@ -588,10 +702,32 @@ async def test_what_cannot_be_uploaded_is_a_configuration_error_before_anything_
         with pytest.raises(ConfigurationError, match=field):
             await client.lipsync.generate_with_media(**{"video": VIDEO, "audio": AUDIO, field: source})
     finally:
-        if hasattr(source, "close"):
-            source.close()
+        close(source)
 
     assert sandbox.jobs == {}
+
+
+REASONS = {
+    "file to be awaited": "can only be read with await",
+    "file to be awaited without showing it": "can only be read with await",
+    "file of a form that is to be awaited": "can only be read with await",
+    "file of a form at its end": "stands at its end",
+    "URL that is no str": r"str\(url\) to generate",
+    "URL": "a URL goes to generate",
+    "at its end": "stands at its end",
+}
+
+
+@pytest.mark.parametrize(("name", "reason"), REASONS.items())
+async def test_what_cannot_be_uploaded_is_refused_with_the_true_reason(
+    client: AsyncClient, tmp_path: Path, name: str, reason: str
+) -> None:
+    source = USELESS[name](tmp_path)
+    try:
+        with pytest.raises(ConfigurationError, match=reason):
+            await submit(client, source)
+    finally:
+        close(source)
 
 
 @pytest.mark.parametrize(

@@ -147,8 +147,9 @@ class LipsyncResource:
         without progress, not the whole upload.
 
         Args:
-            video: The video (MP4): a path (``str`` or ``Path``), an open binary file, bytes, or an ``Upload``. A file
-                that is passed open stays open and is rewound to where it was.
+            video: The video (MP4): a path (``str`` or ``Path``), an open binary file, bytes, a file of a form such as
+                FastAPI's ``UploadFile``, or an ``Upload``. A file that is passed open stays open and is rewound to
+                where it was.
             audio: The audio (WAV or MP3), likewise.
             reference_id: Your own id for the job.
             disable_active_speaker_detection: Skip speaker detection and use max-face mode.

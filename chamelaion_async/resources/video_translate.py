@@ -262,7 +262,8 @@ class VideoTranslateResource:
         The options are those of ``generate``, the upload is that of ``lipsync.generate_with_media``.
 
         Args:
-            video: The video: a path (``str`` or ``Path``), an open binary file, bytes, or an ``Upload``.
+            video: The video: a path (``str`` or ``Path``), an open binary file, bytes, a file of a form such as
+                FastAPI's ``UploadFile``, or an ``Upload``.
             target_languages: Languages to translate into, at least one.
             source_language: Language of the original.
             model: ``"expressive"`` or ``"classic"``.
