@@ -2,19 +2,26 @@
 
 A download grows in ``NAME.part`` and is renamed at the end. Beside it, ``NAME.part.json`` holds what tells whether
 the output is still the same one (RFC 9110, section 8.8), so that a later run can go on where this one stopped.
+
+The notes are written before the part is begun, whether it can be resumed or not, and removed after it. So a
+``NAME.part`` without notes was begun by another program, such as Firefox or yt-dlp, and is not touched.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Final
 
 __all__ = ["DiskError", "Part"]
+
+
+_MAX_NOTES: Final = 64 * 1024  # bytes
 
 
 class DiskError(Exception):
@@ -35,6 +42,7 @@ class Part:
         self.total: int | None = None
         self._source = source
         self._file = file
+        self._identity: os.stat_result | None = None
         self._lock = threading.RLock()
         self._is_stale = False
         self._is_suspended = False
@@ -47,18 +55,31 @@ class Part:
 
     @classmethod
     def open(cls, target: Path) -> Part:
-        """Open the part of an earlier run where it can be resumed, else a new one."""
+        """Open the part of an earlier run where it can be resumed, else a new one.
+
+        Raises:
+            OSError: The disk refused, or another program's file stands where the part would be.
+        """
         path, notes = cls.paths(target)
-        validator = source = None
-        with suppress(OSError, ValueError, RecursionError):
-            noted = json.loads(notes.read_bytes())
-            if isinstance(noted, dict):
-                validator, source = noted.get("validator"), noted.get("source")
-        if not isinstance(validator, str) or not _is_validator(validator) or not path.is_file():
-            notes.unlink(missing_ok=True)
-            return cls(target, path.open("wb"), None, None, 0)
-        file = path.open("ab")
-        return cls(target, file, validator, source if isinstance(source, str) else None, file.tell())
+        noted = _read_notes(notes)
+        is_left = os.path.lexists(path)
+        if is_left and (noted is None or not stat.S_ISREG(path.lstat().st_mode)):
+            raise FileExistsError(
+                f"{path.name} stands in the way and was not begun by a download of this package; "
+                "move it away, or choose another name"
+            )
+        validator, source = (None, None) if noted is None else (noted.get("validator"), noted.get("source"))
+        if is_left and isinstance(validator, str) and _is_validator(validator):
+            file = path.open("ab")
+            part = cls(target, file, validator, source if isinstance(source, str) else None, file.tell())
+        else:
+            path.unlink(missing_ok=True)
+            part = cls(target, _begin(path, notes), None, None, 0)
+        part._identity = os.fstat(part._file.fileno())
+        with suppress(OSError):
+            # What replaces a private file must not be open to all while it grows.
+            path.chmod(stat.S_IMODE(target.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR)
+        return part
 
     def belong_to(self, source: str) -> None:
         """Start over if what is on disk came from elsewhere: a validator says nothing of another resource."""
@@ -96,13 +117,12 @@ class Part:
             self._freshen()
             self._file.flush()
             os.fsync(self._file.fileno())
-            if os.fstat(self._file.fileno()).st_size != self.size:
-                self.validator = None  # what is on disk is nobody's output
-                raise OSError("another process wrote to the part as well")
-            self._file.close()
-            if not overwrite and self.target.exists():
-                raise FileExistsError("a file of that name has appeared meanwhile")
             path, notes = self.paths(self.target)
+            if os.fstat(self._file.fileno()).st_size != self.size or not self._is_at(path):
+                self.validator = None  # what is on disk is nobody's output
+                raise OSError("another process wrote to the part as well, or moved it")
+            self._file.close()
+            self._take_place_of(path, overwrite=overwrite)
             path.replace(self.target)
             self._is_finished = True
             notes.unlink(missing_ok=True)
@@ -131,19 +151,39 @@ class Part:
             self._file.seek(0)
             self._file.truncate()
             self._is_stale = False
-            notes = self.paths(self.target)[1]
-            if self.validator is None:
-                notes.unlink(missing_ok=True)
-            else:
-                notes.write_text(json.dumps({"validator": self.validator, "source": self._source}))
+            _write_notes(self.paths(self.target)[1], self.validator, self._source)
+
+    def _take_place_of(self, path: Path, *, overwrite: bool) -> None:
+        """Make the part like the file that it is to replace, if there is one and it may be replaced."""
+        if not os.path.lexists(self.target):
+            return
+        found = self.target.lstat()
+        if not overwrite or not stat.S_ISREG(found.st_mode):
+            raise FileExistsError("a file of that name has appeared meanwhile")
+        own = path.stat()
+        if hasattr(os, "chown") and (own.st_uid, own.st_gid) != (found.st_uid, found.st_gid):
+            with suppress(PermissionError):  # few may give files away
+                os.chown(path, found.st_uid, found.st_gid)
+        if own.st_mode != found.st_mode:
+            path.chmod(stat.S_IMODE(found.st_mode))
+
+    def _is_at(self, path: Path) -> bool:
+        """Whether the file that was opened still stands under its name."""
+        if self._identity is None:
+            return True
+        with suppress(OSError):
+            return os.path.samestat(self._identity, path.lstat())
+        return False
 
     def _let_go(self) -> None:
         with suppress(OSError):
             self._file.close()
-        if not self._is_finished and not self._is_resumable:
-            for path in self.paths(self.target):
-                with suppress(OSError):
-                    path.unlink(missing_ok=True)
+        path, notes = self.paths(self.target)
+        is_ours = self._is_at(path) or not os.path.lexists(path)
+        if not self._is_finished and not self._is_resumable and is_ours:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+                notes.unlink(missing_ok=True)
 
     @contextmanager
     def _held(self) -> Iterator[None]:
@@ -160,3 +200,45 @@ class Part:
 def _is_validator(text: str) -> bool:
     """Whether If-Range may be asked with it: no weak ETag, and nothing that could end the header."""
     return bool(text) and not text.startswith("W/") and text.isascii() and text.isprintable()
+
+
+def _begin(path: Path, notes: Path) -> BinaryIO:
+    """Make a new part, with notes by which a later run knows it for one even if this process dies at once."""
+    try:
+        _write_notes(notes, None, None)
+        return path.open("xb")
+    except OSError:
+        with suppress(OSError):
+            notes.unlink(missing_ok=True)
+        raise
+
+
+def _write_notes(notes: Path, validator: str | None, source: str | None) -> None:
+    notes.write_text(json.dumps({"validator": validator, "source": source}))
+
+
+def _read_notes(notes: Path) -> dict[str, Any] | None:
+    """Return what an earlier run has noted, empty where it was interrupted; None if there are no notes.
+
+    Raises:
+        OSError: They cannot be read, or another program's file has that name.
+    """
+    if not os.path.lexists(notes):
+        return None
+    noted: dict[str, Any] | None = None
+    if stat.S_ISREG(notes.lstat().st_mode):
+        with notes.open("rb") as file:
+            text = file.read(_MAX_NOTES)
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            return {}
+        if not isinstance(found, dict):
+            return {}
+        noted = found
+    if noted is None or "validator" not in noted:
+        raise FileExistsError(
+            f"{notes.name} stands in the way and was not written by a download of this package; "
+            "move it away, or choose another name"
+        )
+    return noted

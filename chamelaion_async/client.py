@@ -240,26 +240,30 @@ class AsyncClient:
         Args:
             request_or_url: A completed lip sync request, for its ``output_url``; a completed translation or one
                 language's ``Artifacts``, for all of their files; or any http(s) URL.
-            path: The file to write; a folder that exists takes a single output under the name in its URL. For a
-                translation it is the folder, made if need be, for ``LANGUAGE.mp4``, ``.wav`` and ``.srt``; for
-                artifacts that for ``video.mp4``, ``audio.wav`` and ``subtitles.srt``.
+            path: The file to write, or what a symlink leads to. A folder takes a single output under the name in its
+                URL; it exists, or is named with a slash at the end and made. For a translation it is the folder, made
+                if need be, for ``LANGUAGE.mp4``, ``.wav`` and ``.srt``; for artifacts that for ``video.mp4``,
+                ``audio.wav`` and ``subtitles.srt``.
             on_progress: Called with the bytes on disk and the bytes in all (None if unknown) of each file in turn.
                 What it raises ends the download and reaches the caller.
-            overwrite: Whether a file that exists may be replaced.
+            overwrite: Whether a file that exists may be replaced; it keeps its mode. Devices, pipes and sockets are
+                refused in any case.
 
         Returns:
             The file, or the folder for more than one.
 
         Raises:
-            DownloadError: There is no output, the file exists, the URL has expired (403), the disk is full, or the
-                download broke off too often. The part is kept where it can be resumed, and removed if not.
+            ConfigurationError: The source is none of these, such as a URL that is no ``str``.
+            DownloadError: There is no output, the file exists, the URL has expired (403), the disk is full, no
+                thread was free to write for ``timeout`` seconds, ``NAME.part`` is another program's, or the download
+                broke off too often. The part is kept where it can be resumed, and removed if not.
             RequestFailedError: The request failed, so it has no output.
             ClientClosedError: The client was closed meanwhile.
 
         A cancellation closes the part and keeps it in the same way.
         """
         # Part of what importing the package would cost, and not of what most programs do.
-        from .downloads import Downloads, plan  # noqa: PLC0415
+        from .downloads import Downloads, names_folder, plan  # noqa: PLC0415
 
         transport = self._transport
         downloads = Downloads(
@@ -270,7 +274,7 @@ class AsyncClient:
         )
         files = plan(request_or_url, path)
         is_folder = isinstance(request_or_url, (VideoTranslateRequest, Artifacts))
-        if is_folder:
+        if is_folder or names_folder(path):
             await downloads.make_folder(Path(path))
         for target, url in files.items():
             await downloads.fetch(url, target, on_progress=on_progress, overwrite=overwrite)

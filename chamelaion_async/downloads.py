@@ -10,6 +10,7 @@ import asyncio
 import os
 import random
 import re
+import stat
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ from .config import RetryPolicy, check_callback
 from .errors import ConfigurationError, DownloadError
 from .models import Artifacts, DownloadProgress, LipsyncRequest, VideoTranslateRequest
 
-__all__ = ["Downloads", "make_folder", "plan"]
+__all__ = ["Downloads", "make_folder", "names_folder", "plan"]
 
 Source = str | LipsyncRequest | VideoTranslateRequest | Artifacts
 
@@ -52,9 +53,9 @@ def plan(source: Source, path: str | os.PathLike[str]) -> dict[Path, str]:
         DownloadError: There is nothing to download (yet).
         ConfigurationError: The source is neither a URL nor something with outputs.
     """
-    target = Path(path)
+    target, is_folder = Path(path), names_folder(path)
     if isinstance(source, str):
-        return {_file_for(target, source): source}
+        return {_file_for(target, source, is_folder): source}
     if isinstance(source, Artifacts):
         return {target / name: getattr(source, kind) for kind, name in _NAMES.items()}
     if isinstance(source, (LipsyncRequest, VideoTranslateRequest)):
@@ -62,7 +63,7 @@ def plan(source: Source, path: str | os.PathLike[str]) -> dict[Path, str]:
         if not source.is_finished:
             raise DownloadError(f"request {source.id} is still {source.status}; wait until it is finished first")
         if isinstance(source, LipsyncRequest) and source.output_url is not None:
-            return {_file_for(target, source.output_url): source.output_url}
+            return {_file_for(target, source.output_url, is_folder): source.output_url}
         if isinstance(source, VideoTranslateRequest) and source.outputs:
             return {
                 target / f"{_language_name(language)}{suffix}": getattr(artifacts, kind)
@@ -76,11 +77,17 @@ def plan(source: Source, path: str | os.PathLike[str]) -> dict[Path, str]:
     )
 
 
-def _file_for(target: Path, url: str) -> Path:
+def names_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a path ends as that of a folder does; one without an end of its own is "." or ".."."""
+    text = os.fspath(path)
+    return text.endswith(tuple(filter(None, (os.sep, os.altsep))))
+
+
+def _file_for(target: Path, url: str, is_folder: bool) -> Path:
     """Name the file after the URL where only a folder is given."""
     address = _address(url)
     try:
-        if not target.is_dir():
+        if not is_folder and not target.is_dir():
             return target
     except (OSError, ValueError):
         return target  # what is wrong with it is said when it is to be written
@@ -166,8 +173,8 @@ class Downloads:
         address = _address(url)
         with _alone(target):
             try:
-                await in_thread(partial(_check_target, target, overwrite), timeout=self.timeout)
-                part = await in_thread(partial(Part.open, target), timeout=self.timeout, discard=Part.suspend)
+                file = await in_thread(partial(_checked, target, overwrite), timeout=self.timeout)
+                part = await in_thread(partial(Part.open, file), timeout=self.timeout, discard=Part.suspend)
             except (OSError, NoThreadError) as error:
                 raise DownloadError(f"{target} could not be written: {error}") from error
             try:
@@ -302,7 +309,7 @@ def _report(part: Part, on_progress: DownloadProgress | None) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder for more than one output."""
+    """Make the folder for outputs."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
@@ -310,17 +317,39 @@ def make_folder(folder: Path) -> None:
         raise DownloadError(f"the folder {str(folder)!r} cannot be made: {reason}") from error
 
 
-def _check_target(target: Path, overwrite: bool) -> None:
+def _checked(target: Path, overwrite: bool) -> Path:
+    """Return the file that is to be written: where a symlink leads, which stays.
+
+    Raises:
+        DownloadError: It cannot be written, or must not be.
+    """
     try:
-        if target.is_dir() or not target.parent.is_dir():
+        found = _found(target)
+        file = Path(os.path.realpath(target)) if target.is_symlink() else target
+        named = _found(file)
+        if not file.parent.is_dir() or (found is not None and stat.S_ISDIR(found.st_mode)):
             raise DownloadError(f"{target} cannot be written: it is a folder, or there is no folder to hold it")
-        exists = target.exists()
-        Part.paths(target)[1].exists()
+        if found is not None and not stat.S_ISREG(found.st_mode):
+            # A pipe cannot be rewound after a break, and a device must not be replaced by a file.
+            raise DownloadError(f"{target} cannot be written: it is a device, a pipe or a socket; name a file")
+        if found is not None and (named is None or not os.path.samestat(found, named)):
+            # As /dev/stdout does where it was redirected to a file that has been deleted since.
+            raise DownloadError(f"{target} cannot be written: it leads to a file that has no name; name a file")
+        Part.paths(file)[1].exists()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DownloadError(f"{str(target)!r} cannot be written: {reason}") from error
-    if exists and not overwrite:
+    if found is not None and not overwrite:
         raise DownloadError(f"{target} exists; choose another name, or pass overwrite=True")
+    return file
+
+
+def _found(target: Path) -> os.stat_result | None:
+    """Return what stands under a name, or what it leads to."""
+    try:
+        return target.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _address(url: str) -> URL:

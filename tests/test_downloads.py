@@ -13,6 +13,7 @@ import os
 import random
 import re
 import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -1008,8 +1009,7 @@ async def test_a_part_that_is_longer_than_the_output_starts_over(
     assert content(target) == OUTPUT
 
 
-CORRUPT: dict[str, bytes | None] = {
-    "missing": None,
+CORRUPT: dict[str, bytes] = {
     "empty": b"",
     "cut off": b'{"validator": "\\"v',
     "a list": b'["v1"]',
@@ -1027,11 +1027,9 @@ CORRUPT: dict[str, bytes | None] = {
 
 @pytest.mark.parametrize("notes", CORRUPT.values(), ids=CORRUPT.keys())
 async def test_a_part_without_readable_notes_starts_over(
-    serve: Serve, client: AsyncClient, target: Path, notes: bytes | None
+    serve: Serve, client: AsyncClient, target: Path, notes: bytes
 ) -> None:
-    part_of(target).write_bytes(OTHER[:1000])
-    if notes is not None:
-        notes_of(target).write_bytes(notes)
+    left_behind(target, OTHER[:1000], notes)
 
     def answer(asked: Asked) -> Reply:
         return rest(OUTPUT, asked.resumes_at) if asked.resumes_at else reply(OUTPUT)
@@ -1608,7 +1606,7 @@ async def test_cancelling_while_a_slow_disk_writes_does_not_hold_the_loop(
     serve: Serve, client: AsyncClient, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     origin = await serve(reply(OUTPUT, headers=ETAG))
-    disk = SlowDisk(part_of(target))
+    disk = SlowDisk(target.with_name("slow"))
     plain_open = Part.open
 
     def open_on_slow_disk(path: Path) -> Part:
@@ -1619,7 +1617,7 @@ async def test_cancelling_while_a_slow_disk_writes_does_not_hold_the_loop(
 
     monkeypatch.setattr(Part, "open", open_on_slow_disk)
     task = asyncio.create_task(client.download(origin.url(), target))
-    await asyncio.to_thread(disk.is_writing.wait)
+    await asyncio.to_thread(disk.is_writing.wait, 5)
     threading.Timer(0.6, disk.gate.set).start()
     began = time.monotonic()
     task.cancel()
@@ -1742,6 +1740,297 @@ def test_a_large_download_does_not_hold_the_loop(large_download: dict[str, float
     """Machines under load let any process wait, so that the worst gap is bounded generously."""
     assert large_download["gap_p50_ms"] < 50
     assert large_download["gap_max_ms"] < 250
+
+
+def pipe_at(path: Path) -> Path:
+    os.mkfifo(path)
+    return path
+
+
+def socket_at(path: Path) -> Path:
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(path))
+    return path
+
+
+def linked(path: Path, to: Path) -> Path:
+    path.symlink_to(to)
+    return path
+
+
+def link_of(path: Path) -> Path | None:
+    return path.readlink() if path.is_symlink() else None
+
+
+def is_pipe(path: Path) -> bool:
+    return path.is_fifo()
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def old_file(path: Path, mode: int = 0o644) -> os.stat_result:
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    return path.stat()
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+SPECIAL: dict[str, Callable[[Path], Path]] = {
+    "device": lambda _: Path(os.devnull),
+    "pipe": lambda folder: pipe_at(folder / "pipe"),
+    "socket": lambda folder: socket_at(folder / "socket"),
+    "symlink to a device": lambda folder: linked(folder / "link", Path(os.devnull)),
+    "symlink to a pipe": lambda folder: linked(folder / "link", pipe_at(folder / "pipe")),
+}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("make", SPECIAL.values(), ids=SPECIAL.keys())
+async def test_a_device_a_pipe_and_a_socket_are_refused_and_stay(
+    serve: Serve,
+    client: AsyncClient,
+    tmp_path: Path,
+    make: Callable[[Path], Path],
+    overwrite: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(Path, "replace")  # this machine's null device must survive a failure of this test
+    origin = await serve(reply(OUTPUT))
+    target = make(tmp_path)
+    before, names = target.lstat(), names_in(tmp_path)
+
+    with pytest.raises(DownloadError, match="it is a device, a pipe or a socket"):
+        await client.download(origin.url(), target, overwrite=overwrite)
+
+    assert os.path.samestat(before, target.lstat())
+    assert (names_in(tmp_path), origin.asked) == (names, [])
+
+
+async def test_a_pipe_that_appears_meanwhile_is_not_replaced(serve: Serve, client: AsyncClient, target: Path) -> None:
+    origin = await serve(reply(OUTPUT))
+
+    with pytest.raises(DownloadError, match="has appeared meanwhile"):
+        await client.download(
+            origin.url(), target, overwrite=True, on_progress=lambda *_: None if is_there(target) else pipe_at(target)
+        )
+
+    assert is_pipe(target)
+
+
+@pytest.mark.parametrize("data", [b"old", None], ids=["to a file", "to nothing"])
+async def test_a_symlink_stays_and_the_file_that_it_leads_to_is_written(
+    serve: Serve, client: AsyncClient, target: Path, tmp_path: Path, data: bytes | None
+) -> None:
+    far = tmp_path / "far"
+    far.mkdir()
+    file = far / "film.mp4"
+    if data is not None:
+        put(file, data)
+    linked(target, file)
+    origin = await serve(reply(OUTPUT))
+
+    assert await client.download(origin.url(), target, overwrite=data is not None) == target
+
+    assert (link_of(target), content(file)) == (file, OUTPUT)
+    assert (names_in(far), names_in(target.parent)) == (["film.mp4"], ["film.mp4"])
+
+
+async def test_the_file_that_a_symlink_leads_to_is_left_alone_unless_asked_to(
+    serve: Serve, client: AsyncClient, target: Path, tmp_path: Path
+) -> None:
+    put(tmp_path / "other.mp4", b"precious")
+    linked(target, tmp_path / "other.mp4")
+    origin = await serve(reply(OUTPUT))
+
+    with pytest.raises(DownloadError, match="exists"):
+        await client.download(origin.url(), target)
+
+    assert (content(target), link_of(target)) == (b"precious", tmp_path / "other.mp4")
+
+
+async def test_a_symlink_that_leads_round_in_circles_is_a_download_error(
+    serve: Serve, client: AsyncClient, target: Path
+) -> None:
+    origin = await serve(reply(OUTPUT))
+    linked(target, target)
+
+    with pytest.raises(DownloadError, match="symbolic links"):
+        await client.download(origin.url(), target, overwrite=True)
+
+    assert origin.asked == []
+
+
+async def test_a_descriptor_of_a_deleted_file_is_refused(serve: Serve, client: AsyncClient, target: Path) -> None:
+    origin = await serve(reply(OUTPUT))
+    descriptor = os.open(target, os.O_RDWR | os.O_CREAT)
+    try:
+        remove(target)
+        with pytest.raises(DownloadError, match="a file that has no name"):
+            await client.download(origin.url(), f"/proc/self/fd/{descriptor}", overwrite=True)
+    finally:
+        os.close(descriptor)
+
+    assert names_in(target.parent) == []
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o755])
+async def test_an_overwritten_file_keeps_its_mode(serve: Serve, client: AsyncClient, target: Path, mode: int) -> None:
+    old_file(target, mode)
+    origin = await serve(reply(OUTPUT))
+
+    await client.download(origin.url(), target, overwrite=True)
+
+    assert (content(target), mode_of(target)) == (OUTPUT, mode)
+
+
+async def test_what_replaces_a_private_file_is_private_while_it_grows(
+    serve: Serve, client: AsyncClient, target: Path
+) -> None:
+    old_file(target, 0o600)
+    origin = await serve(reply(OUTPUT))
+    seen: set[int] = set()
+
+    await client.download(
+        origin.url(),
+        target,
+        overwrite=True,
+        on_progress=lambda *_: seen.add(mode_of(part_of(target))),
+    )
+
+    assert seen == {0o600}
+
+
+async def test_an_overwritten_file_keeps_its_owner_where_that_is_allowed(
+    serve: Serve, client: AsyncClient, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, given = old_file(target), []
+    plain_stat = Path.stat
+
+    def of_another(path: Path, **options: Any) -> os.stat_result:
+        found = plain_stat(path, **options)
+        return os.stat_result((*found[:4], 4711, 4712, *found[6:])) if path == part_of(target) else found
+
+    def refuse(path: Path, user: int, group: int) -> None:
+        given.append((path, user, group))
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(Path, "stat", of_another)
+    monkeypatch.setattr(os, "chown", refuse)
+    origin = await serve(reply(OUTPUT))
+
+    await client.download(origin.url(), target, overwrite=True)
+
+    assert given == [(part_of(target), owner.st_uid, owner.st_gid)]
+    assert content(target) == OUTPUT
+
+
+FOREIGN: dict[str, Callable[[Path], object]] = {
+    "file": lambda path: path.write_bytes(b"of another program"),
+    "empty file": lambda path: path.touch(),
+    "symlink": lambda path: linked(path, path.with_name("elsewhere")),
+    "symlink to a file": lambda path: linked(path, Path(__file__)),
+    "pipe": pipe_at,
+    "folder": lambda path: path.mkdir(),
+}
+
+
+@pytest.mark.parametrize("make", FOREIGN.values(), ids=FOREIGN.keys())
+@pytest.mark.parametrize("suffix", [".part", ".part.json"])
+@pytest.mark.parametrize("answer", [reply(OUTPUT), reply(b"", "404 Not Found")], ids=["success", "failure"])
+async def test_another_programs_part_is_neither_deleted_nor_written_to(
+    serve: Serve, client: AsyncClient, target: Path, make: Callable[[Path], object], suffix: str, answer: Reply
+) -> None:
+    if suffix == ".part.json" and make is FOREIGN["file"]:
+        make = lambda path: path.write_bytes(b'{"version": 1}')  # noqa: E731
+    if suffix == ".part.json" and make is FOREIGN["empty file"]:
+        make = FOREIGN["folder"]  # empty notes are what is left of ours after a crash
+    foreign = target.with_name(target.name + suffix)
+    make(foreign)
+    before, names = foreign.lstat(), names_in(target.parent)
+    origin = await serve(answer)
+
+    with pytest.raises(DownloadError, match="stands in the way"):
+        await client.download(origin.url(), target)
+
+    after = foreign.lstat()
+    assert (after.st_ino, after.st_size, after.st_mtime_ns) == (before.st_ino, before.st_size, before.st_mtime_ns)
+    assert (names_in(target.parent), origin.asked) == (names, [])
+
+
+@pytest.mark.parametrize("then", [lambda path: put(path, b"of another program"), lambda path: None])
+async def test_a_file_that_has_replaced_the_part_meanwhile_is_not_taken_for_it(
+    serve: Serve, client: AsyncClient, target: Path, then: Callable[[Path], None]
+) -> None:
+    origin = await serve(reply(OUTPUT))
+
+    def replace(_: int, __: int | None) -> None:
+        part_of(target).unlink(missing_ok=True)
+        then(part_of(target))
+
+    with pytest.raises(DownloadError, match="another process wrote to the part as well, or moved it"):
+        await client.download(origin.url(), target, on_progress=replace)
+
+    assert not is_there(target)
+    assert not is_there(part_of(target)) or content(part_of(target)) == b"of another program"
+
+
+def test_a_part_of_a_download_that_was_killed_is_known_again(target: Path) -> None:
+    """Even where nothing in it can be resumed."""
+    code = (
+        "import os, sys; from pathlib import Path; from chamelaion_async._part import Part;"
+        "part = Part.open(Path(sys.argv[1])); part.restart(None, None); part.write(b'x' * 9); os._exit(1)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(target)], check=False)
+    assert names_in(target.parent) == ["film.mp4.part", "film.mp4.part.json"]
+
+    Part.open(target).suspend()
+
+    assert names_in(target.parent) == []
+
+
+@pytest.mark.parametrize("refused", ["notes", "part"])
+def test_a_part_that_cannot_be_begun_leaves_nothing(
+    target: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    plain_open = Path.open
+
+    def open_or_refuse(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        if "r" not in mode and (path.suffix == ".json") == (refused == "notes"):
+            plain_open(notes_of(target), "w").close()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return plain_open(path, mode, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", open_or_refuse)
+    with pytest.raises(OSError, match="No space left"):
+        Part.open(target)
+
+    assert names_in(target.parent) == []
+
+
+@pytest.mark.parametrize("path", ["new/", "new/within/", "."])
+async def test_a_path_that_ends_with_a_slash_is_a_folder(
+    serve: Serve, client: AsyncClient, tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    origin = await serve(reply(OUTPUT))
+
+    assert await client.download(origin.url(), path) == Path(path, "film.mp4")
+    assert content(tmp_path / path / "film.mp4") == OUTPUT
+
+
+async def test_a_path_that_ends_with_a_slash_is_no_file(serve: Serve, client: AsyncClient, target: Path) -> None:
+    put(target, b"precious")
+    origin = await serve(reply(OUTPUT))
+
+    with pytest.raises(DownloadError, match="cannot be made"):
+        await client.download(origin.url(), f"{target}/", overwrite=True)
+
+    assert (content(target), origin.asked) == (b"precious", [])
 
 
 class Address:

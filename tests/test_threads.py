@@ -184,6 +184,18 @@ async def test_a_download_ends_in_time_where_no_thread_is_free(
     assert names_in(tmp_path) == []
 
 
+async def test_a_download_ends_in_time_where_no_thread_is_free_for_a_folder(
+    sandbox: Sandbox, client: AsyncClient, tmp_path: Path, used_up: Pool
+) -> None:
+    request = await client.lipsync.requests.get(sandbox.add_job(job_seconds=0).id)
+
+    with pytest.raises(DownloadError, match="no thread of the event loop's pool was free"):
+        async with asyncio.timeout(LATE):
+            await client.download(request, f"{tmp_path}/new/")
+
+    assert names_in(tmp_path) == []
+
+
 async def test_a_download_ends_in_time_where_no_thread_is_free_any_more(
     sandbox: Sandbox, client: AsyncClient, tmp_path: Path, pool: Pool
 ) -> None:

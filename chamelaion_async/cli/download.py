@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -22,7 +21,7 @@ async def download(
     id: str,
     /,
     *,
-    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    output: Annotated[str | None, Parameter(alias="-o")] = None,
     overwrite: Flag = False,
     family: Family = "lipsync",
     timeout: AttemptTimeout = 60.0,
@@ -37,7 +36,8 @@ async def download(
 
     Args:
         id: UUID of the request, or the reference id it was submitted with.
-        output: File to write, or a folder to write to. Default: a file named after the URL; for a translation, which
+        output: File to write, or a folder to write to; one that does not exist yet is named with a slash at its end.
+            Default: a file named after the URL; for a translation, which
             has several, a folder named after its UUID.
         overwrite: Replace files that exist.
         family: What kind of request it is.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -29,7 +28,7 @@ async def run(
     audio: str,
     /,
     *,
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: Annotated[str, Parameter(alias="-o")],
     reference_id: str | None = None,
     no_speaker_detection: Flag = False,
     overwrite: Flag = False,
@@ -76,13 +75,13 @@ async def run(
                 name = shlex.quote(id)
                 note(
                     f"to go on: chamelaion-async wait {name} && chamelaion-async download {name} "
-                    f"--output {shlex.quote(str(output))}"
+                    f"--output {shlex.quote(output)}"
                 )
     return code
 
 
 async def _bring(
-    client: AsyncClient, id: str, output: Path, *, overwrite: bool, timeout: float, json: bool
+    client: AsyncClient, id: str, output: str, *, overwrite: bool, timeout: float, json: bool
 ) -> ExitCode:
     board = ErrorBoard() if json else make_board([id])
     (outcome,) = await follow_all(client.lipsync.requests, board, [id], timeout=timeout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 from collections.abc import Callable
@@ -34,6 +35,35 @@ def test_an_output_goes_where_it_is_told(cli: Cli, quick: Any) -> None:
     assert cli("download", COMPLETED, "-o", "it.mp4").out == "it.mp4\n"
     assert cli("download", COMPLETED, "--output", "folder").out == "folder/6f82a2d8.mp4\n"
     assert Path("it.mp4").read_bytes() == Path("folder/6f82a2d8.mp4").read_bytes()
+
+
+def test_a_slash_at_the_end_names_a_folder(cli: Cli, quick: Any) -> None:
+    assert cli("download", COMPLETED, "-o", "new/within/").out == "new/within/6f82a2d8.mp4\n"
+    assert cli("download", COMPLETED, "-o", "new/within/").code == 2
+    assert cli("download", COMPLETED, "-o", "new/within/", "--overwrite").code == 0
+    assert [path.name for path in Path("new/within").iterdir()] == ["6f82a2d8.mp4"]
+
+
+@pytest.mark.parametrize("options", [[], ["--overwrite"]])
+def test_a_device_and_a_pipe_are_refused_and_stay(cli: Cli, quick: Any, options: list[str]) -> None:
+    os.mkfifo("pipe")
+    result = cli("download", COMPLETED, "-o", "pipe", *options)
+    assert result.code == 2
+    assert "it is a device, a pipe or a socket" in result.err
+    assert cli("run", *FILES, "-o", "pipe", *options).code == 2
+    assert cli("run", *FILES, "-o", "/dev/null", *options).code == 2
+    assert quick.jobs() == []
+    assert Path("pipe").is_fifo()
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_symlink_stays_and_what_it_leads_to_is_replaced(cli: Cli, quick: Any) -> None:
+    Path("far.mp4").write_bytes(b"old")
+    Path("link.mp4").symlink_to("far.mp4")
+    assert cli("download", COMPLETED, "-o", "link.mp4").code == 2
+    assert cli("download", COMPLETED, "-o", "link.mp4", "--overwrite").out == "link.mp4\n"
+    assert Path("link.mp4").readlink() == Path("far.mp4")
+    assert Path("far.mp4").read_bytes() != b"old"
 
 
 def test_a_file_is_replaced_only_when_told_to(cli: Cli, quick: Any) -> None:
@@ -158,7 +188,7 @@ def test_run_of_a_job_that_fails(cli: Cli, quick: Any) -> None:
     assert not Path("out.mp4").exists()
 
 
-@pytest.mark.parametrize("target", ["audio.wav", "no/where.mp4", "."])
+@pytest.mark.parametrize("target", ["audio.wav", "no/where.mp4", ".", "new/"])
 def test_run_pays_nothing_for_what_could_not_be_written(cli: Cli, quick: Any, target: str) -> None:
     result = cli("run", *FILES, "-o", target)
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
