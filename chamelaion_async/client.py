@@ -235,7 +235,7 @@ class AsyncClient:
         The bytes go to ``NAME.part``, which is renamed when it is complete: no half file ever stands under the final
         name. A download that breaks off is resumed (RFC 9110, sections 13.1.5 and 14), within this call and by
         the next one for the same path; if the output has changed meanwhile, it starts over. No credentials are sent,
-        and redirects are followed to http(s) only. Memory stays constant.
+        and up to ten redirects in a row are followed, to http(s) only. Memory stays constant.
 
         Args:
             request_or_url: A completed lip sync request, for its ``output_url``; a completed translation or one
@@ -254,9 +254,10 @@ class AsyncClient:
 
         Raises:
             ConfigurationError: The source is none of these, such as a URL that is no ``str``.
-            DownloadError: There is no output, the file exists, the URL has expired (403), the disk is full, no
-                thread was free to write for ``timeout`` seconds, ``NAME.part`` is another program's, or the download
-                broke off too often. The part is kept where it can be resumed, and removed if not.
+            DownloadError: There is no output, the file exists, the URL has expired (403), a web page came in place of
+                the output, the disk is full, no thread was free to write for ``timeout`` seconds, ``NAME.part`` is
+                another program's, or the download broke off too often. The part is kept where it can be resumed, and
+                removed if not.
             RequestFailedError: The request failed, so it has no output.
             ClientClosedError: The client was closed meanwhile.
 

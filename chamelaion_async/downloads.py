@@ -12,8 +12,8 @@ import random
 import re
 import stat
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -33,14 +33,46 @@ from .config import RetryPolicy, check_callback
 from .errors import ConfigurationError, DownloadError
 from .models import Artifacts, DownloadProgress, LipsyncRequest, VideoTranslateRequest
 
-__all__ = ["Downloads", "make_folder", "names_folder", "plan"]
+__all__ = ["MAX_REDIRECTS", "Downloads", "make_folder", "names_folder", "plan"]
 
 Source = str | LipsyncRequest | VideoTranslateRequest | Artifacts
 
+MAX_REDIRECTS: Final = 10
+"""How many redirects a download follows in a row, one after the other."""
+
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _CHUNK: Final = 256 * 1024
+_BEGINNING: Final = 4096  # bytes that tell a web page, or the reason of a refusal
 _MAX_NAME: Final = 150
 _MAX_REASON: Final = 1000
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
+_CONTENT_RANGE = re.compile(r"bytes[ \t]+(\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII | re.IGNORECASE)
+_UNSATISFIED = re.compile(r"bytes[ \t]+\*/(\d{1,18})", re.ASCII | re.IGNORECASE)
+# IANA's registry of HTTP content codings, and compressions that are in use without being in it. Anything else that
+# stands in Content-Encoding, such as "aws-chunked" or "UTF-8", says nothing of the bytes.
+_CODINGS: Final = frozenset(
+    {
+        "aes128gcm",
+        "br",
+        "compress",
+        "dcb",
+        "dcz",
+        "deflate",
+        "exi",
+        "gzip",
+        "pack200-gzip",
+        "x-compress",
+        "x-gzip",
+        "zstd",
+    }
+    | {"bzip2", "lz4", "lzma", "sdch", "snappy", "x-bzip2", "xz"}
+)
+# What a URL cannot hold (RFC 3986, section 2) and browsers quote (https://url.spec.whatwg.org, percent-encode sets).
+_UNQUOTED_IN_PATH = re.compile(rb'[\x00-\x20"<>^`{}\x7f-\xff]')
+_UNQUOTED_IN_QUERY = re.compile(rb'[\x00-\x20"<>\x7f-\xff]')
+_AUTHORITY = re.compile(rb"(?:[a-z][a-z0-9+.-]*:)?//[^/\\]*", re.IGNORECASE)
+_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_PAGE_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
+_PAGE_SUFFIXES: Final = frozenset({".html", ".htm", ".xhtml"})
 _NAMES: Final = {"video": "video.mp4", "audio": "audio.wav", "srt": "subtitles.srt"}
 _SUFFIXES: Final = {"video": ".mp4", "audio": ".wav", "srt": ".srt"}
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -105,6 +137,13 @@ def _language_name(language: str) -> str:
     """Make a name that stays in its folder, and another one for every language."""
     name = quote(language, safe=" ")
     return f"%2E{name[1:]}" if name.startswith(".") else name
+
+
+_EXPIRED: Final = "Such URLs may expire: read the request again, perhaps it has a fresh one"
+
+
+class _TooManyRedirectsError(Exception):
+    """A redirect beyond the limit."""
 
 
 class _PassingError(Exception):
@@ -200,9 +239,12 @@ class Downloads:
             try:
                 with Scope(self.connection):
                     return await self._attempt(part, url, on_progress)
-            except (aiohttp.InvalidURL, aiohttp.TooManyRedirects):
+            except aiohttp.InvalidURL:
                 # The text would show where it leads, which may be signed.
                 raise self._failed(part, url, "it redirects to where no download goes") from None
+            except _TooManyRedirectsError:
+                reason = f"it redirects more than {MAX_REDIRECTS} times"
+                raise self._failed(part, url, reason, "Check the URL") from None
             except (_PassingError, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 failures = 1 if part.size > furthest else failures + 1
                 furthest = max(furthest, part.size)
@@ -212,28 +254,18 @@ class Downloads:
 
     async def _attempt(self, part: Part, url: URL, on_progress: DownloadProgress | None) -> None:
         session = self.connection.session()
-        options: dict[str, Any] = {}
-        if self.connection.may_need_proxy:
-            options = await self.connection.proxy_options(url)
-        headers = {**self.headers, "Accept": "*/*", "Accept-Encoding": "identity", **part.resume_headers()}
-        headers |= options.pop("headers", {})
         # Interim answers (RFC 9110, section 15.2) would keep sock_read from ever tripping.
         headers_due = asyncio.timeout(self.timeout)
         try:
-            async with (
-                headers_due,
-                session.get(
-                    url,
-                    headers=headers,
-                    timeout=aiohttp.ClientTimeout(total=None, connect=self.timeout, sock_read=self.timeout),
-                    auto_decompress=False,
-                    read_bufsize=_CHUNK,
-                    **options,
-                ) as response,
-            ):
+            async with headers_due, self._answer(session, url, part.resume_headers()) as response:
                 headers_due.reschedule(None)
+                beginning = await _beginning(response)
+                self._check_beginning(part, url, response, beginning)
                 if not self._begin(part, url, response):
                     return
+                if beginning:
+                    await in_thread(partial(part.write, beginning), timeout=self.timeout)
+                    _report(part, on_progress)
                 async for chunk in response.content.iter_chunked(_CHUNK):
                     await in_thread(partial(part.write, chunk), timeout=self.timeout)
                     _report(part, on_progress)
@@ -252,6 +284,60 @@ class Downloads:
                 part.restart(None, None)
             raise _PassingError(f"{had} bytes came, {promised} were promised")
 
+    @asynccontextmanager
+    async def _answer(
+        self, session: aiohttp.ClientSession, url: URL, resume_headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Ask for a URL, and for each that it redirects to.
+
+        aiohttp would follow at most nine, send a raw ``Location`` as it stands, keep the proxy of the first URL, and
+        fail where a server closes the connection that the redirect came on.
+        """
+        for hop in range(MAX_REDIRECTS + 1):
+            try:
+                response = await self._get(session, url, resume_headers)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                if hop == 0 or isinstance(error, aiohttp.ClientConnectorError):
+                    raise
+                # Closed unannounced after the redirect; once noticed, the pool gives another connection.
+                response = await self._get(session, url, resume_headers)
+            async with response:
+                location = response.headers.get("Location")
+                if response.status not in _REDIRECTS or not location:
+                    yield response
+                    return
+            url = _redirected(url, location)
+        raise _TooManyRedirectsError
+
+    async def _get(
+        self, session: aiohttp.ClientSession, url: URL, resume_headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
+        options: dict[str, Any] = {}
+        if self.connection.may_need_proxy:
+            options = await self.connection.proxy_options(url)
+        headers = {**self.headers, "Accept": "*/*", "Accept-Encoding": "identity", **resume_headers}
+        headers |= options.pop("headers", {})
+        return await session.get(
+            url,
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=None, connect=self.timeout, sock_read=self.timeout),
+            allow_redirects=False,
+            auto_decompress=False,
+            read_bufsize=_CHUNK,
+            **options,
+        )
+
+    def _check_beginning(self, part: Part, url: URL, response: aiohttp.ClientResponse, beginning: bytes) -> None:
+        """Refuse by its first bytes what is no output, before the part on disk is given up for it."""
+        if response.status == 400 and b"expired" in beginning.lower():
+            # Google's answer to an expired signature: <Code>ExpiredToken</Code>.
+            raise self._failed(part, url, "the server answered 400, and that something has expired", _EXPIRED)
+        is_page = _PAGE.match(beginning) is not None or (
+            response.content_type in _PAGE_TYPES and beginning.lstrip().startswith(b"<")
+        )
+        if response.status == 200 and is_page and part.target.suffix.lower() not in _PAGE_SUFFIXES:
+            raise self._failed(part, url, "the server answered with a web page in place of the output", _EXPIRED)
+
     def _begin(self, part: Part, url: URL, response: aiohttp.ClientResponse) -> bool:
         """Decide by status and headers where the bytes belong; False when all of them are there already."""
         status, headers = response.status, response.headers
@@ -259,22 +345,20 @@ class Downloads:
         validator = _validator(headers)
         is_same = validator is None or validator == part.validator
         if status == 416:
-            if part.size > 0 and is_same and content_range == f"bytes */{part.size}":
+            unsatisfied = _UNSATISFIED.fullmatch(content_range)
+            if part.size > 0 and is_same and unsatisfied is not None and int(unsatisfied[1]) == part.size:
                 return False
             part.restart(None, None)
             raise _PassingError("the part on disk was refused (416)")
         if status in _PASSING:
             raise _PassingError(f"the server answered {status}")
         if status not in (200, 206):
-            is_expired = status in (401, 403, 404, 410)
-            advice = (
-                "Such URLs may expire: read the request again, perhaps it has a fresh one"
-                if is_expired
-                else "Check the URL"
-            )
+            advice = _EXPIRED if status in (401, 403, 404, 410) else "Check the URL"
             raise self._failed(part, url, f"the server answered {status}", advice)
-        if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-            raise self._failed(part, url, "the server compressed the output although it was asked not to")
+        codings = [each.strip().lower() for each in ",".join(headers.getall("Content-Encoding", [])).split(",")]
+        if real := [each for each in codings if each in _CODINGS]:
+            reason = f"the server compressed the output ({', '.join(real)}) although it was asked not to"
+            raise self._failed(part, url, reason)
         if status == 200:
             part.restart(validator, response.content_length)
             return True
@@ -306,6 +390,22 @@ def _report(part: Part, on_progress: DownloadProgress | None) -> None:
             on_progress(part.size, part.total)
         except Exception as error:  # noqa: BLE001 - all of it is the caller's, and given back to him
             raise _CallerError(error) from None
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+    """Read what came with the headers of an output or a refusal, and some more of what may be markup."""
+    beginning = b""
+    if response.status in (200, 400):
+        try:
+            while len(beginning) < _BEGINNING and beginning.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"", b"<"):
+                chunk = await response.content.read(_CHUNK)
+                if not chunk:
+                    break
+                beginning += chunk
+        except (aiohttp.ClientError, OSError):
+            if response.status == 200:
+                raise
+    return beginning
 
 
 def make_folder(folder: Path) -> None:
@@ -353,18 +453,66 @@ def _found(target: Path) -> os.stat_result | None:
 
 
 def _address(url: str) -> URL:
-    """Parse without changing a byte: the query may be signed, and so is in no message."""
+    """Parse what the caller passed; the query may be signed, and so is in no message."""
     if not isinstance(url, str):
         raise ConfigurationError(f"a URL must be a str, not {type(url).__name__}")
     shown = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("@")[2][:200]
     try:
-        address = URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
-        is_web = address.scheme in ("http", "https") and is_host(address.raw_host or "") and address.port is not None
+        address = _parsed(url.encode())
+        is_web = _is_web(address)
     except (ValueError, IndexError):  # yarl 1.25 looks for the first letter of an empty host
         raise DownloadError(f"{shown!r} is not a URL") from None
     if not is_web:
         raise DownloadError(f"{shown!r} is not an http(s) URL")
     return address
+
+
+def _redirected(url: URL, location: str) -> URL:
+    """Return where a redirect leads, with the credentials in its URL as long as it stays at the same origin.
+
+    Raises:
+        _PassingError: It is no http(s) URL; the next time something else may answer.
+    """
+    raw = location.encode("utf-8", "surrogateescape")  # as aiohttp has decoded it
+    if not raw.lower().startswith(f"{url.scheme}://".encode()):
+        raw = raw.removeprefix(f"{url.scheme}:".encode())  # "http:path" is relative, as in browsers
+    try:
+        address = url.join(_parsed(raw))
+        is_web = _is_web(address)
+        if is_web and url.raw_user and not address.raw_user and address.origin() == url.origin():
+            address = address.with_user(url.user).with_password(url.password)
+    except (ValueError, IndexError):
+        is_web = False
+    if not is_web:
+        raise _PassingError("it redirects to something else than an http(s) URL")
+    return address
+
+
+def _is_web(address: URL) -> bool:
+    return address.scheme in ("http", "https") and is_host(address.raw_host or "") and address.port is not None
+
+
+def _parsed(raw: bytes) -> URL:
+    """Parse a URL as browsers do: what no URL can hold is quoted, and no other byte changed.
+
+    Bytes beyond ASCII are quoted one by one, whatever their encoding is. Names of hosts are not quoted but encoded
+    (RFC 3490), along with the credentials before them.
+    """
+    raw = re.sub(rb"[\t\r\n]", b"", raw.strip(bytes(range(0x21))))
+    before_fragment, mark, fragment = raw.partition(b"#")
+    before_query, question, query = before_fragment.partition(b"?")
+    authority = _AUTHORITY.match(before_query)
+    head = authority[0] if authority else b""
+    path = _UNQUOTED_IN_PATH.sub(_percent, before_query[len(head) :].replace(b"\\", b"/"))
+    rest = (
+        path + question + _UNQUOTED_IN_QUERY.sub(_percent, query) + mark + _UNQUOTED_IN_QUERY.sub(_percent, fragment)
+    )
+    begin = head.decode() if head.isascii() else str(URL(head.decode("utf-8", "replace")))
+    return URL(begin + rest.decode("ascii"), encoded=True)
+
+
+def _percent(found: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % found[0][0]
 
 
 def _shown(url: URL) -> str:

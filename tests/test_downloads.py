@@ -42,6 +42,7 @@ from chamelaion_async import (
     VideoTranslateRequest,
 )
 from chamelaion_async._part import Part
+from chamelaion_async.downloads import MAX_REDIRECTS
 from chamelaion_async.sandbox import Fault, Sandbox
 
 KiB = 1024
@@ -1263,14 +1264,41 @@ async def test_a_passing_refusal_that_lasts_is_a_download_error(
     assert len(origin.asked) == 3
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "gzip, identity"])
+@pytest.mark.parametrize(
+    "encoding",
+    ["gzip", "GZIP", "deflate", "br", "zstd", "x-gzip", "gzip, identity", "aws-chunked,gzip", "gzip, aws-chunked"],
+)
 async def test_a_compressed_output_is_refused(serve: Serve, client: AsyncClient, target: Path, encoding: str) -> None:
     origin = await serve(reply(gzip.compress(OUTPUT), headers={**ETAG, "Content-Encoding": encoding}))
 
-    with pytest.raises(DownloadError, match="compress"):
+    with pytest.raises(DownloadError, match="compressed the output"):
         await client.download(origin.url(), target)
 
     assert names_in(target.parent) == []
+
+
+async def test_a_compression_in_a_second_header_is_refused(serve: Serve, client: AsyncClient, target: Path) -> None:
+    both = {"Content-Encoding": "aws-chunked\r\nContent-Encoding: gzip"}
+    origin = await serve(reply(gzip.compress(OUTPUT), headers=both))
+
+    with pytest.raises(DownloadError, match=r"compressed the output \(gzip\)"):
+        await client.download(origin.url(), target)
+
+
+@pytest.mark.parametrize(
+    "encoding", ["aws-chunked", "AWS-Chunked,", "UTF-8", "utf8", "binary", "none", "identity", "", "mp4", "7bit"]
+)
+@pytest.mark.parametrize("is_resumed", [False, True], ids=["whole", "resumed"])
+async def test_a_coding_that_is_no_compression_leaves_the_bytes_as_they_are(
+    serve: Serve, client: AsyncClient, target: Path, encoding: str, is_resumed: bool
+) -> None:
+    labelled = {**ETAG, "Content-Encoding": encoding}
+    first = [cut(OUTPUT, 1000, labelled)] if is_resumed else []
+    origin = await serve(*first, rest(OUTPUT, 1000, labelled) if is_resumed else reply(OUTPUT, headers=labelled))
+
+    await client.download(origin.url(), target)
+
+    assert content(target) == OUTPUT
 
 
 async def test_no_compression_is_asked_for(serve: Serve, client: AsyncClient, target: Path) -> None:
@@ -1367,17 +1395,115 @@ async def test_a_redirect_without_end_is_a_download_error(serve: Serve, client: 
         await client.download(origin.url(), target)
 
 
+SIGNED = (
+    "/b%C3%BCcket/a%2Fb/film%20(1).mp4"
+    "?X-Amz-Signature=a%2Fb%2Bc%3D%3d&e=%7E~&p=1+2&q=%e2%82%ac&empty=&flag&x=a:b/c?d@e"
+)
+
+
+def hops(count: int) -> Callable[[Asked], Reply]:
+    """Redirect ``count`` times from /0 to /1 and so on, and answer with the output then."""
+
+    def answer(asked: Asked) -> Reply:
+        hop = int(asked.target.removeprefix("/"))
+        return reply(OUTPUT) if hop == count else reply(b"", "302 Found", {"Location": f"/{hop + 1}"})
+
+    return answer
+
+
+async def test_ten_redirects_in_a_row_are_followed(serve: Serve, client: AsyncClient, target: Path) -> None:
+    origin = await serve(hops(MAX_REDIRECTS))
+
+    await client.download(origin.url("/0"), target)
+
+    assert MAX_REDIRECTS == 10
+    assert content(target) == OUTPUT
+
+
+async def test_the_eleventh_redirect_in_a_row_is_a_download_error(
+    serve: Serve, client: AsyncClient, target: Path
+) -> None:
+    origin = await serve(hops(MAX_REDIRECTS + 1))
+
+    with pytest.raises(DownloadError, match="redirects more than 10 times"):
+        await client.download(origin.url("/0"), target)
+
+    assert [asked.target for asked in origin.asked] == [f"/{hop}" for hop in range(11)]
+
+
+@pytest.mark.parametrize("then", ["close", "reset"])
+async def test_a_redirect_whose_connection_is_closed_unannounced_is_followed_on_a_fresh_one(
+    serve: Serve, client: AsyncClient, target: Path, then: Literal["close", "reset"]
+) -> None:
+    def answer(asked: Asked) -> Reply:
+        if asked.target == "/film.mp4":
+            return reply(OUTPUT)
+        return reply(b"", "302 Found", {"Location": "/film.mp4"}, then=then)
+
+    origin = await serve(answer)
+
+    await client.with_options(retry=ONCE).download(origin.url("/first"), target)
+
+    assert content(target) == OUTPUT
+    assert [asked.target for asked in origin.asked] == ["/first", "/film.mp4"]
+
+
+LOCATIONS = {
+    "blank": (b"/a film.mp4?n=a b", "/a%20film.mp4?n=a%20b"),
+    "UTF-8": ("/für élise.mp4?n=é".encode(), "/f%C3%BCr%20%C3%A9lise.mp4?n=%C3%A9"),
+    "Latin-1": ("/für élise.mp4?n=é".encode("latin-1"), "/f%FCr%20%E9lise.mp4?n=%E9"),
+    "quoted in part": ("/%C3%BC é%2f.mp4?a=%2B é".encode(), "/%C3%BC%20%C3%A9%2f.mp4?a=%2B%20%C3%A9"),
+    "percent that quotes nothing": (b"/100% film.mp4", "/100%%20film.mp4"),
+    "other characters": (
+        b'/<a>"`{b}^|[c].mp4?q=<a>"`{b}^|[c]\'',
+        "/%3Ca%3E%22%60%7Bb%7D%5E|[c].mp4?q=%3Ca%3E%22`{b}^|[c]'",
+    ),
+    "tab and blanks around": (b"  /fi\tlm.mp4  ", "/film.mp4"),
+    "backslashes": (b"\\out\\film.mp4?a=\\", "/out/film.mp4?a=\\"),
+    "fragment": ("/film.mp4#é".encode(), "/film.mp4"),
+    "relative": (b"other film.mp4", "/out/other%20film.mp4"),
+    "one folder up": (b"../other.mp4", "/other.mp4"),
+    "query alone": (b"?a=b c", "/out/start.mp4?a=b%20c"),
+    "scheme alone": (b"http:film.mp4", "/out/film.mp4"),
+    "signed": (SIGNED.encode(), SIGNED),
+}
+
+
+@pytest.mark.parametrize(("location", "asked"), LOCATIONS.values(), ids=LOCATIONS.keys())
+@pytest.mark.parametrize("is_absolute", [False, True], ids=["path", "URL"])
+async def test_a_redirect_is_requested_as_browsers_do(
+    serve: Serve, client: AsyncClient, target: Path, location: bytes, asked: str, is_absolute: bool
+) -> None:
+    """Bytes beyond ASCII are quoted one by one, whatever their encoding is."""
+    storage = await serve(reply(OUTPUT))
+    start = b""
+    if is_absolute:
+        if not location.startswith(b"/"):
+            location = asked.encode()
+        start = f"http://{storage.host}".encode()
+    redirect = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + start + location + b"\r\n\r\n"
+    origin = await serve(Reply(redirect), reply(OUTPUT))
+
+    await client.download(origin.url("/out/start.mp4"), target)
+
+    assert (storage if is_absolute else origin).asked[-1].target == asked
+
+
+async def test_a_redirect_within_an_origin_keeps_the_credentials_in_its_url(
+    serve: Serve, client: AsyncClient, target: Path
+) -> None:
+    origin = await serve(reply(b"", "302 Found", {"Location": "/film.mp4"}), reply(OUTPUT))
+
+    await client.download(origin.url().replace("//", "//me:secret@"), target)
+
+    assert [asked.headers.get("authorization") for asked in origin.asked] == ["Basic bWU6c2VjcmV0"] * 2
+
+
 async def test_a_redirect_to_nowhere_is_a_download_error(serve: Serve, client: AsyncClient, target: Path) -> None:
     origin = await serve(reply(b"", "302 Found"))
 
     with pytest.raises(DownloadError, match="302"):
         await client.download(origin.url(), target)
-
-
-SIGNED = (
-    "/b%C3%BCcket/a%2Fb/film%20(1).mp4"
-    "?X-Amz-Signature=a%2Fb%2Bc%3D%3d&e=%7E~&p=1+2&q=%e2%82%ac&empty=&flag&x=a:b/c?d@e"
-)
 
 
 async def test_a_signed_url_arrives_byte_for_byte(serve: Serve, client: AsyncClient, target: Path) -> None:
@@ -1408,12 +1534,21 @@ async def test_a_fragment_is_not_sent(serve: Serve, client: AsyncClient, target:
     assert origin.asked[0].target == "/film.mp4?a=b"
 
 
-async def test_a_url_with_raw_characters_is_quoted(serve: Serve, client: AsyncClient, target: Path) -> None:
+@pytest.mark.parametrize(
+    ("raw", "asked"),
+    [
+        ("/für élise.mp4", "/f%C3%BCr%20%C3%A9lise.mp4"),
+        ("/é.mp4?sig=a%2fb%7E+c", "/%C3%A9.mp4?sig=a%2fb%7E+c"),
+    ],
+)
+async def test_a_url_with_raw_characters_is_quoted_and_nothing_else_in_it(
+    serve: Serve, client: AsyncClient, target: Path, raw: str, asked: str
+) -> None:
     origin = await serve(reply(OUTPUT))
 
-    await client.download(origin.url("/für élise.mp4"), target)
+    await client.download(origin.url(raw), target)
 
-    assert origin.asked[0].target == "/f%C3%BCr%20%C3%A9lise.mp4"
+    assert origin.asked[0].target == asked
 
 
 FAILURES: dict[str, Sequence[Answer]] = {
@@ -2031,6 +2166,144 @@ async def test_a_path_that_ends_with_a_slash_is_no_file(serve: Serve, client: As
         await client.download(origin.url(), f"{target}/", overwrite=True)
 
     assert (content(target), origin.asked) == (b"precious", [])
+
+
+@pytest.mark.parametrize("unit", ["bytes ", "Bytes ", "BYTES ", "bytes  "])
+async def test_a_range_is_one_however_its_unit_is_written(
+    serve: Serve, client: AsyncClient, target: Path, unit: str
+) -> None:
+    """Units are compared without regard to case (RFC 9110, section 14.1)."""
+    bounds = {**ETAG, "Content-Range": f"{unit}1000-{len(OUTPUT) - 1}/{len(OUTPUT)}"}
+    origin = await serve(cut(OUTPUT, 1000, ETAG), rest(OUTPUT, 1000, bounds))
+
+    await client.download(origin.url(), target)
+
+    assert content(target) == OUTPUT
+    assert len(origin.asked) == 2
+
+
+@pytest.mark.parametrize("unit", ["bytes ", "Bytes "])
+async def test_416_completes_a_whole_part_however_its_unit_is_written(
+    serve: Serve, client: AsyncClient, target: Path, unit: str
+) -> None:
+    left_behind(target, OUTPUT)
+    headers = {"Content-Range": f"{unit}*/{len(OUTPUT)}"}
+    origin = await serve(reply(b"", "416 Range Not Satisfiable", headers), reply(OTHER))
+
+    await client.download(origin.url(), target)
+
+    assert content(target) == OUTPUT
+
+
+EXPIRED = (
+    b"<?xml version='1.0' encoding='UTF-8'?><Error><Code>ExpiredToken</Code><Message>Invalid argument.</Message>"
+    b"<Details>The provided token has expired. Request signature expired at: 2026-04-07</Details></Error>"
+)
+
+
+@pytest.mark.parametrize("body", [EXPIRED, b'{"error": "URL EXPIRED"}', b"<" + b" " * 3000 + EXPIRED])
+async def test_a_400_that_tells_of_expiry_advises_to_read_the_request_again(
+    serve: Serve, client: AsyncClient, target: Path, body: bytes
+) -> None:
+    left_behind(target, OUTPUT[:1000])
+    origin = await serve(reply(body, "400 Bad Request"))
+
+    with pytest.raises(DownloadError, match=r"400.*expired.*read the request again.*will be resumed"):
+        await client.download(origin.url(), target)
+
+    assert len(origin.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(b"<Error><Code>InvalidArgument</Code></Error>", "400 Bad Request"),
+        reply(b"<Er", "400 Bad Request", length=100, then="close"),
+        reply(b"<Er", "400 Bad Request", length=100, then="hang"),
+        reply(b"", "400 Bad Request"),
+    ],
+    ids=["another reason", "cut off", "stalled", "no reason"],
+)
+async def test_any_other_400_advises_to_check_the_url(
+    serve: Serve, client: AsyncClient, target: Path, answer: Reply
+) -> None:
+    origin = await serve(answer)
+
+    with pytest.raises(DownloadError, match=r"answered 400\. Check the URL"):
+        await client.with_options(timeout=0.2).download(origin.url(), target)
+
+    assert len(origin.asked) == 1
+
+
+HTML = {**ETAG, "Content-Type": "text/html; charset=utf-8"}
+PAGES: dict[str, tuple[bytes, Mapping[str, str]]] = {
+    "doctype": (b"<!DOCTYPE html>\n<title>Log in</title>", HTML),
+    "no doctype": (b"<title>Log in</title>", HTML),
+    "blanks before it": (b" \r\n\t" * 99 + b"<HTML lang=en>", HTML),
+    "byte order mark": (b"\xef\xbb\xbf<!doctype  HTML>", ETAG),
+    "no type": (b"\n<!doctype html><p>404</p>", ETAG),
+    "type of a video": (b"<html><body>404</body></html>", {**ETAG, "Content-Type": "video/mp4"}),
+    "XHTML": (b"<?xml version='1.0'?><html/>", {**ETAG, "Content-Type": "application/xhtml+xml"}),
+}
+
+
+@pytest.mark.parametrize(("page", "headers"), PAGES.values(), ids=PAGES.keys())
+async def test_a_web_page_in_place_of_an_output_is_a_download_error(
+    serve: Serve, client: AsyncClient, target: Path, page: bytes, headers: Mapping[str, str]
+) -> None:
+    origin = await serve(reply(page, headers=headers))
+
+    with pytest.raises(DownloadError, match=r"a web page in place of the output.*read the request again"):
+        await client.download(origin.url(), target)
+
+    assert names_in(target.parent) == []
+    assert len(origin.asked) == 1
+
+
+async def test_a_web_page_does_not_cost_the_part_that_is_on_disk(
+    serve: Serve, client: AsyncClient, target: Path
+) -> None:
+    """As where a hotel's network wants a login in between."""
+    left_behind(target, OUTPUT[:1000])
+    origin = await serve(reply(b"<!doctype html><p>Log in</p>", headers=HTML), rest(OUTPUT, 1000, ETAG))
+
+    with pytest.raises(DownloadError, match="will be resumed"):
+        await client.download(origin.url(), target)
+    await client.download(origin.url(), target)
+
+    assert content(target) == OUTPUT
+
+
+@pytest.mark.parametrize("name", ["page.html", "PAGE.HTM", "page.xhtml"])
+async def test_a_web_page_is_saved_under_a_name_of_one(
+    serve: Serve, client: AsyncClient, target: Path, name: str
+) -> None:
+    origin = await serve(reply(b"<!doctype html><p>Hello</p>", headers=HTML))
+
+    path = await client.download(origin.url(), target.with_name(name))
+
+    assert content(path) == b"<!doctype html><p>Hello</p>"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (OUTPUT, HTML),
+        (b"1\n00:00:01,000 --> 00:00:02,000\n<html> says hello\n", HTML),
+        (b"<header of some format" * 999, ETAG),
+        (b" " * 9000 + OUTPUT, ETAG),
+        (b"<", ETAG),
+    ],
+    ids=["labelled only", "subtitles", "another markup", "blanks", "a single byte"],
+)
+async def test_what_is_no_web_page_is_saved(
+    serve: Serve, client: AsyncClient, target: Path, body: bytes, headers: Mapping[str, str]
+) -> None:
+    origin = await serve(reply(body, headers=headers))
+
+    await client.download(origin.url(), target)
+
+    assert content(target) == body
 
 
 class Address:
