@@ -15,10 +15,9 @@ from types import TracebackType
 from typing import Any
 
 import aiohttp
-from aiohttp.helpers import get_env_proxy_for_url
 from yarl import URL
 
-from ._wire import Secret
+from ._proxies import Proxy, environment_proxy, session_proxy
 from .errors import ClientClosedError, ConfigurationError
 
 __all__ = ["Alarm", "Connection", "Scope", "given_session_closed"]
@@ -43,8 +42,24 @@ class Alarm:
 class Connection:
     """The session of a client, made on first use in the running loop."""
 
-    def __init__(self, given: aiohttp.ClientSession | None = None) -> None:
+    def __init__(
+        self,
+        given: aiohttp.ClientSession | None = None,
+        *,
+        proxy: Proxy | None = None,
+        trust_env: bool = False,
+    ) -> None:
+        if given is not None:
+            _check_session(given)
+            if proxy is not None or trust_env:
+                raise ConfigurationError(
+                    "proxy and trust_env must not be passed with session: the session has its own; "
+                    "make it with aiohttp.ClientSession(proxy=…, trust_env=…)"
+                )
+            proxy, trust_env = session_proxy(given), given.trust_env
         self._given = given
+        self._proxy = proxy
+        self._trust_env = trust_env
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -110,34 +125,19 @@ class Connection:
 
     @property
     def may_need_proxy(self) -> bool:
-        """Whether the session that was given goes through a proxy, or takes one from the environment."""
-        given = self._given
-        return given is not None and (given.trust_env or getattr(given, "_default_proxy", None) is not None)
+        """Whether calls go through a proxy, or take one from the environment."""
+        return self._proxy is not None or self._trust_env
 
     async def proxy_options(self, url: URL) -> dict[str, Any]:
-        """Return the arguments of a call that make it take the proxy which the given session would take.
+        """Return the arguments that send an aiohttp call for ``url`` through its proxy, if it has one.
 
-        aiohttp's own ``trust_env`` would add netrc credentials to the call as well.
+        Raises:
+            ConfigurationError: What the environment names is no proxy.
         """
-        given = self._given
-        proxy = getattr(given, "_default_proxy", None)  # no public name, and it must not be dropped silently
-        auth = getattr(given, "_default_proxy_auth", None)
-        if proxy is None:
-            try:
-                proxy, auth = await asyncio.to_thread(get_env_proxy_for_url, url)
-            except LookupError:
-                return {}
-            except ValueError as error:
-                raise ConfigurationError(
-                    "the proxy that the environment names is not a URL; mend HTTP_PROXY or HTTPS_PROXY, or pass a "
-                    "session without trust_env"
-                ) from error
-        options: dict[str, Any] = {"proxy": proxy}
-        if auth is not None:
-            # A tunnel is opened with headers of its own; where there is none, they stand in the request.
-            headers = {"Proxy-Authorization": Secret(auth.encode())}
-            options["headers" if url.scheme == "http" else "proxy_headers"] = headers
-        return options
+        proxy = self._proxy
+        if proxy is None and self._trust_env:
+            proxy = environment_proxy(url)
+        return {} if proxy is None else proxy.options(url)
 
     async def sleep(self, seconds: float, alarm: Alarm | None = None) -> None:
         """Pause; closing the client ends the pause with ``ClientClosedError``, ringing the alarm ends it quietly."""
@@ -288,6 +288,15 @@ def given_session_closed() -> ClientClosedError:
 
 def _closed_while_waiting() -> ClientClosedError:
     return ClientClosedError("the AsyncClient was closed while this was waiting")
+
+
+def _check_session(session: object) -> None:
+    if not isinstance(session, aiohttp.ClientSession):
+        kind = type(session)
+        raise ConfigurationError(
+            f"session must be an aiohttp.ClientSession, not {kind.__module__}.{kind.__qualname__}; "
+            "of a wrapper, pass the session that it wraps"
+        )
 
 
 def _given_session_of_another_loop() -> ConfigurationError:

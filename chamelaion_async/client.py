@@ -11,10 +11,12 @@ from typing import Any, Final, Self
 
 import aiohttp
 import attrs
+from yarl import URL
 
 from . import _wire
 from ._connection import Connection
 from ._pace import make_lanes
+from ._proxies import given_proxy
 from ._transport import Call, Transport
 from ._version import __version__
 from .config import ENVIRONMENTS, Pace, PollPolicy, RetryPolicy, check_seconds
@@ -59,6 +61,13 @@ class AsyncClient:
             ``environment``, ``CHAMELAION_BASE_URL``, production.
         session: An aiohttp session whose connector is to be shared. It is never closed, and its headers, cookies,
             credentials and other session-wide settings have no part in our calls; its proxy and trace settings do.
+        proxy: Address of an http(s) proxy for every call and download, such as
+            ``"http://user:password@proxy.example.com:3128"``; an https API is reached through a tunnel (RFC 9110,
+            section 9.3.6), so that the proxy sees neither key nor data. Not together with ``session``, which has its
+            own.
+        trust_env: Whether to take the proxy from ``HTTPS_PROXY`` (or ``HTTP_PROXY``, for an http address) where
+            ``proxy`` names none, except for the hosts in ``NO_PROXY``; read at every call. netrc is never read. Not
+            together with ``session``, which has its own.
         timeout: Seconds for one attempt of a call, from sending to the last byte of the answer.
         retry: How single calls are repeated.
         polling: How waits poll.
@@ -84,6 +93,8 @@ class AsyncClient:
         environment: str | None = None,
         base_url: str | None = None,
         session: aiohttp.ClientSession | None = None,
+        proxy: str | URL | None = None,
+        trust_env: bool = False,
         timeout: float = 60.0,
         retry: RetryPolicy = RetryPolicy(),
         polling: PollPolicy = PollPolicy(),
@@ -94,9 +105,14 @@ class AsyncClient:
         # Rebound at once, so that no frame of ours shows the key in a traceback with local variables.
         api_key = _secret(api_key, "CHAMELAION_API_KEY")
         bearer_token = _secret(bearer_token, "CHAMELAION_BEARER_TOKEN")
+        proxy = _veiled(proxy)
         url = _choose_base_url(base_url, environment)
         transport = Transport(
-            connection=Connection(session),
+            connection=Connection(
+                session,
+                proxy=None if proxy is None else given_proxy(proxy),
+                trust_env=_checked_flag("trust_env", trust_env),
+            ),
             lanes=make_lanes(pace),
             base_url=_wire.check_base_url(url, allow_http=allow_http),
             credentials=_wire.credential_headers(api_key, bearer_token),
@@ -316,6 +332,19 @@ def _secret(value: str | None, variable: str) -> str | None:
         value = _wire.Secret(os.environ.get(variable, "").strip())
         return value or None
     return _wire.Secret(value if isinstance(value, str) else "")
+
+
+def _veiled(proxy: object) -> _wire.Secret | None:
+    """Mask what may hold a password at once; what is wrong with it is said where it is parsed."""
+    if proxy is None:
+        return None
+    return _wire.Secret(proxy if isinstance(proxy, (str, URL)) else "")
+
+
+def _checked_flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False, not {value!r}")
+    return value
 
 
 def _choose_base_url(base_url: str | None, environment: str | None) -> str:

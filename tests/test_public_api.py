@@ -197,6 +197,8 @@ def test_the_client_takes_what_the_design_promises() -> None:
         ("environment", keyword, None),
         ("base_url", keyword, None),
         ("session", keyword, None),
+        ("proxy", keyword, None),
+        ("trust_env", keyword, False),
         ("timeout", keyword, 60.0),
         ("retry", keyword, RetryPolicy()),
         ("polling", keyword, PollPolicy()),

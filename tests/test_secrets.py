@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import copy
 import gzip
 import logging
@@ -543,3 +544,127 @@ async def test_a_session_that_is_given_never_carries_the_key(sandbox: Sandbox, r
             await response.read()
 
     assert leaks(arrived[0].decode()) == []
+
+
+PASSWORD = "hunter2-5up3r53cr37"
+BASIC = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
+
+
+def shows_password(error: BaseException) -> list[str]:
+    """Search what an error may show for the password, but for the frames of this file, which hold it on purpose."""
+    parts = []
+    for link in chain(error):
+        for frame, _ in traceback.walk_tb(link.__traceback__):
+            if frame.f_globals["__name__"] != __name__:
+                parts += [
+                    f"{frame.f_code.co_qualname}: {name} = {safe_repr(it)}" for name, it in frame.f_locals.items()
+                ]
+        parts += [repr(link), str(link), repr(link.args), repr(vars(link))]
+    parts.append(pickle.dumps(error).decode("latin-1"))
+    return [part[:300] for part in parts if PASSWORD in part or BASIC in part]
+
+
+def behind(proxy: str, **settings: Any) -> AsyncClient:
+    return made("http://api.test", allow_http=True, proxy=proxy, **settings)
+
+
+BAD_PROXIES = {
+    "scheme": f"ftp://user:{PASSWORD}@proxy.test",
+    "SOCKS": f"socks5://user:{PASSWORD}@proxy.test",
+    "path": f"http://user:{PASSWORD}@proxy.test/path",
+    "query": f"http://user:{PASSWORD}@proxy.test?{PASSWORD}",
+    "port": f"http://user:{PASSWORD}@proxy.test:port",
+    "no host": f"http://user:{PASSWORD}@",
+    "no scheme": f"user:{PASSWORD}@proxy.test",
+    "brackets": f"http://user:{PASSWORD}@[",
+    "colon": f"http://us%3Aer:{PASSWORD}@proxy.test",
+}
+
+
+@pytest.mark.parametrize("proxy", [*BAD_PROXIES.values(), b"http://user:%s@proxy.test" % PASSWORD.encode()])
+def test_a_proxy_that_is_refused_does_not_show_its_password(proxy: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        behind(proxy)
+
+    assert shows_password(caught.value) == []
+
+
+def test_a_constructor_that_fails_for_another_reason_does_not_show_the_password_of_the_proxy() -> None:
+    settings = {"proxy": f"http://user:{PASSWORD}@proxy.test", "timeout": -1}
+    with pytest.raises(ConfigurationError) as caught:
+        AsyncClient(KEY, **settings)  # type: ignore[arg-type]
+
+    assert shows_password(caught.value) == []
+
+
+@pytest.mark.parametrize("kind", [repr, str, lambda thing: repr(vars(thing))], ids=["repr", "str", "vars"])
+def test_a_client_and_its_parts_do_not_show_the_password_of_the_proxy(kind: Callable[[object], str]) -> None:
+    client = behind(f"http://user:{PASSWORD}@proxy.test")
+    parts = [client, client.with_options(timeout=1), client._transport.connection, client.lipsync]
+
+    shown = " ".join(kind(part) for part in parts)
+    assert (PASSWORD in shown, BASIC in shown) == (False, False)
+
+
+PROXY_ANSWERS = {
+    "403": answer(b"", status=b"403 Forbidden"),
+    "407": answer(b"", b"Proxy-Authenticate: Basic\r\n", status=b"407 Proxy Authentication Required"),
+    "garbage": b"\x00\x01\x02\r\n\r\n",
+    "no answer": b"",
+}
+
+
+async def proxy_error(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, base_url: str, source: str, timeout: float = 5.0
+) -> ChamelaionError:
+    settings: dict[str, Any] = {"allow_http": True, "timeout": timeout}
+    if source == "argument":
+        return await failure(made(base_url, proxy=proxy, **settings))
+    if source == "environment":
+        for name in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, proxy)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        return await failure(made(base_url, trust_env=True, **settings))
+    async with aiohttp.ClientSession(proxy=proxy) as session:
+        return await failure(made(base_url, session=session, **settings))
+
+
+@pytest.mark.parametrize("source", ["argument", "environment", "session"])
+@pytest.mark.parametrize("base_url", ["http://api.test", "https://api.test"])
+@pytest.mark.parametrize("data", PROXY_ANSWERS.values(), ids=PROXY_ANSWERS)
+async def test_no_answer_of_a_proxy_makes_an_error_that_shows_its_password(
+    raw_server: RawServer, monkeypatch: pytest.MonkeyPatch, data: bytes, base_url: str, source: str
+) -> None:
+    async def exchange(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        writer.close()
+
+    address = (await raw_server(exchange)).removesuffix("/api").replace("//", f"//user:{PASSWORD}@")
+    error = await proxy_error(monkeypatch, address, base_url, source)
+
+    assert shows_password(error) == []
+
+
+@pytest.mark.parametrize("source", ["argument", "environment", "session"])
+@pytest.mark.parametrize("base_url", ["http://api.test", "https://api.test"])
+async def test_a_proxy_that_cannot_be_reached_does_not_show_its_password(
+    monkeypatch: pytest.MonkeyPatch, base_url: str, source: str
+) -> None:
+    error = await proxy_error(monkeypatch, f"http://user:{PASSWORD}@127.0.0.1:1", base_url, source)
+
+    assert shows_password(error) == []
+
+
+@pytest.mark.parametrize("proxy", BAD_PROXIES.values(), ids=BAD_PROXIES)
+async def test_a_proxy_of_the_environment_that_is_refused_does_not_show_its_password(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    async with made("http://127.0.0.1:1", trust_env=True) as client:
+        with pytest.raises(ChamelaionError) as caught:
+            await client.users.me()
+
+    assert shows_password(caught.value) == []
