@@ -12,7 +12,7 @@ import contextlib
 import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import aiohttp
 from yarl import URL
@@ -67,6 +67,9 @@ class Connection:
         self._sleepers: set[asyncio.Future[bool]] = set()
         self._drained: asyncio.Future[None] | None = None
         self._at_close: list[Callable[[ClientClosedError], None]] = []
+
+    def __deepcopy__(self, _: object) -> NoReturn:
+        raise TypeError("an AsyncClient is not copied with what holds it; make another one, or pass this one on")
 
     @property
     def closed(self) -> bool:

@@ -87,8 +87,15 @@ class Secret(str):
     def __repr__(self) -> str:
         return repr(_MASK)
 
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, _: object) -> Secret:
+        # Who records or inspects requests copies their headers; a copy within the process is as masked as this one.
+        return self
+
     def __reduce_ex__(self, _: object) -> NoReturn:
-        raise TypeError("a key is not pickled or copied with what holds it; make an AsyncClient where it is needed")
+        raise TypeError("a key is not pickled with what holds it; make an AsyncClient where it is needed")
 
 
 def check_base_url(url: str, *, allow_http: bool) -> str:

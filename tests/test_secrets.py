@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
+from multidict import CIMultiDict
 
 from chamelaion_async import (
     APIStatusError,
@@ -473,6 +474,24 @@ def test_credentials_do_not_show_themselves_in_formatted_structures() -> None:
         leaks(f"{[transport.credentials]!s} {dict(transport.credentials)} {tuple(transport.credentials.values())}")
         == []
     )
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy], ids=["copy", "deepcopy"])
+@pytest.mark.parametrize("kind", [dict, CIMultiDict], ids=["dict", "CIMultiDict"])
+async def test_headers_that_hold_the_key_can_be_copied_and_show_it_no_more_than_before(
+    duplicate: Callable[[Any], Any], kind: type
+) -> None:
+    headers = kind(made("https://api.test")._transport.credentials)
+    copied = duplicate(headers)
+
+    assert (copied["x-api-key"] == KEY, copied["Authorization"] == f"Bearer {TOKEN}") == (True, True)
+    assert leaks(repr(copied)) == []
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_headers_that_hold_the_key_cannot_be_pickled(protocol: int) -> None:
+    with pytest.raises(TypeError, match="a key is not pickled"):
+        pickle.dumps(dict(made("https://api.test")._transport.credentials), protocol)
 
 
 async def test_no_log_record_holds_the_key(
