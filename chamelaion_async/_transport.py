@@ -273,11 +273,12 @@ class Transport:
     async def _request(self, call: Call, timeout: float, number: int, body: Body | None) -> _Answer:
         session = self.connection.session()
         url = _wire.api_url(self.base_url, call.path, call.params)
-        headers = {**self.headers, **self.credentials} if call.authenticated else self.headers
+        # A dict for this call alone: instrumentation writes into what it is handed.
+        headers = {**self.headers, **self.credentials} if call.authenticated else {**self.headers}
         options: dict[str, Any] = {}
         if self.connection.may_need_proxy:
             options = await self.connection.proxy_options(url)
-            headers = {**headers, **options.pop("headers", {})}
+            headers |= options.pop("headers", {})
         if call.json is not None:
             options["json"] = call.json
         elif body is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -239,6 +239,34 @@ async def test_a_rate_limit_says_how_long_to_wait(
 
     assert isinstance(error, RateLimitError)
     assert error.retry_after == seconds
+
+
+CALLS: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
+    "a call with a key": lambda client: client.users.me(),
+    "a call without one": lambda client: client.health.check(),
+    "a call of a view": lambda client: client.with_options(timeout=5).health.check(),
+    "a POST": lambda client: client.request("POST", "/v1/lipsync/generate", json=BODY),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+async def test_what_instrumentation_writes_into_the_headers_of_a_call_stays_in_that_call(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, call: Callable[[AsyncClient], Awaitable[Any]]
+) -> None:
+    send = aiohttp.ClientSession._request
+    numbers = itertools.count()
+
+    async def traced(self: Any, method: str, url: Any, *, headers: dict[str, str], **options: Any) -> Any:
+        headers[f"X-Trace-{next(numbers)}"] = "1"  # elastic-apm and ddtrace write into what they are handed
+        return await send(self, method, url, headers=headers, **options)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", traced)
+    async with AsyncClient("sk-key", base_url=sandbox.base_url) as client:
+        for _ in range(3):
+            await call(client)
+
+    traces = [[name for name in received.headers if name.startswith("X-Trace")] for received in sandbox.received]
+    assert traces == [["X-Trace-0"], ["X-Trace-1"], ["X-Trace-2"]]
 
 
 @pytest.mark.virtual_time
