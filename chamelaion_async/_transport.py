@@ -43,6 +43,9 @@ ONCE: Final = RetryPolicy(attempts=1)
 _EXCERPT: Final = 512
 _MAX_REASON: Final = 1000
 _LANE_PAUSE: Final = 1.0  # seconds that a lane closes after a 429 that names no time
+# In its first turn the loop runs this task before it reads the sockets, in the second after it. TLS learns of the end
+# one turn later, and TLS within the TLS of a proxy yet another turn later.
+_TURNS: Final = 4
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD"})
 
 
@@ -283,6 +286,8 @@ class Transport:
             options["json"] = call.json
         elif body is not None:
             options["data"] = body.data
+        if not call.is_read:
+            await _notice_closed_connections()
         status: int | None = None
         try:
             async with session.request(
@@ -351,6 +356,15 @@ def structure_hook(model: type[T]) -> Callable[[Any], T]:
 
 class _TooLargeError(Exception):
     """A body that went beyond the cap."""
+
+
+async def _notice_closed_connections() -> None:
+    """Let the loop see which connections the service has closed while the loop was busy with something else.
+
+    The pool would hand such a connection out, and whether a POST on it was received could not be told.
+    """
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
 
 
 async def _read_capped(response: aiohttp.ClientResponse) -> bytes:

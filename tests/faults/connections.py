@@ -58,7 +58,7 @@ _CONNECTIONS = (
         _CONNECTION,
         "closed unannounced after each whole answer",
         Fault.close("answered"),
-        but(rules.harmless(), always={"generate_blind": UNCERTAIN}),
+        rules.harmless(),
     ),
     row(_CONNECTION, "service goes down and comes back on the same port", _restart, _gone_between),
 )
