@@ -23,6 +23,7 @@ from .errors import ClientClosedError, ConfigurationError
 __all__ = ["Alarm", "Connection", "Scope", "given_session_closed"]
 
 _KEEPALIVE = 60.0  # seconds; aiohttp's 15 would reconnect between any two polls at the longest interval
+_GATEWAY_FAILURES = frozenset({502, 503, 504})
 
 
 class Alarm:
@@ -115,6 +116,7 @@ class Connection:
                 connector=connector or aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 requote_redirect_url=False,  # a redirected download may be signed to the byte
+                response_class=_Response,
                 **shared,
             )
         except RuntimeError as error:
@@ -273,6 +275,24 @@ class Scope:
                 raise given_session_closed() from error
         elif ours and isinstance(error, Exception) and not isinstance(error, ClientClosedError):
             raise ClientClosedError("the AsyncClient was closed during this call") from error
+
+
+class _Response(aiohttp.ClientResponse):
+    """An answer that gives up its connection where a gateway could not reach the service behind it.
+
+    A load balancer keeps a connection on one instance. If that instance is being drained, it goes on to answer 503
+    on the connections that it has, while new ones reach the others.
+    """
+
+    async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        protocol = connection.protocol
+        await super().start(connection)
+        if self.status in _GATEWAY_FAILURES and protocol is not None:
+            if connection.protocol is None:
+                protocol.close()  # the answer came whole, so that the pool has the connection already
+            else:
+                protocol.force_close()
+        return self
 
 
 def _other_loop() -> ConfigurationError:

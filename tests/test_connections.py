@@ -1,4 +1,4 @@
-"""Connections: those that the service has closed."""
+"""Connections: those that the service has closed, and those behind a failing gateway."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,8 +17,11 @@ import trustme
 
 from chamelaion_async import (
     AsyncClient,
+    InternalServerError,
+    PollPolicy,
     RetryPolicy,
 )
+from chamelaion_async.sandbox import Sandbox
 
 ONCE = RetryPolicy(attempts=1)
 AT_ONCE = RetryPolicy(initial=0, max=0)
@@ -119,3 +123,98 @@ async def test_what_changes_something_is_not_sent_on_a_connection_that_the_servi
             closing.hang_up()
 
     assert closing.received == 4
+
+
+class Instances:
+    """A load balancer before instances of a service: a connection stays with the one that it was made to."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self._answers = answers
+        self.connections: list[asyncio.StreamWriter] = []
+
+    async def __call__(self, _: bytes, writer: asyncio.StreamWriter) -> None:
+        if writer not in self.connections:
+            self.connections.append(writer)
+        answer = self._answers[min(self.connections.index(writer), len(self._answers) - 1)]
+        head, blank, body = answer.partition(b"\r\n\r\n")
+        writer.write(head + blank)
+        if len(body) > 1000:
+            await asyncio.sleep(0.01)  # so that the client has read the headers alone
+        writer.write(body)
+
+
+def answer(status: int, body: bytes = b"{}", headers: bytes = b"") -> bytes:
+    return b"HTTP/1.1 %d Status\r\nContent-Length: %d\r\n%s\r\n%s" % (status, len(body), headers, body)
+
+
+BODIES = {
+    "empty": b"",
+    "short": b'{"error": "draining"}',
+    "long": b"<html>" + b"x" * 100_000,
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_a_get_leaves_the_connection_on_which_a_gateway_failed(
+    raw_server: RawServer, status: int, body: bytes
+) -> None:
+    instances = Instances(answer(status, body), GOOD)
+    async with AsyncClient("sk-key", base_url=await raw_server(instances), retry=AT_ONCE) as client:
+        assert (await client.users.me()).name == "k"
+
+    assert len(instances.connections) == 2
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_so_does_the_next_call_after_a_post(raw_server: RawServer, status: int) -> None:
+    instances = Instances(answer(status), GOOD)
+    async with AsyncClient("sk-key", base_url=await raw_server(instances), retry=ONCE) as client:
+        with pytest.raises(InternalServerError):
+            await client.request("POST", "/v1/things", json={})
+        await client.request("POST", "/v1/things", json={})
+
+    assert len(instances.connections) == 2
+
+
+async def test_a_wait_leaves_the_connection_to_an_instance_that_is_drained(
+    raw_server: RawServer, sandbox: Sandbox
+) -> None:
+    async with AsyncClient("sk-key", base_url=sandbox.base_url) as client:
+        finished = (await client.request_raw("GET", "/v1/lipsync/requests/dub-episode-42")).body
+    instances = Instances(answer(503), answer(200, finished))
+    policy = PollPolicy(min_interval=0.01, max_interval=0.01)
+    async with AsyncClient("sk-key", base_url=await raw_server(instances), polling=policy) as client:
+        assert (await client.wait_until_finished("dub-episode-42", timeout=5)).is_completed
+
+
+async def test_a_download_leaves_it_too(raw_server: RawServer, tmp_path: Path) -> None:
+    instances = Instances(answer(503), answer(200, b"video"))
+    async with AsyncClient("sk-key", retry=AT_ONCE) as client:
+        await client.download(f"{await raw_server(instances)}/42.mp4", tmp_path / "42.mp4")
+
+    assert (tmp_path / "42.mp4").read_bytes() == b"video"
+
+
+async def test_a_connection_of_a_given_session_is_left_too(raw_server: RawServer) -> None:
+    instances = Instances(answer(503), GOOD)
+    base_url = await raw_server(instances)
+    async with (
+        aiohttp.ClientSession() as session,
+        AsyncClient("sk-key", base_url=base_url, session=session, retry=AT_ONCE) as client,
+    ):
+        await client.users.me()
+
+    assert len(instances.connections) == 2
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize("status", [200, 400, 404, 429, 500, 501])
+async def test_after_any_other_answer_the_connection_is_kept(raw_server: RawServer, status: int, body: bytes) -> None:
+    instances = Instances(answer(status, body, b"Retry-After: 0\r\n"))
+    async with AsyncClient("sk-key", base_url=await raw_server(instances), retry=ONCE) as client:
+        for _ in range(3):
+            with suppress(Exception):
+                await client.request_raw("GET", "/v1/users/me")
+
+    assert len(instances.connections) == 1
