@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import aiohttp
 from yarl import URL
 
+from ._connecting import trace, translate
 from ._proxies import Proxy, environment_proxy, session_proxy
 from .errors import ClientClosedError, ConfigurationError
 
@@ -99,16 +100,19 @@ class Connection:
         """Make a session of our own settings; from one that was given, only the connector and its proxy are used.
 
         Session-wide headers, cookies, credentials, ``raise_for_status`` or ``base_url`` cannot be taken off a single
-        call, so a given session is never called itself.
+        call, so a given session is never called itself. Nor do its middlewares run: they would see the key, and one
+        that repeats requests would pay for a submission twice.
         """
         given = self._given
-        shared: dict[str, Any] = {}
+        settings: dict[str, Any] = {}
         if given is not None:
             if given.closed:
                 raise given_session_closed()
             if getattr(given, "_loop", self._loop) is not self._loop:
                 raise _given_session_of_another_loop()
-            shared = {"connector_owner": False, "trace_configs": given.trace_configs}
+            settings["connector_owner"] = False
+        if self._has_foreign_parts:
+            settings["middlewares"] = (translate,)
         connector = given.connector if given is not None else None
         try:
             session = aiohttp.ClientSession(
@@ -117,16 +121,24 @@ class Connection:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 requote_redirect_url=False,  # a redirected download may be signed to the byte
                 response_class=_Response,
-                **shared,
+                **settings,
             )
         except RuntimeError as error:
             raise _given_session_of_another_loop() from error
         # aiohttp would send GET, PUT and DELETE a second time after a lost connection, unseen and uncounted.
         session._retry_connection = False  # noqa: SLF001 - there is no public switch
+        if self._has_foreign_parts:
+            traces = _joined(given.trace_configs if given is not None else [], session.trace_configs)
+            session._trace_configs = [trace(), *traces]  # noqa: SLF001 - what is passed in comes on top of others
         if given is not None:
             # It owns nothing; without this, aiohttp would warn of an unclosed session that is not one.
             weakref.finalize(self, session.detach)
         return session
+
+    @property
+    def _has_foreign_parts(self) -> bool:
+        """Whether code that is not aiohttp's, or a proxy, makes the connections."""
+        return self._given is not None or self.may_need_proxy
 
     @property
     def may_need_proxy(self) -> bool:
@@ -293,6 +305,20 @@ class _Response(aiohttp.ClientResponse):
             else:
                 protocol.force_close()
         return self
+
+
+def _joined(given: list[aiohttp.TraceConfig], added: list[aiohttp.TraceConfig]) -> list[aiohttp.TraceConfig]:
+    """Return the traces of a given session, and those that instrumentation adds to every new session, each once.
+
+    OpenTelemetry and Sentry make new trace settings for each session, from the same functions.
+    """
+    known = {_handlers(config) for config in given}
+    return [*given, *(config for config in added if _handlers(config) not in known)]
+
+
+def _handlers(config: aiohttp.TraceConfig) -> tuple[object, ...]:
+    signals = (getattr(config, name) for name in dir(config) if name.startswith("on_"))
+    return tuple(getattr(handler, "__code__", handler) for signal in signals for handler in signal)
 
 
 def _other_loop() -> ConfigurationError:

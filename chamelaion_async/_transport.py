@@ -15,6 +15,7 @@ import aiohttp
 import attrs
 
 from . import _wire
+from ._connecting import NotConnectedError
 from ._connection import Connection, Scope, given_session_closed
 from ._frames import let_go
 from ._pace import Lane, LaneName
@@ -435,6 +436,7 @@ def _translated(
 
 
 _NOT_SENT: Final = (
+    NotConnectedError,
     aiohttp.ClientConnectorError,
     aiohttp.ClientHttpProxyError,
     aiohttp.ConnectionTimeoutError,

@@ -59,8 +59,9 @@ class AsyncClient:
         environment: ``"production"`` or ``"staging"``.
         base_url: Where the API lies, instead of an environment. http(s) only. The order is this argument,
             ``environment``, ``CHAMELAION_BASE_URL``, production.
-        session: An aiohttp session whose connector is to be shared. It is never closed, and its headers, cookies,
-            credentials and other session-wide settings have no part in our calls; its proxy and trace settings do.
+        session: An aiohttp session (an ``aiohttp.ClientSession`` or of a subclass) whose connector is to be shared.
+            It is never closed, and its headers, cookies, credentials, middlewares and other session-wide settings
+            have no part in our calls; its proxy and trace settings do.
         proxy: Address of an http(s) proxy for every call and download, such as
             ``"http://user:password@proxy.example.com:3128"``; an https API is reached through a tunnel (RFC 9110,
             section 9.3.6), so that the proxy sees neither key nor data. Not together with ``session``, which has its

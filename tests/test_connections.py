@@ -1,4 +1,4 @@
-"""Connections: those that the service has closed, and those behind a failing gateway."""
+"""Connections: those that the service has closed, those behind a failing gateway, and those that never came about."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ from typing import Any
 import aiohttp
 import pytest
 import trustme
+from aiohttp.client_proto import ResponseHandler
 
 from chamelaion_async import (
+    APIConnectionError,
+    APITimeoutError,
     AsyncClient,
+    DownloadError,
     InternalServerError,
     PollPolicy,
     RetryPolicy,
+    SubmissionUncertainError,
+    WaitUnreachableError,
 )
 from chamelaion_async.sandbox import Sandbox
 
@@ -218,3 +224,206 @@ async def test_after_any_other_answer_the_connection_is_kept(raw_server: RawServ
                 await client.request_raw("GET", "/v1/users/me")
 
     assert len(instances.connections) == 1
+
+
+class StrangeError(Exception):
+    """What a connector raises that is not of aiohttp's making."""
+
+
+STRANGE = [
+    StrangeError("the tunnel fell in"),
+    StrangeError(),
+    OSError(113, "No route to host"),
+    ConnectionResetError(104, "Connection reset by peer"),
+    ValueError("no such thing"),
+    LookupError("no such host"),
+    RuntimeError("out of ports"),
+    aiohttp.ClientOSError(104, "Connection reset by peer"),
+    aiohttp.ServerDisconnectedError(),
+    aiohttp.ClientConnectionError("no"),
+]
+ERRORS = pytest.mark.parametrize("error", STRANGE, ids=repr)
+
+
+class Failing(aiohttp.TCPConnector):
+    """A connector that cannot make its first connections, as those of aiohttp-socks cannot."""
+
+    def __init__(self, error: Exception, times: int = 1000) -> None:
+        super().__init__()
+        self._error = error
+        self.left = times
+
+    async def _create_connection(self, *args: Any) -> ResponseHandler:
+        if not self.left:
+            return await super()._create_connection(*args)
+        self.left -= 1
+        raise self._error
+
+
+class Silent(Failing):
+    """A connector with a ``connect`` of its own, which tells nothing of what it does."""
+
+    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
+        if not self.left:
+            return await super().connect(req, traces, timeout)
+        self.left -= 1
+        raise self._error
+
+
+@asynccontextmanager
+async def client_with(
+    connector: aiohttp.BaseConnector, sandbox: Sandbox, **settings: Any
+) -> AsyncIterator[AsyncClient]:
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        AsyncClient("sk-key", base_url=sandbox.base_url, session=session, **settings) as client,
+    ):
+        yield client
+
+
+@ERRORS
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_connector_that_fails_means_that_nothing_was_sent(
+    sandbox: Sandbox, error: Exception, method: str
+) -> None:
+    async with client_with(Failing(error), sandbox, retry=ONCE) as client:
+        with pytest.raises(APIConnectionError, match="it was not sent") as caught:
+            await client.request(method, "/v1/things")
+
+    assert (caught.value.sent, sandbox.count()) == ("no", 0)
+
+
+@ERRORS
+async def test_what_the_connector_said_is_in_the_error_and_among_its_causes(
+    sandbox: Sandbox, error: Exception
+) -> None:
+    async with client_with(Failing(error), sandbox, retry=ONCE) as client:
+        with pytest.raises(APIConnectionError, match=type(error).__name__) as caught:
+            await client.users.me()
+
+    causes = []
+    cause = caught.value.__cause__
+    while cause is not None:
+        causes.append(cause)
+        cause = cause.__cause__
+    assert error in causes
+
+
+@ERRORS
+async def test_a_submission_is_repeated_when_its_connector_failed(sandbox: Sandbox, error: Exception) -> None:
+    async with client_with(Failing(error, times=2), sandbox, retry=AT_ONCE) as client:
+        await client.lipsync.generate(video="https://cdn.test/42.mp4", audio="https://cdn.test/42.wav")
+
+    assert len(sandbox.jobs) == 1
+
+
+@pytest.mark.parametrize("kind", [Failing, Silent])
+async def test_a_wait_rides_out_what_a_connector_raises(sandbox: Sandbox, kind: type[Failing]) -> None:
+    policy = PollPolicy(min_interval=0.01, max_interval=0.01)
+    connector = kind(StrangeError("the tunnel fell in"), times=3)
+    async with client_with(connector, sandbox, polling=policy) as client:
+        assert (await client.wait_until_finished("dub-episode-42", timeout=20)).is_completed
+
+    assert connector.left == 0
+
+
+@pytest.mark.parametrize("kind", [Failing, Silent])
+async def test_a_wait_gives_up_on_a_connector_after_its_budget(sandbox: Sandbox, kind: type[Failing]) -> None:
+    policy = PollPolicy(outage_budget=0)
+    async with client_with(kind(StrangeError("the tunnel fell in")), sandbox, polling=policy) as client:
+        with pytest.raises(WaitUnreachableError, match="the tunnel fell in"):
+            await client.wait_until_finished("dub-episode-42")
+
+
+@pytest.mark.parametrize("kind", [Failing, Silent])
+async def test_a_download_rides_out_what_a_connector_raises(
+    sandbox: Sandbox, tmp_path: Path, kind: type[Failing]
+) -> None:
+    async with AsyncClient("sk-key", base_url=sandbox.base_url) as client:
+        request = await client.lipsync.requests.get("dub-episode-42")
+    async with client_with(kind(StrangeError("no"), times=2), sandbox, retry=AT_ONCE) as client:
+        await client.download(request, tmp_path / "42.mp4")
+    async with client_with(kind(StrangeError("the tunnel fell in")), sandbox, retry=AT_ONCE) as client:
+        with pytest.raises(DownloadError, match="the tunnel fell in"):
+            await client.download(request, tmp_path / "43.mp4")
+
+
+async def test_a_connector_that_tells_nothing_leaves_it_open_whether_anything_was_sent(sandbox: Sandbox) -> None:
+    async with client_with(Silent(StrangeError("no")), sandbox, retry=ONCE) as client:
+        with pytest.raises(SubmissionUncertainError) as caught:
+            await client.lipsync.generate(video="https://cdn.test/42.mp4", audio="https://cdn.test/42.wav")
+
+    assert isinstance(caught.value.__cause__, APIConnectionError)
+
+
+@pytest.mark.parametrize("reused", [False, True], ids=["new connection", "reused connection"])
+async def test_what_fails_once_there_is_a_connection_may_have_been_sent(raw_server: RawServer, reused: bool) -> None:
+    """An error after the connection was made proves nothing, whatever came before it."""
+    answers = [GOOD] * reused
+
+    async def exchange(_: bytes, writer: asyncio.StreamWriter) -> None:
+        if answers:
+            writer.write(answers.pop())
+        else:
+            writer.close()
+
+    base_url = await raw_server(exchange)
+    async with (
+        aiohttp.ClientSession() as session,
+        AsyncClient("sk-key", base_url=base_url, session=session, retry=ONCE) as client,
+    ):
+        if reused:
+            await client.users.me()
+        with pytest.raises(APIConnectionError) as caught:
+            await client.request("POST", "/v1/things", json={})
+
+    assert caught.value.sent == "maybe"
+
+
+@pytest.mark.parametrize("signal", ["on_connection_create_end", "on_connection_reuseconn", "on_request_start"])
+async def test_a_defect_in_the_callers_own_trace_reaches_the_caller(sandbox: Sandbox, signal: str) -> None:
+    async def defect(*_: object) -> None:
+        raise StrangeError("a defect")
+
+    config = aiohttp.TraceConfig()
+    getattr(config, signal).append(defect)
+    async with (
+        aiohttp.ClientSession(trace_configs=[config]) as session,
+        AsyncClient("sk-key", base_url=sandbox.base_url, session=session, retry=ONCE) as client,
+    ):
+        if signal == "on_connection_reuseconn":
+            await client.users.me()
+        with pytest.raises(StrangeError):
+            await client.users.me()
+
+
+async def test_a_cancellation_while_the_connection_is_made_stays_one(sandbox: Sandbox) -> None:
+    begun = asyncio.Event()
+
+    class Slow(aiohttp.TCPConnector):
+        async def _create_connection(self, *_: Any) -> ResponseHandler:
+            begun.set()
+            never: asyncio.Future[ResponseHandler] = asyncio.get_running_loop().create_future()
+            return await never
+
+    async with client_with(Slow(), sandbox) as client:
+        task = asyncio.create_task(client.users.me())
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        assert task.cancelled()
+
+
+async def test_a_timeout_while_the_connection_is_made_is_one_of_ours(sandbox: Sandbox) -> None:
+    class Slow(aiohttp.TCPConnector):
+        async def _create_connection(self, *_: Any) -> ResponseHandler:
+            never: asyncio.Future[ResponseHandler] = asyncio.get_running_loop().create_future()
+            return await never
+
+    async with client_with(Slow(), sandbox, retry=ONCE, timeout=0.05) as client:
+        with pytest.raises(APITimeoutError) as caught:
+            await client.request("POST", "/v1/things")
+
+    assert caught.value.sent == "no"

@@ -266,6 +266,156 @@ async def test_traces_of_the_session_run(sandbox: Sandbox) -> None:
     assert seen == ["GET /api/v1/users/me", "200"]
 
 
+class Wrapper:
+    """Behaves like a session and is none, as aiohttp_retry.RetryClient."""
+
+    def __init__(self, session: aiohttp.ClientSession | None = None) -> None:
+        self._session = session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+
+@pytest.mark.parametrize(
+    "thing", [Wrapper(), aiohttp.ClientSession, "session", 5, False, object(), aiohttp.TraceConfig()], ids=repr
+)
+def test_what_is_no_session_is_refused_by_the_constructor(thing: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"session must be an aiohttp\.ClientSession, not .*\w+\.\w+"):
+        AsyncClient("sk-key", session=thing)
+
+
+async def test_the_session_within_a_wrapper_can_be_passed_instead(sandbox: Sandbox) -> None:
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(
+            ConfigurationError, match=r"not .*\.Wrapper; of a wrapper, pass the session that it wraps"
+        ):
+            AsyncClient("sk-key", session=Wrapper(session))  # type: ignore[arg-type]
+
+
+async def test_a_session_of_a_subclass_is_one(sandbox: Sandbox) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+
+        class Session(aiohttp.ClientSession):
+            pass
+
+    async with (
+        Session() as session,
+        AsyncClient("sk-key", base_url=sandbox.base_url, session=session) as client,
+    ):
+        assert (await client.users.me()).name == "production-key"
+
+
+async def test_middlewares_of_the_session_do_not_run(sandbox: Sandbox) -> None:
+    """One that repeats what failed would pay for a submission again, and each would see the key."""
+    seen: list[str] = []
+
+    async def repeating(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        seen.append(request.method)
+        await send(request)
+        return await send(request)
+
+    sandbox.inject(Fault.status(500, when="after"), route="POST *", times=1)
+    async with (
+        aiohttp.ClientSession(middlewares=(repeating,)) as session,
+        AsyncClient("sk-key", base_url=sandbox.base_url, session=session, retry=ONCE) as client,
+    ):
+        with pytest.raises(ChamelaionError):
+            await client.lipsync.generate(video="https://cdn.test/42.mp4", audio="https://cdn.test/42.wav")
+
+    assert (seen, len(sandbox.jobs)) == ([], 1)
+
+
+class Instrumentation:
+    """Adds a trace to every session that is made while it is switched on, as OpenTelemetry and Sentry do."""
+
+    def __init__(self) -> None:
+        self.spans: list[str] = []
+        self.is_on = True
+
+    def trace(self) -> aiohttp.TraceConfig:
+        async def start(_: object, __: object, params: aiohttp.TraceRequestStartParams) -> None:
+            self.spans.append(params.method)
+
+        config = aiohttp.TraceConfig()
+        config.on_request_start.append(start)
+        return config
+
+
+@pytest.fixture
+def instrumentation(monkeypatch: pytest.MonkeyPatch) -> Instrumentation:
+    made = Instrumentation()
+    init = aiohttp.ClientSession.__init__
+
+    def traced(self: aiohttp.ClientSession, *args: Any, **settings: Any) -> None:
+        if made.is_on:
+            settings["trace_configs"] = [*(settings.get("trace_configs") or ()), made.trace()]
+        init(self, *args, **settings)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "__init__", traced)
+    return made
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["session traced", "session not traced"])
+@pytest.mark.parametrize("after", [True, False], ids=["client traced", "client not traced"])
+async def test_a_call_through_the_session_is_traced_once(
+    sandbox: Sandbox, instrumentation: Instrumentation, before: bool, after: bool
+) -> None:
+    instrumentation.is_on = before
+    session = aiohttp.ClientSession()
+    instrumentation.is_on = after
+    async with session, AsyncClient("sk-key", base_url=sandbox.base_url, session=session) as client:
+        await client.users.me()
+
+    assert instrumentation.spans == ["GET"] * (before or after)
+
+
+async def test_a_call_without_a_session_is_traced_once(sandbox: Sandbox, instrumentation: Instrumentation) -> None:
+    async with AsyncClient("sk-key", base_url=sandbox.base_url) as client:
+        await client.users.me()
+
+    assert instrumentation.spans == ["GET"]
+
+
+async def test_a_call_through_a_proxy_is_traced_once(raw_server: RawServer, instrumentation: Instrumentation) -> None:
+    proxy = await started(raw_server, Recorder())
+    async with AsyncClient("sk-key", base_url="http://api.test", allow_http=True, proxy=proxy) as client:
+        await client.users.me()
+
+    assert instrumentation.spans == ["GET"]
+
+
+async def test_traces_that_the_session_has_twice_run_twice(
+    sandbox: Sandbox, instrumentation: Instrumentation
+) -> None:
+    instrumentation.is_on = False
+    traces = [instrumentation.trace(), instrumentation.trace()]
+    async with (
+        aiohttp.ClientSession(trace_configs=traces) as session,
+        AsyncClient("sk-key", base_url=sandbox.base_url, session=session) as client,
+    ):
+        await client.users.me()
+
+    assert instrumentation.spans == ["GET", "GET"]
+
+
+async def test_a_trace_of_the_session_finds_the_context_that_it_expects(sandbox: Sandbox) -> None:
+    contexts: list[object] = []
+    trace = aiohttp.TraceConfig()
+
+    async def start(_: object, context: Any, __: object) -> None:
+        contexts.append(context.trace_request_ctx)
+
+    trace.on_request_start.append(start)
+    async with (
+        aiohttp.ClientSession(trace_configs=[trace]) as session,
+        AsyncClient("sk-key", base_url=sandbox.base_url, session=session) as client,
+    ):
+        await client.users.me()
+
+    assert contexts == [None]
+
+
 async def started(raw_server: RawServer, proxy: Recorder) -> str:
     """The address of a proxy, by a name that netrc does not know."""
     address: str = (await raw_server(proxy)).replace("127.0.0.1", "localhost").removesuffix("/api")

@@ -23,6 +23,7 @@ ROWS = {
     "models": 1,
     "config": 1,
     "_wire": 1,
+    "_connecting": 2,
     "_proxies": 2,
     "_converter": 2,
     "_frames": 0,

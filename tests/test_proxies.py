@@ -194,6 +194,39 @@ async def test_an_https_api_is_reached_through_a_tunnel_that_shows_the_proxy_not
     assert (b"sk-key" in proxy.requests[0], caught.value.sent) == (False, "no")
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+        b"HTTP/1.1 502 Bad Gateway\r\n\r\n",
+        b"garbage\r\n\r\n",
+        b"",
+    ],
+    ids=repr,
+)
+async def test_a_tunnel_that_the_proxy_does_not_make_means_that_nothing_was_sent(
+    raw_server: RawServer, answer: bytes
+) -> None:
+    async def exchange(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        writer.close()
+
+    proxy = (await raw_server(exchange)).removesuffix("/api")
+    async with made(base_url="https://api.test/api", proxy=proxy) as client:
+        with pytest.raises(APIConnectionError, match="it was not sent") as caught:
+            await client.request("POST", "/v1/things", json={})
+
+    assert caught.value.sent == "no"
+
+
+async def test_a_proxy_that_cannot_be_reached_means_that_nothing_was_sent() -> None:
+    async with made(proxy="http://127.0.0.1:1") as client:
+        with pytest.raises(APIConnectionError, match="it was not sent") as caught:
+            await client.request("POST", "/v1/things", json={})
+
+    assert caught.value.sent == "no"
+
+
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
 async def test_the_proxy_of_the_environment_is_taken_on_request(
     start: Start, monkeypatch: pytest.MonkeyPatch, name: str
