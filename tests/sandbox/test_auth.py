@@ -22,7 +22,9 @@ async def me(sandbox: Sandbox, headers: dict[str, str]) -> tuple[int, object]:
         ({}, "missing authorization header"),
         ({"Authorization": "Basic YTpi"}, "invalid authorization format"),
         ({"Authorization": "known"}, "invalid authorization format"),
-        ({"Authorization": "Bearer two words"}, "invalid authorization format"),
+        ({"Authorization": "Basic two words"}, "invalid authorization format"),
+        ({"Authorization": "Bearer: known"}, "invalid authorization format"),
+        ({"Authorization": "Bearer two words"}, "invalid token"),
         ({"Authorization": "Bearer"}, "missing token"),
         ({"Authorization": "Bearer "}, "missing token"),
         ({"x-api-key": ""}, "missing token"),
@@ -53,6 +55,15 @@ async def test_an_accepted_key_may_travel_in_either_header(serve: Serve, headers
 
 async def test_any_key_is_accepted_where_none_are_given(sandbox: Sandbox) -> None:
     assert await me(sandbox, {"x-api-key": "made up"}) == (200, {"name": "production-key"})
+
+
+@pytest.mark.parametrize("token", ["My Bearer Token", "a  b", "tab\tin it"])
+@pytest.mark.parametrize("header", ["Authorization", "x-api-key"])
+async def test_a_key_may_hold_blanks(serve: Serve, header: str, token: str) -> None:
+    sandbox, _ = await serve(keys={token: "with blanks"})
+    value = f"Bearer {token}" if header == "Authorization" else token
+
+    assert await me(sandbox, {header: value}) == (200, {"name": "with blanks"})
 
 
 async def test_one_key_is_not_mistaken_for_a_collection_of_letters() -> None:
