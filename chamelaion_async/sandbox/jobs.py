@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from attrs import Factory, define
+from attrs import Factory, define, field
 
 Family = Literal["lipsync", "video_translate"]
 
@@ -72,6 +72,8 @@ class Job:
     webhook_url: str | None = None
     is_example: bool = False
     has_ended: bool = False
+    # Not computed from job_seconds: the sum may come out a little later than the moment of the end.
+    _ended_at: float | None = field(init=False, default=None)
 
     @property
     def started_at(self) -> float:
@@ -81,15 +83,15 @@ class Job:
     @property
     def finished_at(self) -> float:
         """When it ends, in seconds since the epoch."""
-        return self.created_at + self.job_seconds
+        return self.created_at + self.job_seconds if self._ended_at is None else self._ended_at
 
     def is_finished(self, now: float) -> bool:
         """Return whether it has completed or failed by now."""
-        return self.has_ended or now >= self.finished_at
+        return now >= self.finished_at or (self.has_ended and self._ended_at is None)
 
     def is_started(self, now: float) -> bool:
         """Return whether it has left the queue by now."""
-        return self.has_ended or now >= self.started_at
+        return now >= self.started_at or self.is_finished(now)
 
     def status(self, now: float) -> str:
         """Return the API's word for where the job stands.
@@ -122,6 +124,7 @@ class Job:
         self.queue_seconds = min(self.queue_seconds, self.job_seconds)
         self.error_message = error_message
         self.has_ended = True
+        self._ended_at = now
 
     @property
     def _uploaded_at(self) -> float:

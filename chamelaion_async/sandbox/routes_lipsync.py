@@ -65,7 +65,8 @@ async def list_requests(call: Call) -> Answer:
     jobs, total = call.service.stores["lipsync"].page(
         now=call.now, limit=window.limit, offset=window.offset, reference_id=query.get("reference_id") or None
     )
-    data = [lipsync_view(job, now=call.now, origin=call.service.origin) for job in jobs]
+    seen_at = call.now - call.service.list_stale
+    data = [lipsync_view(job, now=seen_at, origin=call.service.origin) for job in jobs]
     return json_answer({"data": data, "pagination": window.pagination(total)})
 
 

@@ -60,14 +60,15 @@ async def list_requests(call: Call) -> Answer:
     """GET /v1/video-translate/requests."""
     query = call.received.query
     window = page_window(query, cap=call.service.page_cap)
+    seen_at = call.now - call.service.list_stale
     jobs, total = call.service.stores["video_translate"].page(
         now=call.now,
         limit=window.limit,
         offset=window.offset,
         reference_id=query.get("reference_id") or None,
-        keep=translate_filter(query, now=call.now),
+        keep=translate_filter(query, now=seen_at),
     )
-    data = [translate_view(job, now=call.now, origin=call.service.origin) for job in jobs]
+    data = [translate_view(job, now=seen_at, origin=call.service.origin) for job in jobs]
     return json_answer({"data": data, "pagination": window.pagination(total)})
 
 

@@ -56,6 +56,8 @@ class Sandbox:
         token_limit: number of generation calls after which "token limit reached" comes, None for no end.
         clock: anything with a time() in seconds since the epoch; default the wall clock.
         list_lag: seconds before a new job shows up in lists.
+        list_stale: seconds by which lists are behind: they show each job as it was so long ago, and filter by that.
+            A job that is younger is shown as it was when it was new, in queued; list_lag keeps it out altogether.
         seed: makes the chance of faults repeatable.
         remember: how many requests `received` holds.
     """
@@ -72,6 +74,7 @@ class Sandbox:
     token_limit: int | None = field(default=None, validator=optional(ge(0)))
     clock: Clock = field(factory=WallClock)
     list_lag: float = field(default=0.0, validator=ge(0))
+    list_stale: float = field(default=0.0, validator=ge(0))
     seed: int = 0
     remember: int = field(default=10_000, validator=ge(0))
     _service: Service = field(init=False, repr=False)
@@ -102,6 +105,7 @@ class Sandbox:
             job_seconds=self.job_seconds,
             queue_seconds=self.job_seconds / 10 if self.queue_seconds is None else self.queue_seconds,
             list_lag=self.list_lag,
+            list_stale=self.list_stale,
             page_cap=self.page_cap,
             token_limit=self.token_limit,
         )

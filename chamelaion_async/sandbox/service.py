@@ -34,6 +34,7 @@ class Service:
         job_seconds: from created to finished.
         queue_seconds: the part of it spent in queued.
         list_lag: seconds before a job shows up in lists.
+        list_stale: seconds by which lists are behind in what they tell of a job.
         page_cap: largest page.
         token_limit: number of generation calls that the plan allows, None for no end.
         origin: scheme, host and port, known once the sandbox listens.
@@ -46,6 +47,7 @@ class Service:
     job_seconds: float
     queue_seconds: float
     list_lag: float
+    list_stale: float
     page_cap: int
     token_limit: int | None
     origin: str = ""

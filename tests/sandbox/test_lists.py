@@ -154,6 +154,77 @@ async def test_a_list_shows_where_each_job_stands(
     assert data[3]["error_message"] == "no face found"
 
 
+async def listed(session: aiohttp.ClientSession, path: str, **query: str) -> dict[str, Any]:
+    async with session.get(path, params=query) as response:
+        return {each["id"]: each for each in (await response.json())["data"]}
+
+
+@FAMILIES
+async def test_a_stale_list_shows_each_job_as_it_was_so_many_seconds_ago(
+    serve: Serve, clock: ManualClock, family: Any, path: str
+) -> None:
+    sandbox, session = await serve(list_stale=30, queue_seconds=0)
+    job = sandbox.add_job(family=family, job_seconds=100)
+    seen = []
+    for _ in range(14):
+        async with session.get(f"{path}/{job.id}") as response:
+            read = (await response.json())["status"]
+        seen.append((read, (await listed(session, path))[job.id]["status"]))
+        clock.advance(10)
+
+    assert [now for now, _ in seen] == ["processing"] * 10 + ["completed"] * 4
+    assert [stale for _, stale in seen] == ["queued"] * 3 + ["processing"] * 10 + ["completed"]
+
+
+@FAMILIES
+@pytest.mark.parametrize("how", ["finish", "fail"])
+async def test_a_stale_list_learns_late_of_an_end_by_hand_too(
+    serve: Serve, clock: ManualClock, family: Any, path: str, how: str
+) -> None:
+    sandbox, session = await serve(list_stale=30)
+    job = sandbox.add_job(family=family, queue_seconds=0)
+    clock.advance(40.1)
+    getattr(sandbox, how)(job.id)
+    clock.advance(29)
+    before = (await listed(session, path))[job.id]
+    clock.advance(1)
+    after = (await listed(session, path))[job.id]
+
+    assert (before["status"], before.get("finished_at"), before.get("error_message")) == ("processing", None, None)
+    assert (after["status"], after["finished_at"]) == (job.status(clock.time()), "2026-04-07T12:00:40.1Z")
+
+
+@FAMILIES
+async def test_a_job_that_is_younger_than_a_stale_list_is_shown_as_new(serve: Serve, family: Any, path: str) -> None:
+    sandbox, session = await serve(list_stale=30, job_seconds=0)
+    job = sandbox.add_job(family=family)
+
+    shown = (await listed(session, path))[job.id]
+    assert (shown["status"], shown.get("started_at"), shown.get("output_url")) == ("queued", None, None)
+
+
+@FAMILIES
+async def test_a_list_may_be_stale_and_lag(serve: Serve, clock: ManualClock, family: Any, path: str) -> None:
+    sandbox, session = await serve(list_stale=30, list_lag=5, job_seconds=0)
+    job = sandbox.add_job(family=family)
+    seen = []
+    for _ in range(4):
+        seen.append((await listed(session, path)).get(job.id, {}).get("status"))
+        clock.advance(10)
+
+    assert seen == [None, "queued", "queued", "completed"]
+
+
+async def test_a_stale_list_is_filtered_by_what_it_shows(serve: Serve, clock: ManualClock) -> None:
+    sandbox, session = await serve(list_stale=30, queue_seconds=0)
+    job = sandbox.add_job(family="video_translate", job_seconds=100)
+    clock.advance(110)
+    path = "v1/video-translate/requests"
+
+    assert list(await listed(session, path, status="processing")) == [job.id]
+    assert list(await listed(session, path, status="completed")) == []
+
+
 class TestTranslationFilters:
     PATH = "v1/video-translate/requests"
 

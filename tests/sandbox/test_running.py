@@ -183,6 +183,8 @@ async def test_a_stop_does_not_wait_for_a_client_that_has_stopped_reading(tmp_pa
         {"page_cap": 0},
         {"token_limit": -1},
         {"list_lag": -1},
+        {"list_stale": -1},
+        {"list_stale": float("nan")},
         {"remember": -1},
     ],
 )
