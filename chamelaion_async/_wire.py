@@ -95,7 +95,10 @@ class Secret(str):
         return self
 
     def __reduce_ex__(self, _: object) -> NoReturn:
-        raise TypeError("a key is not pickled with what holds it; make an AsyncClient where it is needed")
+        raise TypeError(
+            "a key is not pickled or written to YAML with what holds it; make an AsyncClient where it is needed, "
+            "or filter x-api-key and Authorization from what is recorded"
+        )
 
 
 def check_base_url(url: str, *, allow_http: bool) -> str:
