@@ -22,7 +22,7 @@ nitpicky = True
 # aiohttp that only their own documentation could describe.
 nitpick_ignore_regex = [
     ("py:.*", r"(.*\.)?(T_co|J)|Chunks|Any|Self|Literal|TracebackType|RetryCallState"),
-    ("py:.*", r"(collections|collections\.abc|datetime|types|typing|enum|abc|os|aiohttp|tenacity|pathlib)\..*"),
+    ("py:.*", r"(collections|collections\.abc|datetime|types|typing|enum|abc|os|aiohttp|yarl|tenacity|pathlib)\..*"),
     ("py:.*", r"bool|bytes|dict|float|int|list|str|tuple|None"),
     ("py:.*", r"Exception|KeyError|OSError|RuntimeError|TimeoutError|ValueError"),
 ]
