@@ -16,6 +16,7 @@ nox.options.sessions = ["lint", "tests", "docs", "demo"]
 
 PYTHONS = [f"3.{minor}" for minor in range(11, 15)]
 PYTEST = ["pytest", "--numprocesses=auto", "--dist=worksteal"]
+WITHOUT_LIMIT = ["-o", "faulthandler_timeout=0"]  # for long forms, where one test may take an hour
 REQUIREMENTS = Path(".ci/requirements")
 LOCKS = {
     "runtime": ["pyproject.toml", "--all-extras"],
@@ -136,7 +137,9 @@ def faults(session: nox.Session) -> None:
 def cancellations(session: nox.Session) -> None:
     """Cancel every operation at each of its awaits, on every loop; from 3.12 on with eager tasks too."""
     install_wheel(session, "cli", with_lock="test")
-    session.run(*PYTEST, "tests/cancellation", *session.posargs, env={"CHAMELAION_ALL_CANCELLATIONS": "1"})
+    session.run(
+        *PYTEST, *WITHOUT_LIMIT, "tests/cancellation", *session.posargs, env={"CHAMELAION_ALL_CANCELLATIONS": "1"}
+    )
 
 
 @nox.session
@@ -151,7 +154,7 @@ def leaks(session: nox.Session) -> None:
     """Poll 100,000 times in each way, and search every error of every call for the key; takes an hour."""
     install_wheel(session, "cli", with_lock="test")
     everything = {"CHAMELAION_POLLS": "100000", "CHAMELAION_ALL_LEAKS": "1"}
-    session.run(*PYTEST, "tests/leaks", *session.posargs, env={**everything, **session.env})
+    session.run(*PYTEST, *WITHOUT_LIMIT, "tests/leaks", *session.posargs, env={**everything, **session.env})
 
 
 @nox.session(python=PYTHONS[0])
