@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -87,6 +88,20 @@ def _no_thread_is_busy_on_virtual_time(request: pytest.FixtureRequest, monkeypat
         monkeypatch.setattr("chamelaion_async._width.thread_time", lambda: 0.0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _sigint_interrupts() -> Iterator[None]:
+    """Let SIGINT interrupt, even if this process was started with it ignored.
+
+    A shell without job control does that to what it puts into the background, as ``nox &`` in a script. It is
+    inherited: a child that a test interrupts would go on, and the test wait for it.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class _Response(aiohttp.ClientResponse):
     """aioresponses 0.7.9 makes responses without an argument that aiohttp 3.14 requires."""
 
@@ -107,6 +122,9 @@ def mock(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CHAMELAION_API_KEY", "CHAMELAION_BEARER_TOKEN", "CHAMELAION_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
+    for scheme in ("http", "https", "ws", "wss", "all", "no"):  # the command line obeys them
+        monkeypatch.delenv(f"{scheme}_proxy", raising=False)
+        monkeypatch.delenv(f"{scheme}_proxy".upper(), raising=False)
 
 
 @pytest.fixture

@@ -41,3 +41,17 @@ def test_a_hanging_test_ends_and_shows_where(tmp_path: Path) -> None:
     for name in ("hangs", "spins"):
         assert f"crashed while running 'test_it.py::test_{name}'" in told
     assert re.search(rf'File "{re.escape(str(file))}", line \d+ in spin\n', told)
+
+
+def test_a_test_of_sigint_ends_where_sigint_is_ignored() -> None:
+    test = "tests/cli/test_jobs.py::test_a_wait_that_is_ended_gives_the_terminal_back"
+    script = 'trap "" INT; exec "$@"'
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", *PYTEST, "-o", "faulthandler_timeout=30", test],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "2 passed" in done.stdout
