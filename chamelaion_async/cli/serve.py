@@ -15,9 +15,9 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ..sandbox import Sandbox
+from .advice import quoted
 from .exits import ExitCode
 from .output import complain, say
-from .text import clean
 
 __all__ = ["sandbox"]
 
@@ -89,7 +89,7 @@ def _explain(served: Sandbox, *, any_key: bool) -> None:
     print(
         "The Chamelaion API, imitated on this machine: it costs nothing and syncs nothing.\n"
         f"Jobs take {served.job_seconds:g} s; {keys}. To try it from another shell:\n"
-        f"  export CHAMELAION_BASE_URL={clean(served.base_url)} CHAMELAION_API_KEY={'any' if any_key else '...'}\n"
+        f"  export CHAMELAION_BASE_URL={quoted(served.base_url)} CHAMELAION_API_KEY={'any' if any_key else '...'}\n"
         "  chamelaion-async wait dub-episode-42 dub-episode-43\n"
         "Ctrl-C stops it.",
         file=sys.stderr,
