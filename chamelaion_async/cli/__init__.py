@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from .streams import standard_streams
+
 __all__ = ["main"]
 
 
@@ -17,16 +19,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code; ``exits.ExitCode`` lists what each means.
     """
-    try:
-        from .app import run  # noqa: PLC0415 - what the extra brings may be missing, and is then explained
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("chamelaion_async"):
-            raise
-        print(
-            f"chamelaion-async: the command line needs {error.name}; pip install 'chamelaion-async[cli]'",
-            file=sys.stderr,
-        )
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return run(arguments)
+    with standard_streams():
+        try:
+            from .app import run  # noqa: PLC0415 - what the extra brings may be missing, and is then explained
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("chamelaion_async"):
+                raise
+            print(
+                f"chamelaion-async: the command line needs {error.name}; pip install 'chamelaion-async[cli]'",
+                file=sys.stderr,
+            )
+            return 2
+        except KeyboardInterrupt:
+            return 130
+        return run(arguments)

@@ -19,9 +19,10 @@ from .generate import generate
 from .jobs import get, wait
 from .lipsync_run import run as run_lipsync
 from .list_jobs import list_jobs
-from .output import abandon_stdout, complain, tolerate_any_text
+from .output import complain
 from .serve import sandbox
 from .signals import ending_on_sigterm
+from .streams import OutputError, abandon_stdout
 from .translate import translate
 from .voices import voices
 from .words import explain
@@ -32,7 +33,8 @@ _HELP: Final = """\
 Lip sync and translation jobs of the Chamelaion API from the shell. Begin with *chamelaion-async demo*.
 
 The key is taken from CHAMELAION_API_KEY. Exit codes: 0 all is well, 1 a job failed or is not known, 2 the command
-line, the settings or the credentials are wrong, 3 no answer, not in time or broken off, 130 interrupted.
+line, the settings or the credentials are wrong, 3 no answer, not in time or broken off, 4 the output cannot be
+written, 130 interrupted.
 """
 
 app = App(
@@ -65,15 +67,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows the name of the command; by default that of this process.
     """
     tokens = list(sys.argv[1:] if arguments is None else arguments)
-    tolerate_any_text()
     with ending_on_sigterm() as ending:
         code = _run(tokens)
     return ExitCode.TERMINATED if ending.is_terminated and code == ExitCode.INTERRUPTED else code
 
 
 def _run(tokens: Sequence[str]) -> int:
+    if sys.stdout is None:
+        # Known before anything is sent: what a command finds out or pays for could not be told.
+        complain("stdout is closed, and all that is printed would be lost; to do without it: >/dev/null")
+        return ExitCode.UNWRITABLE
     try:
-        return int(app(tokens, exit_on_error=False, print_error=False) or ExitCode.OK)
+        code = int(app(tokens, exit_on_error=False, print_error=False) or ExitCode.OK)
+        sys.stdout.flush()
     except CycloptsError as error:
         complain(f"{_without_secrets(str(error), tokens)} Try --help.")
         return ExitCode.USAGE
@@ -82,13 +88,16 @@ def _run(tokens: Sequence[str]) -> int:
         return of_error(error)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
+    except OutputError as error:
         abandon_stdout()
-        return ExitCode.BROKEN_PIPE
+        if error.is_reader_gone:
+            return ExitCode.BROKEN_PIPE
+        complain(f"the output cannot be written: {error.strerror}")
+        return ExitCode.UNWRITABLE
     except OSError as error:
         complain(str(error))
-        abandon_stdout()
         return ExitCode.USAGE
+    return code
 
 
 def _without_secrets(text: str, tokens: Sequence[str]) -> str:

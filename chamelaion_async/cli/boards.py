@@ -78,8 +78,8 @@ class RecordBoard(_Printed):
 
     def gave_up(self, name: str, error: ChamelaionError, /) -> None:
         """Print the record of the error, and the error for whoever watches."""
-        say(error_record(name, error))
         complain(about(name, error))
+        say(error_record(name, error))
 
 
 class ErrorBoard(RecordBoard):

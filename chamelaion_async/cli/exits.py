@@ -31,12 +31,13 @@ J = TypeVar("J", bound=Job)
 
 
 class ExitCode(IntEnum):
-    """How a command ended."""
+    """How a command ended; docs/reference/commands.md has the same table."""
 
     OK = 0
     FAILED = 1  # a job failed, or there is none of this id
-    USAGE = 2  # the command line, the settings or the credentials must be mended first
+    USAGE = 2  # the command line, the settings or the credentials must be fixed first
     UNAVAILABLE = 3  # no answer, or not in time: the same command may succeed later
+    UNWRITABLE = 4  # stdout is closed, or does not take what is printed
     INTERRUPTED = 130  # 128 + SIGINT, as shells have it
     BROKEN_PIPE = 141  # 128 + SIGPIPE
     TERMINATED = 143  # 128 + SIGTERM
@@ -88,6 +89,6 @@ def of_outcome(outcome: Outcome[J]) -> ExitCode:
 def worst(codes: Iterable[ExitCode]) -> ExitCode:
     """Return the code that speaks for several: 2 before 3 before 1 before 0.
 
-    What must be mended comes first, since nothing can be known before; then what is not known yet.
+    What must be fixed comes first, since nothing can be known before; then what is not known yet.
     """
     return max(codes, key=_SEVERITY.index, default=ExitCode.OK)

@@ -31,6 +31,6 @@ def requests_of(client: AsyncClient, family: Family) -> Requests[LipsyncRequest 
     return client.lipsync.requests if family == "lipsync" else client.video_translate.requests
 
 
-def family_option(family: Family) -> str:
-    """Return what a command line needs for a family, with a space before it."""
-    return "" if family == "lipsync" else f" --family {family}"
+def family_option(family: Family) -> dict[str, str]:
+    """Return what a command line needs for a family: nothing for the default."""
+    return {} if family == "lipsync" else {"family": family}

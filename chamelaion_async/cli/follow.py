@@ -38,7 +38,7 @@ async def follow(
         requests: The family of the request.
         board: Shows.
         id: What to wait for.
-        timeout: Seconds to wait in all, None for ever.
+        timeout: Seconds to wait in all, None without end.
         name: What the job goes by on the board; default its id.
 
     Returns:
@@ -54,7 +54,7 @@ async def follow(
 
 
 async def follow_all(requests: Requests[J], board: Board, ids: Iterable[str], *, timeout: float) -> list[Outcome[J]]:
-    """Wait for several requests side by side, ``math.inf`` seconds for ever; the board is entered and left."""
+    """Wait for several requests side by side, ``math.inf`` seconds for no limit; the board is entered and left."""
     limit = None if timeout == math.inf else timeout
     with board:
         return await all_of(follow(requests, board, id, timeout=limit) for id in ids)

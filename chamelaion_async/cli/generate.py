@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .acceptance import conclude, warning_if_interrupted
+from .acceptance import conclude, submission
 from .media import are_urls, submit_lipsync
 from .options import Flag, Service, WaitTimeout
 from .records import recording
@@ -34,15 +34,16 @@ async def generate(
         reference_id: Your own id for the job. With one, a lost answer can be found again.
         no_speaker_detection: Skip the detection of the active speaker.
         wait: Wait until the job is finished.
-        timeout: Seconds to wait in all, with --wait; inf waits for ever.
+        timeout: Seconds to wait in all, with --wait; inf waits without end.
         json: Print one JSON object with request_id and status; with --wait the finished request instead.
         service: Which service to call, and as whom.
     """
+    service = service or Service()
     with recording(reference_id, json=json):
         are_urls(video, audio)
-        async with (service or Service()).client() as client:
-            with warning_if_interrupted("lipsync"):
+        async with service.client() as client:
+            with submission("lipsync", service, reference_id):
                 accepted = await submit_lipsync(
                     client, video, audio, reference_id=reference_id, no_speaker_detection=no_speaker_detection
                 )
-            return await conclude(client, accepted, "lipsync", wait=wait, timeout=timeout, json=json)
+            return await conclude(client, accepted, "lipsync", service, wait=wait, timeout=timeout, json=json)

@@ -41,9 +41,9 @@ async def get(
         try:
             job = await requests_of(client, family).get(id)
         except ChamelaionError as error:
+            complain(about(id, error))
             if json:
                 say(error_record(id, error))
-            complain(about(id, error))
             return exits.of_error(error)
     if json:
         say(job_record(job))
@@ -73,7 +73,7 @@ async def wait(
     Args:
         ids: UUIDs of the requests, or the reference ids they were submitted with. One given twice counts once.
         family: What kind of requests they are.
-        timeout: Seconds to wait in all; 0 looks once, inf waits for ever.
+        timeout: Seconds to wait in all; 0 looks once, inf waits without end.
         json: Print one JSON object a line for each id, in the order of finishing, with the names of the API; for an
             error one with id, error and message.
         service: Which service to call, and as whom.

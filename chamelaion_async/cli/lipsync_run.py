@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from ..client import AsyncClient
+from ..models import LipsyncRequest
 from . import exits
-from .acceptance import warning_if_interrupted
+from .acceptance import naming, submission
+from .advice import command
 from .boards import ErrorBoard
 from .exits import ExitCode
 from .follow import follow_all, make_board
@@ -50,50 +51,50 @@ async def run(
         reference_id: Your own id for the job. With one, a lost answer can be found again.
         no_speaker_detection: Skip the detection of the active speaker.
         overwrite: Replace a file that exists.
-        timeout: Seconds to wait for the job in all; inf waits for ever.
+        timeout: Seconds to wait for the job in all; inf waits without end.
         json: Print one JSON object at the end: the request, and the path of the file.
         service: Which service to call, and as whom.
     """
+    service = service or Service()
     with recording(reference_id, json=json):
         are_urls(video, audio)
         check_targets([output], overwrite=overwrite)
-        client = (service or Service()).client()
+        client = service.client()
     async with client:
-        with recording(reference_id, json=json), warning_if_interrupted("lipsync"):
+        with recording(reference_id, json=json), submission("lipsync", service, reference_id):
             accepted = await submit_lipsync(
                 client, video, audio, reference_id=reference_id, no_speaker_detection=no_speaker_detection
             )
         id = accepted.request_id
-        if not json:
-            say(clean(id))
-        code = None
-        try:
-            code = await _bring(client, id, output, overwrite=overwrite, timeout=timeout, json=json)
-        finally:
-            # However it ends, Ctrl-C included, the job is paid for.
+        again = service.repeated()
+        advice = f"to go on: {command('wait', id, **again)} && {command('download', id, output=output, **again)}"
+        with naming(id, advice, json=json):
+            if json:  # stdout gets its record at the end, and a kill would leave nothing of the id
+                note(f"submitted: {clean(id)}")
+            else:
+                say(clean(id))
+            job, code = await _bring(client, id, output, overwrite=overwrite, timeout=timeout, json=json)
             if code not in (ExitCode.OK, ExitCode.FAILED):
-                name = shlex.quote(id)
-                note(
-                    f"to go on: chamelaion-async wait {name} && chamelaion-async download {name} "
-                    f"--output {shlex.quote(output)}"
-                )
+                note(advice)
+    path = output if code is ExitCode.OK else None
+    with naming(id, "its output is there", json=json):
+        if job is not None and json:
+            say(job_record(job, path=path))
+        elif path is not None:
+            say(clean(path))
     return code
 
 
 async def _bring(
     client: AsyncClient, id: str, output: str, *, overwrite: bool, timeout: float, json: bool
-) -> ExitCode:
+) -> tuple[LipsyncRequest | None, ExitCode]:
+    """Wait and download; the job comes back once it is finished."""
     board = ErrorBoard() if json else make_board([id])
     (outcome,) = await follow_all(client.lipsync.requests, board, [id], timeout=timeout)
     if outcome.error is not None:
-        return exits.of_error(outcome.error)
+        return None, exits.of_error(outcome.error)
     job = outcome.unwrap()
-    path = None
     if job.is_completed:
         with recording(id, json=json):
-            (path,) = map(str, await fetch(client, job, output, overwrite=overwrite))
-    if json:
-        say(job_record(job, path=path))
-    elif path is not None:
-        say(clean(path))
-    return exits.of_job(job)
+            await fetch(client, job, output, overwrite=overwrite)
+    return job, exits.of_job(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -17,6 +18,7 @@ from rich.text import Text
 from ..errors import ChamelaionError
 from ..models import Job
 from .output import complain, say
+from .streams import OutputError
 from .text import clean, column_width, result, seconds
 from .words import about, label
 
@@ -44,6 +46,16 @@ class _Row:
         return "green" if self.error is None and self.job is not None and self.job.is_completed else "red"
 
 
+class _Live(Live):
+    def refresh(self) -> None:
+        """Draw the table, if the terminal is still there.
+
+        A thread of Rich calls this, where an error would end as a traceback; what is printed last raises it again.
+        """
+        with contextlib.suppress(OutputError):
+            super().refresh()
+
+
 class LiveBoard:
     """A table on a terminal, and below it, once it stands still, what came of each job.
 
@@ -60,7 +72,7 @@ class LiveBoard:
         self._spinner = Spinner("line" if self._console.options.ascii_only else "dots")
         # The rows are replaced but never added or taken away: the thread that draws goes over them meanwhile.
         self._rows = dict.fromkeys(names, _Row())
-        self._live = Live(console=self._console, get_renderable=self.table, refresh_per_second=_REDRAWS)
+        self._live = _Live(console=self._console, get_renderable=self.table, refresh_per_second=_REDRAWS)
 
     def changed(self, name: str, job: Job, /) -> None:
         """Show the state of the job; what comes of it follows below the table."""

@@ -39,6 +39,14 @@ class Service:
     base_url: str | None = None
     allow_http: Flag = False
 
+    def repeated(self) -> dict[str, str | bool | None]:
+        """Return what a later command needs to reach the same service, as options; keys are never printed."""
+        return {
+            "environment": self.environment,
+            "base_url": self.base_url,
+            "allow_http": self.allow_http,
+        }
+
     def client(self, *, timeout: float = 60.0, needs_key: bool = True) -> AsyncClient:
         """Return a client with these options.
 

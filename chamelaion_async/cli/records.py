@@ -11,10 +11,11 @@ import attrs
 
 from ..errors import ChamelaionError
 from ..models import GenerateAccepted, Job, Voice
-from .output import say
+from .output import complain, say
+from .streams import OutputError
 from .words import explain
 
-__all__ = ["error_record", "job_record", "plain_record", "recording"]
+__all__ = ["ending_record", "error_record", "job_record", "plain_record", "recording"]
 
 
 def job_record(job: Job | Voice | GenerateAccepted, **more: object) -> str:
@@ -34,13 +35,22 @@ def recording(id: str | None, *, json: bool) -> Iterator[None]:
         yield
     except ChamelaionError as error:
         if json:
-            say(error_record(id, error))
+            try:
+                say(error_record(id, error))
+            except OutputError:
+                complain(explain(error))  # which takes the place of this error, and must not hide it
+                raise
         raise
 
 
 def error_record(id: str | None, error: ChamelaionError) -> str:
     """Return an error about one id: ``id``, ``error`` (the name of its class) and ``message``."""
-    return _dump({"id": id, "error": type(error).__name__, "message": explain(error)})
+    return ending_record(id, type(error).__name__, explain(error))
+
+
+def ending_record(id: str | None, kind: str, message: str) -> str:
+    """Return an error about one id from its parts."""
+    return _dump({"id": id, "error": kind, "message": message})
 
 
 def _plain(value: object) -> object:

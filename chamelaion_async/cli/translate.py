@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from ..client import AsyncClient
 from ..models import GenerateAccepted
-from .acceptance import conclude, warning_if_interrupted
+from .acceptance import conclude, submission
 from .media import are_urls, pairs, read_subtitle
 from .options import Flag, Service, WaitTimeout
 from .records import recording
@@ -57,10 +57,11 @@ async def translate(
         formality: Ask for formal speech.
         webhook: URL to be called when the job ends.
         wait: Wait until the job is finished.
-        timeout: Seconds to wait in all, with --wait; inf waits for ever.
+        timeout: Seconds to wait in all, with --wait; inf waits without end.
         json: Print one JSON object with request_id and status; with --wait the finished request instead.
         service: Which service to call, and as whom.
     """
+    service = service or Service()
     with recording(reference_id, json=json):
         options: dict[str, Any] = {
             "target_languages": to,
@@ -74,10 +75,10 @@ async def translate(
             "webhook_url": webhook,
         }
         targets = {language: Path(path) for language, path in pairs("--target-srt", target_srt).items()}
-        async with (service or Service()).client() as client:
-            with warning_if_interrupted("translate"):
+        async with service.client() as client:
+            with submission("translate", service, reference_id):
                 accepted = await _submit(client, video, source_srt, targets, options)
-            return await conclude(client, accepted, "translate", wait=wait, timeout=timeout, json=json)
+            return await conclude(client, accepted, "translate", service, wait=wait, timeout=timeout, json=json)
 
 
 async def _submit(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from datetime import timedelta
 from typing import Final
 
@@ -101,13 +100,11 @@ def _uncertain(error: SubmissionUncertainError) -> str:
             reason = explain(cause)
         case _:
             reason = "its answer was lost"
-    family = " --family translate" if "/video-translate/" in getattr(cause, "path", "") else ""
-    named = "" if error.reference_id is None else f" --reference-id {shlex.quote(error.reference_id)}"
-    advice = "" if named else ". Give the next one a --reference-id, by which it can be found"
-    return (
-        f"the submission may or may not have been accepted: {reason}. Before submitting again, which may cost twice, "
-        f"look for it with: chamelaion-async list{family}{named}{advice}"
-    )
+    # Where to look is told by the command, which knows the family and the service.
+    steps = list(getattr(error, "__notes__", ()))
+    if error.reference_id is None:
+        steps.append("Give the next one a --reference-id, by which it can be found")
+    return ". ".join([f"the submission may or may not have been accepted: {reason}", *steps])
 
 
 def _elapsed(error: WaitError) -> str:

@@ -196,7 +196,7 @@ def test_run_pays_nothing_for_what_could_not_be_written(cli: Cli, quick: Any, ta
 
 
 def on(id: str) -> str:
-    return f"to go on: chamelaion-async wait {id} && chamelaion-async download {id} --output 'out 1.mp4'\n"
+    return f"to go on: chamelaion-async wait {id} && chamelaion-async download --output 'out 1.mp4' {id}\n"
 
 
 def test_run_says_how_to_go_on_after_a_timeout(cli: Cli, service: Any) -> None:
@@ -205,7 +205,10 @@ def test_run_says_how_to_go_on_after_a_timeout(cli: Cli, service: Any) -> None:
         result = cli("run", *urls, "-o", "out 1.mp4", "--timeout", "0", *arguments)
         id = service.jobs()[-1].id
         assert result.code == 3
-        assert re.fullmatch(rf"chamelaion-async: {id}: still queued after [^\n]*\n{re.escape(on(id))}", result.err)
+        named = f"submitted: {id}\n" if arguments else ""
+        assert re.fullmatch(
+            rf"{named}chamelaion-async: {id}: still queued after [^\n]*\n{re.escape(on(id))}", result.err
+        )
     assert json.loads(result.out)["id"] == id
 
 

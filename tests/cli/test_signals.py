@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chamelaion_async.cli.acceptance import warning_if_interrupted
 from chamelaion_async.cli.signals import ending_on_sigterm
 
 
@@ -33,12 +31,3 @@ def test_another_thread_leaves_signals_alone() -> None:
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(inside).result(10) == signal.getsignal(signal.SIGTERM)
-
-
-def test_an_interrupted_submission_may_have_been_accepted(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(asyncio.CancelledError), warning_if_interrupted("translate"):
-        raise asyncio.CancelledError
-    assert capsys.readouterr().err == (
-        "interrupted while submitting; before submitting again, see whether it was accepted with: "
-        "chamelaion-async list --family translate\n"
-    )

@@ -110,7 +110,7 @@ def test_an_answer_that_got_lost_is_told_apart(cli: Cli, service: Any) -> None:
     assert (result.code, service.count(JSON)) == (3, 1)
     record = json.loads(result.out)
     assert (record["id"], record["error"]) == (None, "SubmissionUncertainError")
-    assert "look for it with: chamelaion-async list. Give the next one a --reference-id" in record["message"]
+    assert "check with: chamelaion-async list. Give the next one a --reference-id" in record["message"]
 
 
 def test_with_a_reference_id_a_lost_answer_is_found(cli: Cli, service: Any) -> None:
