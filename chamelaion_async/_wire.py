@@ -117,7 +117,7 @@ def check_base_url(url: str, *, allow_http: bool) -> str:
         raise ConfigurationError("base_url must not hold credentials; pass api_key or bearer_token")
     if "?" in url or "#" in url or port == 0:
         raise ConfigurationError(f"base_url {_shown(url)} must be scheme, host, port and path only")
-    if parsed.scheme == "http" and not _is_loopback(host) and not allow_http:
+    if parsed.scheme == "http" and not is_loopback(host) and not allow_http:
         raise ConfigurationError(
             f"base_url {_shown(url)} is plain http to another machine, so the key would travel in the clear; "
             "use https, or pass allow_http=True if that network is trusted"
@@ -145,7 +145,7 @@ def is_host(host: str) -> bool:
     return True
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

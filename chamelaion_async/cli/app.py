@@ -101,11 +101,11 @@ def _run(tokens: Sequence[str]) -> int:
 
 
 def _without_secrets(text: str, tokens: Sequence[str]) -> str:
-    """Mask what was meant as a key: a complaint about the command line quotes it."""
+    """Mask what was meant as a key or may hold a password: a complaint about the command line quotes it."""
     secrets = set()
     for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
         name, joined, value = token.partition("=")
-        if name.startswith("--") and ("key" in name or "token" in name):
+        if name.startswith("--") and any(word in name for word in ("key", "token", "proxy")):
             secrets.add(value if joined else following)
     for secret in sorted(secrets, key=len, reverse=True):
         if secret and not secret.startswith("--"):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import attrs
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from .._wire import is_loopback
 from ..client import AsyncClient
 from ..errors import ConfigurationError
 
@@ -31,6 +33,8 @@ class Service:
         base_url: Where the API lies, instead of an environment, such as a sandbox's first line. Default:
             CHAMELAION_BASE_URL.
         allow_http: Permit plain http to another machine; the key then travels in the clear.
+        proxy: Address of an http proxy for all calls and downloads. Default: HTTPS_PROXY or HTTP_PROXY, except for
+            the hosts in NO_PROXY and for a service on this machine.
     """
 
     api_key: Annotated[str | None, Parameter(show_default=False)] = attrs.field(default=None, repr=False)
@@ -38,13 +42,15 @@ class Service:
     environment: Literal["production", "staging"] | None = None
     base_url: str | None = None
     allow_http: Flag = False
+    proxy: Annotated[str | None, Parameter(show_default=False)] = attrs.field(default=None, repr=False)
 
     def repeated(self) -> dict[str, str | bool | None]:
-        """Return what a later command needs to reach the same service, as options; keys are never printed."""
+        """Return what a later command needs to reach the same service, as options; without keys and passwords."""
         return {
             "environment": self.environment,
             "base_url": self.base_url,
             "allow_http": self.allow_http,
+            "proxy": None if self.proxy is None or "@" in self.proxy else self.proxy,
         }
 
     def client(self, *, timeout: float = 60.0, needs_key: bool = True) -> AsyncClient:
@@ -67,5 +73,19 @@ class Service:
             environment=self.environment,
             base_url=self.base_url,
             allow_http=self.allow_http,
+            proxy=self.proxy,
+            trust_env=not self._is_local(),
             timeout=timeout,
         )
+
+    def _is_local(self) -> bool:
+        """Whether the service runs on this machine, which no proxy of the environment is meant for.
+
+        Plain http is permitted there, and would show the key to a proxy.
+        """
+        from_environment = os.environ.get("CHAMELAION_BASE_URL", "") if self.environment is None else ""
+        try:
+            host = urlsplit((self.base_url or from_environment).strip()).hostname
+        except ValueError:  # the client says what is wrong with it
+            return False
+        return is_loopback(host or "")

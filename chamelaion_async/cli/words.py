@@ -37,7 +37,8 @@ _OPTIONS: Final = {
 _OPTION: Final = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in _OPTIONS))
 
 _CALLS: Final = re.compile(
-    "; (a file is uploaded with generate_with_media|a str is taken as a path|pass Upload with chunks instead)"
+    "; (a file is uploaded with generate_with_media|a str is taken as a path|pass Upload with chunks instead"
+    "|install aiohttp-socks and pass session=.*)"
 )
 """Advice on calls, which the shell does not make."""
 

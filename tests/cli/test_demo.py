@@ -25,6 +25,7 @@ def demos(terminal: Callable[..., Any], command: list[str]) -> tuple[subprocess.
         "FORCE_COLOR": "1",
         "CHAMELAION_API_KEY": "sk-secret",
         "CHAMELAION_BASE_URL": "ftp://x",
+        "HTTP_PROXY": "http://127.0.0.1:1",
     }
     plain = subprocess.run(
         [*command, "demo"], capture_output=True, text=True, timeout=LIMIT, env=environment, check=False
