@@ -71,8 +71,10 @@ async def repeat(
 
     def pause(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None
-        if isinstance(error, RateLimitError) and error.retry_after is not None:
-            return error.retry_after
+        # A Retry-After of 0, or of a date that has passed, names no time at which the next call would be taken.
+        asked = error.retry_after if isinstance(error, RateLimitError) else None
+        if asked is not None and asked > 0:
+            return asked
         return backoff(state.attempt_number, policy.initial, policy.max, random)
 
     retrying = AsyncRetrying(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import itertools
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -238,11 +239,18 @@ async def test_chance_is_drawn_anew_for_each_pause() -> None:
     assert script.pauses == [0.5, 0.5, 2.0]
 
 
-@pytest.mark.parametrize("retry_after", [0.0, 0.001, 1.5, 8.5, 59.9, 60.0])
+@pytest.mark.parametrize("retry_after", [0.001, 1.5, 8.5, 59.9, 60.0])
 async def test_retry_after_is_obeyed_to_the_letter(retry_after: float) -> None:
     script = Script(["good"])
     await script.run(limited(retry_after), random=lambda: 0.7)
     assert script.pauses == [retry_after]
+
+
+@pytest.mark.parametrize("retry_after", [None, 0.0, -1.0, math.nan])
+async def test_a_retry_after_that_names_no_time_to_come_counts_as_none(retry_after: float | None) -> None:
+    script = Script([limited(retry_after), "good"])
+    await script.run(limited(retry_after), RetryPolicy(initial=0.5), random=lambda: 0.0)
+    assert script.pauses == [0.5, 1.0]
 
 
 async def test_each_retry_after_counts_for_its_own_pause() -> None:
