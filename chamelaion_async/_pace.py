@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import OrderedDict, deque
-from typing import Final, Literal, Protocol
+from collections import OrderedDict
+from typing import Literal, Protocol
 
-from ._rate import AdaptiveRate
+from ._rate import AdaptiveRate, AnswerLog
 from ._width import MOMENT, Width
 from .config import Pace
 
 __all__ = ["Budget", "Lane", "LaneName", "LocalBudget", "make_lanes"]
 
 LaneName = Literal["generation", "status"]
-_REMEMBERED: Final = 1000  # answers by which the rate is judged; a lane that is faster has no bound worth a name
-_ALWAYS: Final = float("-inf")
 
 
 class Budget(Protocol):
@@ -31,36 +29,34 @@ class Budget(Protocol):
     async def acquire(self, lane: LaneName, n: int = 1) -> None:
         """Return once ``n`` requests of ``lane`` may start. A cancelled caller leaves the queue."""
 
-    def throttled(self, lane: LaneName, seconds: float, answered: int) -> None:
-        """Take note of a 429: nothing of ``lane`` may start for ``seconds``.
+    def throttled(self, lane: LaneName, seconds: float | None, answered: int | None) -> None:
+        """Take note of a 429, and close the lane for a while.
 
         Args:
             lane: Whose call it was.
-            seconds: How long the service wants to be left alone.
-            answered: Calls of this process that were answered well in the second before.
+            seconds: How long the service wants to be left alone, or None where it does not say.
+            answered: Calls of this process that were answered well since its last 429, or in the last second where
+                the lane was not throttled; 0 where the service refuses still, which is no second reason to slow
+                down; None where the call was sent before the last 429 came, which is none either.
         """
+
+    def is_throttled(self, lane: LaneName) -> bool:
+        """Whether 429s hold the lane back at present: it is closed, or its rate was learned from them."""
 
 
 class _Gate:
-    """A queue before a gate that opens at a known time of the loop."""
+    """A queue of callers for permits whose times are known."""
 
-    def __init__(self, rate: AdaptiveRate) -> None:
-        self._rate = rate
-        self._opens_at = _ALWAYS
-        self._closed_until = _ALWAYS
+    def __init__(self, limit: float) -> None:
+        self.rate = AdaptiveRate(limit)
         self._queue: OrderedDict[asyncio.Future[None], int] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
 
     def try_pass(self, n: int) -> bool:
         if self._queue:
             return False
-        if self._opens_at == _ALWAYS and self._rate.is_free:
-            return True  # no rate, and no 429 so far: most clients, most of the time
-        now = asyncio.get_running_loop().time()
-        if now < self._opens_at:
-            return False
-        self._opens_at = now + n / self._rate.at(now)
-        return True
+        # No rate, and no 429 so far: most clients, most of the time. No clock is read for them.
+        return self.rate.is_free or self.rate.take(asyncio.get_running_loop().time(), n)
 
     async def acquire(self, n: int) -> None:
         if self.try_pass(n):
@@ -72,37 +68,36 @@ class _Gate:
         try:
             await waiter
         except asyncio.CancelledError:
-            # A permit that was granted in the same moment is lost, which keeps the rate below its bound.
             self._queue.pop(waiter, None)
-            if not self._queue and self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            if not waiter.cancelled():
+                self.rate.give_back()  # the permit was granted in the same moment
+                self._disarm()
+            if self._queue:
+                self._arm(loop)
+            else:
+                self._disarm()
             raise
-
-    def close_for(self, seconds: float, answered: int) -> None:
-        if seconds <= 0:
-            return  # the service would take the very next request: no reason to slow down
-        now = asyncio.get_running_loop().time()
-        reopens_at = now + seconds
-        # What is answered 429 while the lane is closed was sent before, and is no second reason to slow down.
-        if now >= self._closed_until:
-            self._rate.throttled(now, reopens_at, answered)
-        self._closed_until = max(self._closed_until, reopens_at)
-        self._opens_at = max(self._opens_at, reopens_at)
 
     def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is None:
-            self._timer = loop.call_at(self._opens_at, self._open, loop)
+            self._timer = loop.call_at(self.rate.opens_at, self._open, loop)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
-        while self._queue and loop.time() >= self._opens_at:
-            waiter, n = self._queue.popitem(last=False)
+        while self._queue:
+            waiter, n = next(iter(self._queue.items()))
             if not waiter.done():
-                self._opens_at = loop.time() + n / self._rate.at(loop.time())
+                # Not due if the lane was closed since the timer was set, or if the loop's timers go off early.
+                if not self.rate.take(loop.time(), n):
+                    self._arm(loop)
+                    return
                 waiter.set_result(None)
-        if self._queue:
-            self._arm(loop)
+            del self._queue[waiter]
 
 
 class LocalBudget:
@@ -111,8 +106,8 @@ class LocalBudget:
     def __init__(self, max_rate: float | None = None) -> None:
         limit = math.inf if max_rate is None else max_rate
         self._gates: dict[LaneName, _Gate] = {
-            "generation": _Gate(AdaptiveRate(limit)),
-            "status": _Gate(AdaptiveRate(limit)),
+            "generation": _Gate(limit),
+            "status": _Gate(limit),
         }
 
     def try_acquire(self, lane: LaneName) -> bool:
@@ -123,9 +118,13 @@ class LocalBudget:
         """Return once ``n`` requests of ``lane`` may start. A cancelled caller leaves the queue."""
         await self._gates[lane].acquire(n)
 
-    def throttled(self, lane: LaneName, seconds: float, answered: int) -> None:
-        """Take note of a 429: nothing of ``lane`` may start for ``seconds``, and then more slowly than before."""
-        self._gates[lane].close_for(seconds, answered)
+    def throttled(self, lane: LaneName, seconds: float | None, answered: int | None) -> None:
+        """Take note of a 429: nothing of ``lane`` may start for a while, and then more slowly than before."""
+        self._gates[lane].rate.throttled(asyncio.get_running_loop().time(), seconds, answered)
+
+    def is_throttled(self, lane: LaneName) -> bool:
+        """Whether the lane is closed, or its rate was learned from 429s."""
+        return self._gates[lane].rate.is_throttled(asyncio.get_running_loop().time())
 
 
 class Lane:
@@ -138,7 +137,12 @@ class Lane:
         self._under_way = 0
         self._judging: asyncio.TimerHandle | None = None
         self._queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
-        self._answered: deque[float] = deque(maxlen=_REMEMBERED)
+        self._answers = AnswerLog()
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether 429s hold the lane back at present: it is closed, or its rate was learned from them."""
+        return self._budget.is_throttled(self._name)
 
     def try_acquire(self) -> bool:
         """Enter if nothing has to be waited for; the quick way for a lane that is neither full nor closed."""
@@ -175,14 +179,27 @@ class Lane:
                 waiter.set_result(None)
                 self._under_way += 1
 
-    def answered(self) -> None:
-        """Take note of a good answer."""
-        self._answered.append(asyncio.get_running_loop().time())
+    def answered(self, sent: float | None = None) -> None:
+        """Take note of an answer that is not a 429.
 
-    def throttled(self, seconds: float) -> None:
-        """Close the lane for everyone after a 429."""
-        since = asyncio.get_running_loop().time() - 1.0
-        self._budget.throttled(self._name, seconds, sum(time > since for time in self._answered))
+        Args:
+            sent: When the call was sent, by the loop's clock; at the latest now.
+        """
+        now = asyncio.get_running_loop().time()
+        self._answers.answered(now, now if sent is None else sent)
+
+    def throttled(self, seconds: float | None, sent: float | None = None) -> None:
+        """Close the lane for all calls after a 429.
+
+        Args:
+            seconds: What its ``Retry-After`` asks for. What is not positive says as little as None does: it names no
+                time at which the next call would be taken.
+            sent: When the call was sent, by the loop's clock; at the latest now.
+        """
+        now = asyncio.get_running_loop().time()
+        is_throttled = self._budget.is_throttled(self._name)
+        answered = self._answers.refused(now, now if sent is None else sent, is_throttled=is_throttled)
+        self._budget.throttled(self._name, seconds if seconds is not None and seconds > 0 else None, answered)
 
     async def _queue_for_slot(self) -> None:
         loop = asyncio.get_running_loop()

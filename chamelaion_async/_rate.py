@@ -1,74 +1,207 @@
-"""How fast a lane may go, learned from 429 answers: additive increase, multiplicative decrease.
+"""How fast a lane may go, learned from 429 answers. Pure: time comes in as an argument.
 
-Pure: time comes in as an argument. What the service allows is documented for generation calls only, and may change,
-so nothing is assumed. Until the first 429 there is no bound but the user's own. That 429 tells much by itself: what
-was answered in the second before it is about what the service allows in one. Where too little was answered to tell,
-the rate is searched for by doubling from a low start. From then on it swings just below what the service allows: cut
-at each 429, growing by a little each second between them.
+What the service allows is documented for generation calls only, and may change, so nothing is assumed. Until the
+first 429 there is no bound but the user's own. From then on the rate follows additive increase, multiplicative
+decrease (Chiu and Jain, "Analysis of the Increase and Decrease Algorithms for Congestion Avoidance in Computer
+Networks", 1989), with the growth curve of CUBIC (RFC 9438): each 429 sets a *level*; the rate starts a little below
+it, is flat around it, and grows faster the longer no 429 comes. So a limit that was raised is found soon, and one
+that was not costs few 429s.
+
+The level is estimated from a whole *cycle*, from one opening of the lane to the next. Whether a limiter counts in
+windows or fills a bucket, it allows at least the good answers of a cycle divided by its length, the closed time
+included, and less than the rate at which it refused. The level is the geometric mean of the two. Refusals without a
+good answer between them are one event: each makes the closure longer, and with it the cycle, so the level falls by
+what that says and not by a factor for each.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Final
 
-__all__ = ["AdaptiveRate"]
+__all__ = ["AdaptiveRate", "AnswerLog"]
 
-_FIRST: Final = 4.0  # requests a second with which a search begins, and answers a second that make it needless
+_PAUSE: Final = 1.0  # seconds that a lane closes after a 429 that names no time; doubled while the refusals go on
+_LONGEST_PAUSE: Final = 8.0  # seconds to which that is doubled
+_LATELY: Final = 1.0  # seconds before the first 429 whose answers tell the rate
+_FIRST: Final = 4.0  # answers in that time below which they tell nothing, and requests a second to search from
 _DOUBLES_IN: Final = 2.0  # seconds in which the search doubles the rate
-_BELOW: Final = 0.95  # part of what was answered that is asked for again
-_CUT: Final = (0.5, 0.9)  # part of the rate that is kept at a 429: least, most
-_LEAST: Final = 0.2  # requests a second below which no number of 429s brings a lane
-_GROWS_BY: Final = 0.01  # part of the rate after the last cut by which it grows each second
-_FREE: Final = 1000.0  # requests a second beyond which the bound is forgotten
+_DIP: Final = 0.1  # part of the level by which the rate starts below it
+_CLIMB: Final = (12.0, 100.0)  # seconds until the rate is back at the level: least, most
+_CLIMB_REQUESTS: Final = 80.0  # requests that this takes at least: a 429 for each hundred or so is cheap
+_CLIMB_CLOSURES: Final = 4.0  # closures that it takes at least, as a long one tells of a long window
+_IDLE: Final = 0.1  # part of the time without demand that counts as growth
+_LEAST: Final = 0.1  # requests a second below which no number of 429s brings a lane
+_FREE: Final = 1000.0  # requests a second beyond which the learned bound is forgotten
+_MANY: Final = 60  # doublings that are as good as infinitely many, and no overflow
+_REMEMBERED: Final = 1000  # answers by which the first 429 is judged; a faster lane has no bound worth a name
+_ALWAYS: Final = -math.inf
 
 
 class AdaptiveRate:
-    """The rate of one lane in requests a second.
+    """Evenly spaced permits of one lane, slower after a 429.
 
     Attributes:
-        limit: The user's own bound, or infinity.
+        limit: The user's own bound in requests a second, or infinity.
+        opens_at: When the next permit is due.
     """
 
     def __init__(self, limit: float = math.inf) -> None:
         self.limit = limit
-        self._base = math.inf
-        self._since = 0.0
+        self.opens_at = _ALWAYS
+        self._before_last = self._after_last = _ALWAYS  # ``opens_at`` around the last permit
+        self._closed_until = _ALWAYS
+        self._level = math.inf
+        self._climb = 0.0
         self._is_searching = False
+        # When the rate began to grow, and when the cycle began. Time without demand moves both.
+        self._grows_since = self._opened_at = 0.0
+        # The cycle that the last 429 ended:
+        self._began_at = self._first_refused_at = self._refused_at = 0.0
+        self._repeats = 0
+        self._answered = 0
+        self._refused_rate = math.inf
 
     @property
     def is_free(self) -> bool:
         """Whether there is no bound at all."""
-        return self._base == math.inf and self.limit == math.inf
+        return self._level == math.inf and self.limit == math.inf
+
+    def is_throttled(self, now: float) -> bool:
+        """Whether 429s hold the lane below the user's bound: it is closed, or its rate is learned."""
+        return now < self._closed_until or self._learned(now) < self.limit
 
     def at(self, now: float) -> float:
-        """Return the rate at a time."""
-        if self._base == math.inf:
-            return self.limit
-        elapsed = max(now - self._since, 0.0)
-        if self._is_searching:
-            rate = self._base * math.exp2(min(elapsed / _DOUBLES_IN, 60.0))
-        else:
-            rate = self._base * (1.0 + _GROWS_BY * elapsed)
-        if rate > _FREE:
-            self._base, self._is_searching = math.inf, False
-            return self.limit
-        return min(rate, self.limit)
+        """Return the rate at a time in requests a second."""
+        return min(self._learned(now), self.limit)
 
-    def throttled(self, now: float, reopens_at: float, answered: float) -> None:
-        """Take note of a 429.
+    def take(self, now: float, n: int = 1) -> bool:
+        """Take ``n`` permits if they are due."""
+        if self.is_free:
+            return True
+        if now < self.opens_at:
+            return False
+        rate = self._learned(now)
+        if rate == math.inf:
+            self._level = rate
+        else:
+            idle = now - self.opens_at
+            self._opened_at += idle
+            self._grows_since += idle * (1 - _IDLE)
+        self._before_last = self.opens_at
+        self.opens_at = self._after_last = now + n / min(rate, self.limit)
+        return True
+
+    def give_back(self) -> None:
+        """Undo the last ``take``, unless another or a closure has followed."""
+        if self.opens_at == self._after_last:
+            self.opens_at = self._before_last
+
+    def throttled(self, now: float, seconds: float | None, answered: int | None) -> None:
+        """Take note of a 429, as a ``Budget`` is told of it.
 
         Args:
             now: When it came.
-            reopens_at: Until when it closes the lane.
-            answered: Requests that were answered well in the second before.
+            seconds: How long the service wants to be left alone, or None where it does not say.
+            answered: Good answers since the last 429, or in the last second where none bound the lane; 0 where the
+                service refuses still; None where the call was sent before the last 429 came.
         """
-        if self._base == math.inf:
+        if now < self._closed_until:
+            # Sent before the lane closed: no second reason to slow down, but its Retry-After is to be obeyed.
+            self._answered += answered or 0
+            self._close(max(self._closed_until, now + (seconds or 0.0)))
+            return
+        if answered is None:
+            # Sent before, too, but the lane has opened since.
+            until = max(self.opens_at, now + (seconds or 0.0))
+            self._grows_since += until - self.opens_at
+            self.opens_at = until
+            return
+        rate = self._learned(now)
+        if rate == math.inf:
             self._is_searching = answered < _FIRST
-            self._base = min(max(answered * _BELOW, _FIRST), self.limit)
+            self._begin(now, now, answered, rate)
+        elif answered:
+            self._begin(now, self._opened_at, answered, self.at(now))
         else:
-            rate = self.at(now)
-            least, most = (part * rate for part in _CUT)
-            self._base = max(min(max(answered * _BELOW, least), most), _LEAST)
+            self._repeats += 1
+        self._refused_at = now
+        pause = min(_PAUSE * 2.0 ** min(self._repeats, _MANY), _LONGEST_PAUSE)
+        if seconds is not None:
+            # A service that refuses again after the time it named is left alone for longer than it says.
+            pause = max(seconds, pause) if self._repeats else seconds
+        self._close(now + pause)
+
+    def _learned(self, now: float) -> float:
+        if self._level == math.inf:
+            return math.inf
+        idle = max(now - self.opens_at, 0.0)
+        grown = max(now - self._grows_since - idle * (1 - _IDLE), 0.0)
+        if self._is_searching:
+            rate = self._level * math.exp2(min(grown / _DOUBLES_IN, _MANY))
+        else:
+            rate = self._level * (1.0 + _DIP * (grown / self._climb - 1.0) ** 3)
+        return rate if rate <= _FREE else math.inf
+
+    def _begin(self, now: float, began_at: float, answered: int, refused_rate: float) -> None:
+        self._began_at, self._first_refused_at = began_at, now
+        self._repeats, self._answered, self._refused_rate = 0, answered, refused_rate
+
+    def _close(self, until: float) -> None:
+        """Close the lane, and set the level for the time after."""
+        self._closed_until = until
+        self.opens_at = self._opened_at = self._grows_since = max(self.opens_at, until)
+        cycle = until - self._began_at
+        if self._refused_rate < math.inf and cycle >= _LATELY:
             self._is_searching = False
-        self._since = reopens_at
+        most = self._refused_rate
+        if not self._is_searching and (most == math.inf or self._repeats > 1):
+            # What was answered before the service began to refuse was all that it allows until it ends to. This is
+            # all that is known of the first cycle, since its rate was not bound. Later it holds for long windows,
+            # which show by more than one refusal in a row.
+            most = min(most, self._answered / max(self._refused_at - self._began_at, _LATELY))
+        if most == math.inf:
+            level = _FIRST * 0.5 ** min(self._repeats, _MANY)
+        elif self._answered < most * cycle:
+            level = math.sqrt(most * self._answered / cycle)
+        else:
+            level = most
+        self._level = max(level, _LEAST)
+        least_climb, most_climb = _CLIMB
+        closures = _CLIMB_CLOSURES * (until - self._first_refused_at) if self._repeats else 0.0
+        self._climb = min(max(least_climb, _CLIMB_REQUESTS / self._level, closures), most_climb)
+
+
+class AnswerLog:
+    """What the calls of one process were answered, as a budget wants to be told with a 429."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=_REMEMBERED)
+        self._count = 0
+        self._refused_at = _ALWAYS
+        self._is_let_in = False
+
+    def answered(self, now: float, sent: float) -> None:
+        """Take note of a good answer to a call that was sent at a time."""
+        self._times.append(now)
+        self._count += 1
+        if sent > self._refused_at:
+            self._is_let_in = True
+
+    def refused(self, now: float, sent: float, *, is_throttled: bool) -> int | None:
+        """Take note of a 429, and return the ``answered`` of ``AdaptiveRate.throttled``."""
+        if sent <= self._refused_at:
+            return None  # at the very moment, too, since a 429 closes the lane at once
+        self._refused_at = now
+        if not is_throttled:
+            # Where a call takes longer than that, those answered before it are the burst that it was refused after.
+            since = now - max(_LATELY, now - sent)
+            count = sum(time >= since for time in self._times)
+        elif self._is_let_in:
+            count = self._count
+        else:
+            return 0
+        self._count = 0
+        self._is_let_in = False
+        return count

@@ -43,7 +43,7 @@ ONCE: Final = RetryPolicy(attempts=1)
 
 _EXCERPT: Final = 512
 _MAX_REASON: Final = 1000
-_LANE_PAUSE: Final = 1.0  # seconds that a lane closes after a 429 that names no time
+_SERVER_ERRORS: Final = 500
 # In its first turn the loop runs this task before it reads the sockets, in the second after it. TLS learns of the end
 # one turn later, and TLS within the TLS of a proxy yet another turn later.
 _TURNS: Final = 4
@@ -234,6 +234,7 @@ class Transport:
 
     async def _exchange_in(self, lane: Lane, call: Call, timeout: float, number: int) -> RawResponse:
         """Make a call in the slot of a lane, and hand the slot on."""
+        sent = asyncio.get_running_loop().time()
         try:
             if call.authenticated and not self.credentials:
                 raise ConfigurationError(
@@ -247,12 +248,14 @@ class Transport:
             response = self._judged(call, answer, number)
         except ChamelaionError as error:
             if isinstance(error, RateLimitError):
-                pause = _LANE_PAUSE if error.retry_after is None else error.retry_after
-                lane.throttled(min(pause, self.retry.max_retry_after))
+                asked = error.retry_after
+                lane.throttled(None if asked is None else min(asked, self.retry.max_retry_after), sent)
+            elif isinstance(error, APIStatusError) and error.status < _SERVER_ERRORS:
+                lane.answered(sent)  # a refusal of another kind, so not for the rate
             let_go(error)
             raise
         else:
-            lane.answered()
+            lane.answered(sent)
             return response
         finally:
             lane.release()

@@ -345,7 +345,7 @@ async def test_the_quota_of_the_plan_is_an_error_of_its_own() -> None:
 async def test_a_429_is_repeated_since_it_was_certainly_not_accepted(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, route: str, reference_id: str | None, retry_after: str | None
 ) -> None:
-    monkeypatch.setattr("chamelaion_async._transport._LANE_PAUSE", 0.01)
+    monkeypatch.setattr("chamelaion_async._rate._PAUSE", 0.01)
     sandbox.inject(Fault.rate_limited(retry_after), route=route, times=2)
 
     async with AsyncClient("sk-key", base_url=sandbox.base_url, retry=SWIFT) as client:
@@ -357,8 +357,9 @@ async def test_a_429_is_repeated_since_it_was_certainly_not_accepted(
 @both
 @REFERENCES
 async def test_a_429_that_lasts_is_raised_and_leaves_nothing_uncertain(
-    sandbox: Sandbox, route: str, reference_id: str | None
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, route: str, reference_id: str | None
 ) -> None:
+    monkeypatch.setattr("chamelaion_async._rate._PAUSE", 0.01)
     sandbox.inject(Fault.rate_limited(0), route=route)
 
     async with AsyncClient("sk-key", base_url=sandbox.base_url, retry=SWIFT) as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -187,33 +188,53 @@ def most_in_a_second(times: Sequence[float]) -> int:
     return max(sum(start <= time < start + 1 - A_HAIR for time in times) for start in times)
 
 
+def keeps_in_every_window(times: Sequence[float], rate: float) -> bool:
+    """Whether in each window, however long, at most its length times the rate start, and one more."""
+    return all(
+        last - first + 1 <= rate * (times[last] - times[first]) + 1 + A_HAIR
+        for last in range(len(times))
+        for first in range(last)
+    )
+
+
 @on_one_loop
 @given(
-    max_rate=st.integers(1, 40),
+    max_rate=st.integers(1, 40) | st.floats(0.3, 40),
     arrivals=st.lists(st.floats(0, 5) | st.sampled_from([0.0, 1.0, 2.5]), min_size=1, max_size=60),
     stay=st.sampled_from([0.0, 0.3, 2.0]),
     max_concurrency=st.sampled_from([1, 3, 100]),
 )
-async def test_the_rate_holds_in_every_second_however_calls_arrive(
-    max_rate: int, arrivals: list[float], stay: float, max_concurrency: int
+async def test_the_rate_holds_in_every_window_however_calls_arrive(
+    max_rate: float, arrivals: list[float], stay: float, max_concurrency: int
 ) -> None:
     visits = Visits(lane_of(max_rate=max_rate, max_concurrency=max_concurrency))
     await asyncio.gather(*(visits.visit(at=at, stay=stay) for at in arrivals))
-    assert most_in_a_second(visits.times) <= max_rate
+    assert keeps_in_every_window(visits.times, max_rate)
 
 
 @on_one_loop
 @given(
     max_rate=st.integers(1, 20),
-    visitors=st.lists(st.tuples(st.floats(0, 3), st.floats(0, 3)), min_size=1, max_size=40),
+    visitors=st.lists(
+        # Multiples of a hundredth fall on the moments at which permits are granted.
+        st.tuples(*[st.floats(0, 3) | st.integers(0, 300).map(lambda n: n / 100)] * 2),
+        min_size=1,
+        max_size=40,
+    ),
+    throttlings=st.lists(st.tuples(st.floats(0, 3), st.none() | st.floats(0.01, 2)), max_size=5),
 )
-async def test_the_rate_holds_when_callers_give_up(max_rate: int, visitors: list[tuple[float, float]]) -> None:
+async def test_the_rate_holds_when_callers_give_up_and_the_service_refuses(
+    max_rate: int, visitors: list[tuple[float, float]], throttlings: list[tuple[float, float | None]]
+) -> None:
     visits = Visits(lane_of(max_rate=max_rate, max_concurrency=5))
+    loop = asyncio.get_running_loop()
     tasks = [visits.start(at=at, stay=0.1) for at, _ in visitors]
     for task, (_, patience) in zip(tasks, visitors, strict=True):
-        asyncio.get_running_loop().call_later(patience, task.cancel)
+        loop.call_later(patience, task.cancel)
+    for at, seconds in throttlings:
+        loop.call_later(at, visits.lane.throttled, seconds)
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert not visits.times or most_in_a_second(visits.times) <= max_rate
+    assert keeps_in_every_window(visits.times, max_rate)
 
 
 async def test_a_caller_who_gives_up_waiting_for_a_slot_leaves_the_queue() -> None:
@@ -295,7 +316,7 @@ async def test_a_slot_granted_to_the_last_caller_as_it_is_cancelled_is_free_agai
 
 
 @pytest.mark.parametrize("max_rate", [None, 2.0])
-async def test_a_permit_granted_to_a_caller_cancelled_in_the_same_tick_does_not_stop_the_next(
+async def test_a_permit_granted_to_a_caller_cancelled_in_the_same_tick_goes_to_the_next(
     max_rate: float | None,
 ) -> None:
     lane = lane_of(max_rate=max_rate, max_concurrency=2)
@@ -307,8 +328,20 @@ async def test_a_permit_granted_to_a_caller_cancelled_in_the_same_tick_does_not_
     # Set after the lane's own timer for the same time, this runs in the tick that grants the permit.
     asyncio.get_running_loop().call_at(began + 10.0, waiting.cancel)
     await following
-    assert 10.0 <= now() - began <= 12.0
+    assert now() - began == pytest.approx(10.0)
     await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_a_permit_granted_to_the_last_caller_as_it_is_cancelled_is_there_for_the_next() -> None:
+    lane = lane_of(max_rate=1.0)
+    await lane.acquire()
+    began = now()
+    waiting = asyncio.create_task(lane.acquire())
+    await settle()
+    asyncio.get_running_loop().call_at(began + 1.0, waiting.cancel)
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert lane.try_acquire()
+    assert now() - began == pytest.approx(1.0)
 
 
 async def test_a_permit_granted_to_a_caller_cancelled_in_the_same_tick_costs_no_slot() -> None:
@@ -420,12 +453,56 @@ async def test_a_lane_that_is_throttled_again_at_its_opening_stays_closed() -> N
     assert min(visits.times) >= 10.0
 
 
-@pytest.mark.parametrize("seconds", [0.0, -5.0])
-async def test_a_throttling_of_no_time_closes_nothing(seconds: float) -> None:
+@pytest.mark.parametrize("seconds", [None, 0.0, -5.0, math.nan])
+async def test_a_throttling_that_names_no_time_closes_for_a_second_and_then_for_longer(seconds: float | None) -> None:
     visits = Visits(lane_of())
     visits.lane.throttled(seconds)
     await visits.visit()
-    assert visits.times == [0.0]
+    visits.lane.throttled(seconds)
+    await visits.visit()
+    assert visits.times == pytest.approx([1.0, 3.0])
+
+
+async def test_a_lane_is_throttled_while_it_is_closed_or_its_rate_is_learned() -> None:
+    lane = lane_of(max_rate=1000.0)
+    told = [lane.is_throttled]
+    lane.throttled(5.0)
+    told.append(lane.is_throttled)
+    await asyncio.sleep(5.0)
+    told.append(lane.is_throttled)
+    await asyncio.sleep(1000.0)
+    told.append(lane.is_throttled)
+    assert told == [False, True, True, False]
+
+
+async def test_a_429_to_what_was_sent_before_the_last_one_is_no_second_reason() -> None:
+    once, twice = Visits(lane_of()), Visits(lane_of())
+    for visits in (once, twice):
+        visits.lane.throttled(None)
+    await asyncio.gather(once.visit(), twice.visit())
+    twice.lane.throttled(None, sent=twice.began - 0.1)
+    await asyncio.gather(*(visits.visit() for visits in (once, twice) for _ in range(10)))
+    assert twice.times == pytest.approx(once.times)
+
+
+async def test_a_good_answer_to_what_was_sent_before_a_429_does_not_end_the_refusals() -> None:
+    visits = Visits(lane_of())
+    visits.lane.throttled(None)
+    await visits.visit()
+    visits.lane.answered(sent=visits.began - 0.1)
+    visits.lane.throttled(None)
+    await visits.visit()
+    assert visits.times == pytest.approx([1.0, 3.0])
+
+
+async def test_a_closed_lane_lets_nothing_through_however_its_callers_come_and_go() -> None:
+    visits = Visits(lane_of(max_rate=100.0))
+    visits.lane.throttled(60.0)
+    tasks = [visits.start(at=n / 10) for n in range(100)]
+    for n, task in enumerate(tasks[:50]):
+        asyncio.get_running_loop().call_later(5.0 + n / 5, task.cancel)
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert (len(visits.times), min(visits.times) >= 60.0) == (50, True)
 
 
 @pytest.mark.parametrize(("throttled", "other"), [("status", "generation"), ("generation", "status")])
@@ -454,7 +531,8 @@ class SharedBudget:
     """A budget as another process might hand it in."""
 
     asked: list[tuple[str, int]] = attrs.Factory(list)
-    told: list[tuple[str, float, int]] = attrs.Factory(list)
+    told: list[tuple[str, float | None, int | None]] = attrs.Factory(list)
+    throttles: bool = False
     failure: Exception | None = None
 
     def try_acquire(self, lane: LaneName) -> bool:
@@ -465,8 +543,11 @@ class SharedBudget:
         if self.failure is not None:
             raise self.failure
 
-    def throttled(self, lane: LaneName, seconds: float, answered: int) -> None:
+    def throttled(self, lane: LaneName, seconds: float | None, answered: int | None) -> None:
         self.told.append((lane, seconds, answered))
+
+    def is_throttled(self, lane: LaneName) -> bool:
+        return self.throttles
 
 
 async def test_a_budget_that_is_handed_in_is_asked_for_every_permit() -> None:
@@ -480,12 +561,26 @@ async def test_a_budget_that_is_handed_in_is_asked_for_every_permit() -> None:
 async def test_a_budget_that_is_handed_in_is_told_of_every_throttling() -> None:
     budget = SharedBudget()
     lane = make_lanes(Pace(), budget)["generation"]
+    began = now()
     lane.answered()
     await asyncio.sleep(1.5)
     for _ in range(7):
         lane.answered()
     lane.throttled(2.5)
-    assert budget.told == [("generation", 2.5, 7)]
+    budget.throttles = True
+    await asyncio.sleep(1.0)
+    lane.throttled(0.0)
+    lane.throttled(3.0, sent=began)
+    await asyncio.sleep(1.0)
+    lane.answered()
+    lane.throttled(None)
+    told = [(2.5, 7), (None, 0), (3.0, None), (None, 1)]
+    assert budget.told == [("generation", *each) for each in told]
+
+
+@pytest.mark.parametrize("throttles", [True, False])
+async def test_a_budget_that_is_handed_in_tells_whether_a_lane_is_throttled(throttles: bool) -> None:
+    assert make_lanes(Pace(), SharedBudget(throttles=throttles))["status"].is_throttled == throttles
 
 
 async def test_a_budget_that_fails_costs_no_slot() -> None:
@@ -515,25 +610,51 @@ async def test_late_answers_to_what_was_sent_before_do_not_slow_a_lane_twice() -
     assert slow.times == pytest.approx(slower.times)
 
 
-async def test_a_lane_settles_just_below_what_the_service_allows() -> None:
-    """A service that takes 20 in any second, and a thousand callers at once."""
-    lane, began = lane_of(max_concurrency=100), asyncio.get_running_loop().time()
-    taken: list[float] = []
-    refused: list[float] = []
+@attrs.define
+class Service:
+    """One that takes so many in each window of its clock, and what a lane gets from it for callers without end."""
 
-    async def call() -> None:
-        while True:
-            await lane.acquire()
-            now = asyncio.get_running_loop().time() - began
+    lane: Lane
+    number: int
+    window: float
+    retry_after: float | None = None
+    began: float = attrs.Factory(now)
+    taken: list[float] = attrs.Factory(list)
+    refused: list[float] = attrs.Factory(list)
+
+    async def be_called(self, until: float) -> None:
+        while now() - self.began < until:
+            await self.lane.acquire()
+            sent = now()
             await asyncio.sleep(0.05)
-            is_taken = sum(now - 1.0 < time for time in taken[-20:]) < 20
-            (taken if is_taken else refused).append(now)
-            lane.release()
+            elapsed = now() - self.began
+            began = elapsed - elapsed % self.window
+            is_taken = sum(time >= began for time in self.taken[-self.number :]) < self.number
+            (self.taken if is_taken else self.refused).append(elapsed)
             if is_taken:
-                lane.answered()
-                return
-            lane.throttled(1.0)
+                self.lane.answered(sent)
+            else:
+                self.lane.throttled(self.retry_after, sent)
+            self.lane.release()
 
-    await asyncio.gather(*(call() for _ in range(1000)))
-    assert taken[-1] < 1000 / 20 * 1.2
-    assert sum(time > 10 for time in refused) < 10
+    async def be_called_by_a_thousand(self, until: float) -> None:
+        await asyncio.gather(*(self.be_called(until) for _ in range(1000)))
+
+    def taken_between(self, start: float, end: float) -> int:
+        return sum(start <= time < end for time in self.taken)
+
+
+@pytest.mark.parametrize("retry_after", [None, 0.0, -1.0])
+async def test_a_lane_settles_just_below_what_the_service_allows(retry_after: float | None) -> None:
+    service = Service(lane_of(), number=20, window=1.0, retry_after=retry_after)
+    await service.be_called_by_a_thousand(until=60.0)
+    assert service.taken_between(0.0, 60.0) >= 0.85 * 1200
+    assert sum(time < 2.0 for time in service.refused) <= 80
+    assert sum(time >= 2.0 for time in service.refused) <= 5
+
+
+async def test_a_lane_finds_out_what_a_long_window_allows() -> None:
+    service = Service(lane_of(), number=30, window=10.0)
+    await service.be_called_by_a_thousand(until=300.0)
+    assert [service.taken_between(60.0 * n, 60.0 * n + 60.0) >= 150 for n in range(2, 5)] == [True] * 3
+    assert sum(time >= 120.0 for time in service.refused) <= 0.05 * service.taken_between(120.0, 300.0)

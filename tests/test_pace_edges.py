@@ -7,7 +7,6 @@ import asyncio
 import pytest
 
 from chamelaion_async._pace import LocalBudget, make_lanes
-from chamelaion_async._rate import AdaptiveRate
 from chamelaion_async.config import Pace
 
 pytestmark = pytest.mark.virtual_time
@@ -54,13 +53,32 @@ async def test_a_caller_cancelled_in_the_tick_of_its_permit_is_simply_cancelled(
         await waiting
 
 
-async def test_a_throttling_of_no_time_slows_nobody() -> None:
-    budget = LocalBudget()
-    budget.throttled("status", 0.0, 0)
-    began = asyncio.get_running_loop().time()
-    for _ in range(100):
-        await budget.acquire("status")
-    assert asyncio.get_running_loop().time() == began
+async def test_callers_who_give_up_in_the_tick_of_their_permits_leave_no_timer() -> None:
+    budget = LocalBudget(max_rate=1.0)
+    await budget.acquire("status")
+    loop = asyncio.get_running_loop()
+    waiting = [asyncio.create_task(budget.acquire("status")) for _ in range(2)]
+    await settle()
+    for task in waiting:
+        loop.call_at(loop.time() + 1.0, task.cancel)
+    await asyncio.gather(*waiting, return_exceptions=True)
+    gate = budget._gates["status"]
+    assert (len(gate._queue), gate._timer) == (0, None)
+
+
+async def test_a_timer_that_goes_off_early_grants_nothing() -> None:
+    budget = LocalBudget(max_rate=1.0)
+    loop = asyncio.get_running_loop()
+    await budget.acquire("status")
+    granted = asyncio.create_task(budget.acquire("status"))
+    await settle()
+    gate = budget._gates["status"]
+    await asyncio.sleep(0.9995)
+    gate._disarm()
+    gate._open(loop)
+    await settle()
+    assert not granted.done()
+    await granted
 
 
 async def test_each_lane_has_a_budget_of_its_own() -> None:
@@ -87,17 +105,3 @@ def test_slots_that_were_given_back_can_all_be_taken_again() -> None:
         assert [lane.try_acquire() for _ in range(4)] == [True, True, True, False]
         for _ in range(3):
             lane.release()
-
-
-async def test_what_is_remembered_of_answers_is_bounded() -> None:
-    lane = make_lanes(Pace())["status"]
-    for _ in range(5000):
-        lane.answered()
-    assert len(lane._answered) <= 1000
-
-
-@pytest.mark.parametrize(("answered", "later"), [(3, 8.0), (4, 4.08)], ids=["too few", "enough"])
-def test_a_rate_is_searched_for_only_where_too_little_was_answered_to_tell(answered: int, later: float) -> None:
-    rate = AdaptiveRate()
-    rate.throttled(0.0, 1.0, answered)
-    assert [rate.at(1.0), rate.at(3.0)] == pytest.approx([4.0, later])

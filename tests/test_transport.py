@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aioresponses import aioresponses
+from aioresponses import CallbackResult, aioresponses
 
 from chamelaion_async import (
     APIStatusError,
@@ -398,7 +399,10 @@ async def test_a_post_that_timed_out_is_not_sent_again(sandbox: Sandbox, when: A
     assert (sandbox.count(), caught.value.sent) == (1, "maybe")
 
 
-async def test_a_post_refused_by_the_rate_limit_is_sent_again(sandbox: Sandbox) -> None:
+async def test_a_post_refused_by_the_rate_limit_is_sent_again(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chamelaion_async._rate._PAUSE", 0.01)
     sandbox.inject(Fault.rate_limited(0), times=2)
     async with AsyncClient("sk-key", base_url=sandbox.base_url) as client:
         await client.request("POST", "/v1/lipsync/generate", json=BODY)
@@ -455,6 +459,84 @@ async def test_retry_after_is_obeyed_exactly(mock: aioresponses, method: str, re
         await client.request(method, "/v1/users/me")
 
         assert loop.time() - began == pytest.approx(pause, abs=1e-6)
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("retry_after", [None, "0", "0.0", "-3", "soon", "Tue, 07 Apr 2026 09:59:30 GMT"])
+async def test_a_retry_after_that_names_no_time_to_come_closes_the_lane_for_a_second(
+    mock: aioresponses, retry_after: str | None
+) -> None:
+    headers = {"Date": "Tue, 07 Apr 2026 10:00:00 GMT"} | (
+        {} if retry_after is None else {"Retry-After": retry_after}
+    )
+    mock.get(ME, status=429, headers=headers)
+    mock.get(ME, payload={})
+    loop = asyncio.get_running_loop()
+    async with AsyncClient("sk-key", base_url=BASE_URL) as client:
+        began = loop.time()
+        await client.request("GET", "/v1/users/me")
+
+        assert loop.time() - began == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(("longest", "opens_after"), [(60.0, 60.0), (2.5, 2.5), (0.0, 1.0)])
+async def test_a_lane_closes_for_no_longer_than_the_policy_sits_out(
+    mock: aioresponses, longest: float, opens_after: float
+) -> None:
+    mock.get(ME, status=429, headers={"Retry-After": "61"})
+    mock.get(ME, payload={})
+    loop = asyncio.get_running_loop()
+    retry = RetryPolicy(max_retry_after=longest)
+    async with AsyncClient("sk-key", base_url=BASE_URL, retry=retry) as client:
+        began = loop.time()
+        with pytest.raises(RateLimitError):
+            await client.request("GET", "/v1/users/me")
+        await client.request("GET", "/v1/users/me")
+
+        assert loop.time() - began == pytest.approx(opens_after, abs=1e-6)
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(("status", "closes_for"), [(200, 1.0), (404, 1.0), (499, 1.0), (500, 2.0), (503, 2.0)])
+async def test_what_is_refused_for_another_reason_was_let_in_by_the_rate_limit(
+    mock: aioresponses, status: int, closes_for: float
+) -> None:
+    for each in (429, status, 429, 200):
+        mock.get(ME, status=each, payload={})
+    loop = asyncio.get_running_loop()
+    times = []
+    async with AsyncClient("sk-key", base_url=BASE_URL, retry=RetryPolicy(attempts=1)) as client:
+        began = loop.time()
+        for _ in range(4):
+            with contextlib.suppress(APIStatusError):
+                await client.request("GET", "/v1/users/me")
+            times.append(loop.time() - began)
+
+    assert times[3] - times[2] == pytest.approx(closes_for, abs=1e-6)
+
+
+@pytest.mark.virtual_time
+async def test_a_429_that_comes_late_does_not_close_the_lane_that_has_opened_since(mock: aioresponses) -> None:
+    async def late(*_: Any, **__: Any) -> CallbackResult:
+        await asyncio.sleep(1.5)
+        return CallbackResult(status=429)
+
+    mock.get(f"{BASE_URL}/v1/late", callback=late)
+    mock.get(ME, status=429)
+    mock.get(ME, payload={}, repeat=True)
+    loop = asyncio.get_running_loop()
+    async with AsyncClient("sk-key", base_url=BASE_URL, retry=RetryPolicy(attempts=1)) as client:
+        began = loop.time()
+        slow = asyncio.create_task(client.request("GET", "/v1/late"))
+        await asyncio.sleep(0.1)
+        with pytest.raises(RateLimitError):
+            await client.request("GET", "/v1/users/me")
+        with pytest.raises(RateLimitError):
+            await slow
+        await client.request("GET", "/v1/users/me")
+
+        assert loop.time() - began == pytest.approx(1.5, abs=1e-6)
 
 
 @pytest.mark.virtual_time
