@@ -111,7 +111,7 @@ class LocalBudget:
         }
 
     def try_acquire(self, lane: LaneName) -> bool:
-        """Take one permit if the gate is open and nobody waits before it."""
+        """Take one permit if the gate is open and no caller waits for one."""
         return self._gates[lane].try_pass(1)
 
     async def acquire(self, lane: LaneName, n: int = 1) -> None:

@@ -85,6 +85,13 @@ async def test_no_more_are_inside_at_once_than_the_pace_allows() -> None:
     assert visits.most_inside == 3
 
 
+async def test_every_slot_that_is_taken_counts() -> None:
+    lane = lane_of(max_concurrency=3)
+    for _ in range(3):
+        await lane.acquire()
+    assert not lane.try_acquire()
+
+
 async def test_a_slot_is_handed_on_without_a_pause() -> None:
     visits = Visits(lane_of(max_concurrency=3))
     await asyncio.gather(*(visits.visit(stay=1.0) for _ in range(10)))
@@ -182,6 +189,19 @@ async def test_asking_for_several_permits_pays_for_all_of_them() -> None:
     await budget.acquire("status", 4)
     await budget.acquire("status")
     assert now() - began == pytest.approx(2.0)
+
+
+async def test_several_permits_that_are_queued_for_are_all_paid_for() -> None:
+    budget = LocalBudget(max_rate=2)
+    began = now()
+    times = []
+
+    async def ask(n: int) -> None:
+        await budget.acquire("status", n)
+        times.append(now() - began)
+
+    await asyncio.gather(ask(1), ask(4), ask(1))
+    assert times == pytest.approx([0.0, 0.5, 2.5])
 
 
 def most_in_a_second(times: Sequence[float]) -> int:
@@ -397,11 +417,12 @@ async def test_a_throttled_lane_lets_nobody_start_before_it_opens() -> None:
     assert min(visits.times) >= 7.5
 
 
-async def test_a_throttled_lane_opens_when_it_said() -> None:
+@pytest.mark.parametrize("seconds", [0.01, 7.5])
+async def test_a_throttled_lane_opens_when_it_said(seconds: float) -> None:
     visits = Visits(lane_of())
-    visits.lane.throttled(7.5)
+    visits.lane.throttled(seconds)
     await visits.visit()
-    assert visits.times == pytest.approx([7.5])
+    assert visits.times == pytest.approx([seconds])
 
 
 async def test_those_who_wait_already_are_stopped_too() -> None:

@@ -123,7 +123,7 @@ class TestGrowth:
 
     def test_the_slowest_takes_a_hundred_seconds(self) -> None:
         rate = rate_after(answered=4, seconds=400.0)
-        assert rate.at(400.0 + IDLE * 100.0) == pytest.approx(0.2)
+        assert rate.at(400.0 + IDLE * 200.0) == pytest.approx(0.2 * 1.1)
 
     def test_repeated_refusals_make_it_take_four_closures(self) -> None:
         rate = rate_after(answered=100)
@@ -375,6 +375,10 @@ class TestAnswerLog:
         for time in (3.0, 5.0, 7.0):
             log.answered(time, time)
         assert log.refused(10.0, 9.9, is_throttled=True) == 3
+
+    def test_all_count_at_the_first_429_where_another_process_was_refused_before(self) -> None:
+        assert self.log_of(1.0, 5.0).refused(10.0, 9.9, is_throttled=True) == 2
+        assert self.log_of().refused(10.0, 9.9, is_throttled=True) == 0
 
     def test_a_second_429_without_a_good_answer_between_them_says_that_the_service_refuses_still(self) -> None:
         log = self.log_of(0.5)
