@@ -227,7 +227,7 @@ class Subtitle:
     """Subtitles to go along with a translation.
 
     Attributes:
-        content: SRT text.
+        content: SRT text. Blank text and WebVTT are refused with ``ConfigurationError`` before anything is sent.
         file_name: Name to send it under.
         language: Its language.
     """

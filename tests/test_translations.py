@@ -106,6 +106,14 @@ BAD_WEBHOOKS: list[Any] = [
     42,
     b"https://example.com/x",
 ]
+BAD_SUBTITLES: dict[str, tuple[Any, str]] = {
+    "empty": ("", "blank"),
+    "blank": (" \r\n\t", "blank"),
+    "byte order mark alone": ("\ufeff\n", "blank"),
+    "WebVTT": ("WEBVTT\n\n00:00.000 --> 00:02.000\nHello.\n", "takes SRT"),
+    "WebVTT after a byte order mark": ("\ufeffWEBVTT - dub\n", "takes SRT"),
+    "bytes": (SRT.encode(), "not bytes"),
+}
 BAD_CONFIGS: list[Any] = [{"x": float("nan")}, {"x": float("inf")}, {"x": object()}, {"x": b"bytes"}, {"x": {1, 2}}]
 
 
@@ -334,6 +342,30 @@ async def test_progress_counts_subtitles_too(sandbox_client: AsyncClient) -> Non
     )
 
     assert seen == [(4, 13), (13, 13)]
+
+
+@both
+@pytest.mark.parametrize("name", ["source_srt", "target_srts"])
+@pytest.mark.parametrize(("content", "reason"), BAD_SUBTITLES.values(), ids=BAD_SUBTITLES)
+async def test_subtitles_that_cannot_be_srt_are_refused_before_anything_is_sent(
+    sandbox: Sandbox, sandbox_client: AsyncClient, route: str, name: str, content: Any, reason: str
+) -> None:
+    subtitle: Any = Subtitle(content=content)
+    options = {name: {"de": subtitle} if name == "target_srts" else subtitle}
+
+    with pytest.raises(ConfigurationError, match=f"{name}.*{reason}"):
+        await translate(sandbox_client, route, **options)
+
+    assert sandbox.received == ()
+
+
+@both
+async def test_subtitles_after_a_byte_order_mark_are_sent_as_they_are(
+    sandbox: Sandbox, sandbox_client: AsyncClient, route: str
+) -> None:
+    await translate(sandbox_client, route, source_srt=Subtitle(content="\ufeff" + SRT))
+
+    assert held(sandbox)["source_srt"]["content"] == "\ufeff" + SRT
 
 
 @both

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["VIDEO_TRANSLATE", "VideoTranslateRequests", "VideoTranslateResource", "VoicesResource"]
 
 _SRT_TYPE = "application/x-subrip"
+_BEFORE_TEXT: Final = "\ufeff \t\r\n"  # a byte order mark, and blanks
 
 
 VIDEO_TRANSLATE: Final = Family(
@@ -301,10 +302,10 @@ class VideoTranslateResource:
         }
         media: list[tuple[str, MediaSource]] = [("video", video)]
         if source_srt is not None:
-            media.append(("source_srt", _srt(source_srt, "source.srt")))
+            media.append(("source_srt", _srt("source_srt", source_srt, "source.srt")))
         for language, subtitle in (target_srts or {}).items():
             _languages([language])
-            media.append((f"target_srt.{language}", _srt(subtitle, f"{language}.srt")))
+            media.append((f"target_srt.{language}", _srt(f"target_srts[{language!r}]", subtitle, f"{language}.srt")))
         return await self._generation.submit_form(fields, media, reference_id, on_progress)
 
 
@@ -334,7 +335,7 @@ def _config(
         merged["source_srt"] = _subtitle("source_srt", source_srt)
     if target_srts is not None:
         merged["target_srts"] = {
-            language: _subtitle("target_srts", subtitle) for language, subtitle in target_srts.items()
+            language: _subtitle(f"target_srts[{language!r}]", subtitle) for language, subtitle in target_srts.items()
         }
     _wire.check_json("config", merged)
     return merged or None
@@ -343,18 +344,31 @@ def _config(
 def _subtitle(name: str, subtitle: Subtitle) -> dict[str, str]:
     if not isinstance(subtitle, Subtitle):
         raise ConfigurationError(f"{name} must be a Subtitle(content=…), not {type(subtitle).__name__}")
+    _check_srt(name, subtitle.content)
     fields = {"content": subtitle.content, "file_name": subtitle.file_name, "language": subtitle.language}
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _srt(subtitle: Subtitle | MediaSource, name: str) -> MediaSource:
+def _check_srt(name: str, content: object) -> None:
+    """Refuse what cannot be SRT, before a job is paid for that would ignore it or fail."""
+    if not isinstance(content, str):
+        raise ConfigurationError(f"the content of {name} must be SRT text, not {type(content).__name__}")
+    text = content.lstrip(_BEFORE_TEXT)
+    if not text.strip():
+        raise ConfigurationError(f"the content of {name} is blank; leave {name} out to send no subtitles")
+    if text.startswith("WEBVTT"):
+        raise ConfigurationError(f"the content of {name} is WebVTT, but the service takes SRT; convert it first")
+
+
+def _srt(name: str, subtitle: Subtitle | MediaSource, file_name: str) -> MediaSource:
     if isinstance(subtitle, Subtitle):
+        _check_srt(name, subtitle.content)
         content = subtitle.content.encode()
-        return Upload(content, file_name=subtitle.file_name or name, content_type=_SRT_TYPE)
+        return Upload(content, file_name=subtitle.file_name or file_name, content_type=_SRT_TYPE)
     if isinstance(subtitle, Upload):
         return subtitle
     if isinstance(subtitle, bytes):
-        return Upload(subtitle, file_name=name, content_type=_SRT_TYPE)
+        return Upload(subtitle, file_name=file_name, content_type=_SRT_TYPE)
     return Upload(subtitle, content_type=_SRT_TYPE)
 
 
