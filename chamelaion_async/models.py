@@ -88,8 +88,14 @@ class Job:
 
     @property
     def is_finished(self) -> bool:
-        """Whether it will not change any more. An unknown status counts once ``finished_at`` is set."""
-        return self.is_completed or self.is_failed or (self.finished_at is not None and self.status not in _KNOWN)
+        """Whether it will not change any more.
+
+        An unknown status counts once ``finished_at`` is set, and not before ``created_at``: some languages write a
+        time that is not known yet as the first of all.
+        """
+        if self.status in _KNOWN:
+            return self.is_completed or self.is_failed
+        return self.finished_at is not None and self.finished_at >= self.created_at
 
     @property
     def duration(self) -> timedelta | None:

@@ -158,8 +158,14 @@ _MEANING_ROWS = (
     ),
     row(
         _MEANINGS,
+        "`status` is not known, with `finished_at` before `created_at`",
+        _fields(status="archiving", finished_at="0001-01-01T00:00:00Z"),
+        but(_read_records, always=all_of("WaitTimeoutError", *WAITS)),
+    ),
+    row(
+        _MEANINGS,
         "`status` is not known, with `finished_at`",
-        _fields(status="archived", finished_at="2026-04-07T12:00:00Z"),
+        _fields(status="archived", finished_at="2026-04-07T13:00:00Z"),
         _read_records,
     ),
     row(_MEANINGS, "`created_at` lies years ahead", _fields(created_at="2036-04-07T12:00:00Z"), _read_records),
