@@ -127,6 +127,15 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def simulate(session: nox.Session) -> None:
+    """Play random worlds of each kind: `nox -s simulate -- --seeds 0 10000`; the tests play the first few of each."""
+    install_wheel(session, with_lock="test")
+    # Started from a folder that is on the path, so that `tests` is found and the package is the installed one.
+    session.env["PYTHONPATH"] = str(Path("tests").resolve())
+    session.run("python", "-m", "simulation", *session.posargs)
+
+
+@nox.session
 def faults(session: nox.Session) -> None:
     """Play every cell of the table of faults; the tests play a third of each line."""
     install_wheel(session, "cli", with_lock="test")

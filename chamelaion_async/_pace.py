@@ -29,7 +29,9 @@ class Budget(Protocol):
     async def acquire(self, lane: LaneName, n: int = 1) -> None:
         """Return once ``n`` requests of ``lane`` may start. A cancelled caller leaves the queue."""
 
-    def throttled(self, lane: LaneName, seconds: float | None, answered: int | None) -> None:
+    def throttled(
+        self, lane: LaneName, seconds: float | None, answered: int | None, lately: tuple[int, float] = (0, 0.0)
+    ) -> None:
         """Take note of a 429, and close the lane for a while.
 
         Args:
@@ -38,6 +40,7 @@ class Budget(Protocol):
             answered: Calls of this process that were answered well since its last 429, or in the last second where
                 the lane was not throttled; 0 where the service refuses still, which is no second reason to slow
                 down; None where the call was sent before the last 429 came, which is none either.
+            lately: Good answers in the ten seconds before the first 429, and seconds from the first of them to it.
         """
 
     def is_throttled(self, lane: LaneName) -> bool:
@@ -118,9 +121,11 @@ class LocalBudget:
         """Return once ``n`` requests of ``lane`` may start. A cancelled caller leaves the queue."""
         await self._gates[lane].acquire(n)
 
-    def throttled(self, lane: LaneName, seconds: float | None, answered: int | None) -> None:
+    def throttled(
+        self, lane: LaneName, seconds: float | None, answered: int | None, lately: tuple[int, float] = (0, 0.0)
+    ) -> None:
         """Take note of a 429: nothing of ``lane`` may start for a while, and then more slowly than before."""
-        self._gates[lane].rate.throttled(asyncio.get_running_loop().time(), seconds, answered)
+        self._gates[lane].rate.throttled(asyncio.get_running_loop().time(), seconds, answered, lately)
 
     def is_throttled(self, lane: LaneName) -> bool:
         """Whether the lane is closed, or its rate was learned from 429s."""
@@ -133,6 +138,7 @@ class Lane:
     def __init__(self, name: LaneName, budget: Budget, max_concurrency: int) -> None:
         self._name = name
         self._budget = budget
+        self.max_concurrency = max_concurrency
         self._width = Width(max_concurrency)
         self._under_way = 0
         self._judging: asyncio.TimerHandle | None = None
@@ -199,7 +205,8 @@ class Lane:
         now = asyncio.get_running_loop().time()
         is_throttled = self._budget.is_throttled(self._name)
         answered = self._answers.refused(now, now if sent is None else sent, is_throttled=is_throttled)
-        self._budget.throttled(self._name, seconds if seconds is not None and seconds > 0 else None, answered)
+        asked = seconds if seconds is not None and seconds > 0 else None
+        self._budget.throttled(self._name, asked, answered, self._answers.lately)
 
     async def _queue_for_slot(self) -> None:
         loop = asyncio.get_running_loop()

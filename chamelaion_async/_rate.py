@@ -27,6 +27,7 @@ _LONGEST_PAUSE: Final = 8.0  # seconds to which that is doubled
 _LATELY: Final = 1.0  # seconds before the first 429 whose answers tell the rate
 _FIRST: Final = 4.0  # answers in that time below which they tell nothing, and requests a second to search from
 _DOUBLES_IN: Final = 2.0  # seconds in which the search doubles the rate
+_LONG_WINDOW: Final = 10.0  # seconds whose answers tell more where the service refuses for longer than a second
 _DIP: Final = 0.1  # part of the level by which the rate starts below it
 _CLIMB: Final = (12.0, 100.0)  # seconds until the rate is back at the level: least, most
 _CLIMB_REQUESTS: Final = 80.0  # requests that this takes at least: a 429 for each hundred or so is cheap
@@ -36,6 +37,8 @@ _LEAST: Final = 0.1  # requests a second below which no number of 429s brings a 
 _FREE: Final = 1000.0  # requests a second beyond which the learned bound is forgotten
 _MANY: Final = 60  # doublings that are as good as infinitely many, and no overflow
 _REMEMBERED: Final = 1000  # answers by which the first 429 is judged; a faster lane has no bound worth a name
+_OUTAGE: Final = 12  # refusals in a row after which they are no limit but an outage: 79 s at least
+_AFTER_OUTAGE: Final = 1.0  # requests a second to search from after it
 _ALWAYS: Final = -math.inf
 
 
@@ -98,7 +101,9 @@ class AdaptiveRate:
         if self.opens_at == self._after_last:
             self.opens_at = self._before_last
 
-    def throttled(self, now: float, seconds: float | None, answered: int | None) -> None:
+    def throttled(
+        self, now: float, seconds: float | None, answered: int | None, lately: tuple[int, float] = (0, 0.0)
+    ) -> None:
         """Take note of a 429, as a ``Budget`` is told of it.
 
         Args:
@@ -106,6 +111,7 @@ class AdaptiveRate:
             seconds: How long the service wants to be left alone, or None where it does not say.
             answered: Good answers since the last 429, or in the last second where none bound the lane; 0 where the
                 service refuses still; None where the call was sent before the last 429 came.
+            lately: Good answers in the ten seconds before the first 429, and seconds from the first of them to it.
         """
         if now < self._closed_until:
             # Sent before the lane closed: no second reason to slow down, but its Retry-After is to be obeyed.
@@ -126,6 +132,10 @@ class AdaptiveRate:
             self._begin(now, self._opened_at, answered, self.at(now))
         else:
             self._repeats += 1
+            if self._refused_rate == math.inf and self._repeats == 1:
+                # It counts for longer than a second, so what it answered before the last second counts as well.
+                count, span = lately
+                self._answered, self._began_at = max(self._answered, count), self._began_at - span
         self._refused_at = now
         pause = min(_PAUSE * 2.0 ** min(self._repeats, _MANY), _LONGEST_PAUSE)
         if seconds is not None:
@@ -168,15 +178,23 @@ class AdaptiveRate:
         else:
             level = most
         self._level = max(level, _LEAST)
+        if self._repeats >= _OUTAGE:
+            # Refused for so long, nothing is known any more of what the service allows.
+            self._level, self._is_searching = max(level, _AFTER_OUTAGE), True
         least_climb, most_climb = _CLIMB
         closures = _CLIMB_CLOSURES * (until - self._first_refused_at) if self._repeats else 0.0
         self._climb = min(max(least_climb, _CLIMB_REQUESTS / self._level, closures), most_climb)
 
 
 class AnswerLog:
-    """What the calls of one process were answered, as a budget wants to be told with a 429."""
+    """What the calls of one process were answered, as a budget wants to be told with a 429.
+
+    Attributes:
+        lately: Good answers in the ten seconds before the first 429, and the seconds from the first of them to it.
+    """
 
     def __init__(self) -> None:
+        self.lately = (0, 0.0)
         self._times: deque[float] = deque(maxlen=_REMEMBERED)
         self._count = 0
         self._refused_at = _ALWAYS
@@ -198,6 +216,8 @@ class AnswerLog:
             # Where a call takes longer than that, those answered before it are the burst that it was refused after.
             since = now - max(_LATELY, now - sent)
             count = sum(time >= since for time in self._times)
+            times = [time for time in self._times if time >= now - _LONG_WINDOW]
+            self.lately = len(times), now - times[0] if times else 0.0
         elif self._is_let_in:
             count = self._count
         else:

@@ -7,15 +7,23 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ._frames import let_go
 from .config import RetryPolicy
-from .errors import APIConnectionError, APIStatusError, ChamelaionError, InternalServerError, RateLimitError
+from .errors import (
+    APIConnectionError,
+    APIStatusError,
+    ChamelaionError,
+    InternalServerError,
+    InvalidResponseError,
+    RateLimitError,
+)
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-__all__ = ["backoff", "is_passing", "repeat", "was_not_accepted"]
+__all__ = ["backoff", "is_foreign", "is_passing", "is_ridden_out", "repeat", "retry_after_of", "was_not_accepted"]
 
 T = TypeVar("T")
 _PASSING_STATUSES = frozenset({408, 425})
+_REFUSALS = frozenset({401, 403, 404, 405, 410})
 
 
 def is_passing(error: BaseException) -> bool:
@@ -23,6 +31,32 @@ def is_passing(error: BaseException) -> bool:
     return isinstance(error, (APIConnectionError, RateLimitError, InternalServerError)) or (
         isinstance(error, APIStatusError) and error.status in _PASSING_STATUSES
     )
+
+
+def is_ridden_out(error: BaseException) -> bool:
+    """Whether a wait goes on after a failed poll: it may pass, or is no answer of the API."""
+    return is_passing(error) or isinstance(error, InvalidResponseError)
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Whether a refusal comes from something between here and the API, such as a gateway without a backend.
+
+    The API words its refusals ``{"error": text}`` (its error reference); any other is not its answer.
+    """
+    if not isinstance(error, APIStatusError) or error.status not in _REFUSALS:
+        return False
+    body = error.body
+    return not (isinstance(body, dict) and isinstance(body.get("error"), str))
+
+
+def retry_after_of(error: BaseException) -> float | None:
+    """Return the seconds that a 429 or 5xx asks to wait (RFC 9110, section 10.2.3), or None where it names none.
+
+    0 names none: a service that says "now" and goes on refusing must not be hammered.
+    """
+    if isinstance(error, (RateLimitError, InternalServerError)):
+        return error.retry_after or None
+    return None
 
 
 def was_not_accepted(error: BaseException) -> bool:

@@ -6,10 +6,11 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Any, Final, Literal, Protocol, TypeVar
+from types import TracebackType
+from typing import Any, Final, Literal, Protocol, Self, TypeVar
 
 import aiohttp
 import attrs
@@ -32,7 +33,7 @@ from .errors import (
 )
 from .models import RawResponse
 
-__all__ = ["ONCE", "Call", "Transport", "structure_hook"]
+__all__ = ["ONCE", "Call", "StatusTurn", "Transport", "structure_hook"]
 
 T = TypeVar("T")
 _Answer = tuple[int, Mapping[str, str], bytes]
@@ -135,34 +136,9 @@ class Transport:
                 random=random.random,
             )
 
-    async def send_in_turn(
-        self, choose: Callable[[], Awaitable[tuple[Call, float] | None]]
-    ) -> tuple[Call, RawResponse] | None:
-        """Make one read, once, that is decided upon only when the status lane lets it through.
-
-        Args:
-            choose: Gives the call and its seconds for an answer, or None to let the turn pass.
-
-        Returns:
-            The call and its 2xx answer, or None.
-
-        Raises:
-            ChamelaionError: One of the tree in ``errors``, and nothing else.
-        """
-        lane = self.lanes["status"]
-        with Scope(self.connection):
-            if not lane.try_acquire():
-                await lane.acquire()
-            try:
-                chosen = await choose()
-            except BaseException:
-                lane.release()
-                raise
-            if chosen is None:
-                lane.release()
-                return None
-            call, timeout = chosen
-            return call, await self._exchange_in(lane, call, timeout, 1)
+    def turn(self) -> StatusTurn:
+        """Return a context that waits for the status lane, for a read that is decided upon only then."""
+        return StatusTurn(transport=self, lane=self.lanes["status"])
 
     async def fetch(
         self, call: Call, model: type[T], *, retry: RetryPolicy | None = None, timeout: float | None = None
@@ -230,10 +206,21 @@ class Transport:
             # Queueing in a lane is our own doing and does not count against the time for an answer.
             if not lane.try_acquire():
                 await lane.acquire()
-            return await self._exchange_in(lane, call, timeout, number)
+            return await self.exchange_in(lane, call, timeout, number)
 
-    async def _exchange_in(self, lane: Lane, call: Call, timeout: float, number: int) -> RawResponse:
-        """Make a call in the slot of a lane, and hand the slot on."""
+    async def exchange_in(
+        self, lane: Lane, call: Call, timeout: float, number: int, *, may_have_own_limit: bool = False
+    ) -> RawResponse:
+        """Make a call in the slot of a lane, and hand the slot on.
+
+        Args:
+            lane: Where a slot was had.
+            call: What to ask.
+            timeout: Seconds for the answer.
+            number: Which attempt this is.
+            may_have_own_limit: Whether a 429 may not concern the other calls of the lane: then they wait for a second
+                at most, until one of them tells.
+        """
         sent = asyncio.get_running_loop().time()
         try:
             if call.authenticated and not self.credentials:
@@ -248,8 +235,9 @@ class Transport:
             response = self._judged(call, answer, number)
         except ChamelaionError as error:
             if isinstance(error, RateLimitError):
-                asked = error.retry_after
-                lane.throttled(None if asked is None else min(asked, self.retry.max_retry_after), sent)
+                if not may_have_own_limit:
+                    asked = error.retry_after
+                    lane.throttled(None if asked is None else min(asked, self.retry.max_retry_after), sent)
             elif isinstance(error, APIStatusError) and error.status < _SERVER_ERRORS:
                 lane.answered(sent)  # a refusal of another kind, so not for the rate
             let_go(error)
@@ -349,6 +337,47 @@ class Transport:
             now=datetime.now(UTC),
             secrets=self.credentials.values(),
         )
+
+
+@attrs.define(kw_only=True, eq=False)
+class StatusTurn:
+    """A slot of the status lane, for at most one read. Handed on when the read was answered, or at the end."""
+
+    transport: Transport
+    lane: Lane
+    _scope: Scope = attrs.field(init=False)
+    _has_slot: bool = attrs.field(init=False, default=False)
+
+    async def __aenter__(self) -> Self:
+        self._scope = Scope(self.transport.connection)
+        self._scope.__enter__()
+        try:
+            if not self.lane.try_acquire():
+                await self.lane.acquire()
+        except BaseException as error:
+            self._scope.__exit__(type(error), error, error.__traceback__)
+            raise
+        self._has_slot = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._has_slot:
+            self.lane.release()
+        self._scope.__exit__(kind, error, traceback)
+        del self._scope  # it holds the task, whose error holds this
+
+    async def send(self, call: Call, timeout: float, *, is_page: bool) -> RawResponse:
+        """Make one attempt, and return its 2xx answer.
+
+        A page that is answered 429 does not close the lane: the limit may be the list's alone, and a GET will tell.
+
+        Raises:
+            ChamelaionError: One of the tree in ``errors``, and nothing else.
+        """
+        self._has_slot = False
+        return await self.transport.exchange_in(self.lane, call, timeout, 1, may_have_own_limit=is_page)
 
 
 def structure_hook(model: type[T]) -> Callable[[Any], T]:

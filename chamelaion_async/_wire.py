@@ -445,10 +445,10 @@ def status_error(
     if 300 <= status < 400:
         target = _shown(headers.get("Location", ""))
         advice = f"It points to {target}, which is not followed, since the key would travel along; check base_url."
-    elif kind is RateLimitError:
+    elif issubclass(kind, (RateLimitError, InternalServerError)):
         retry_after = parse_retry_after(headers.get("Retry-After"), now=server_time(headers) or now)
         extra["retry_after"] = retry_after
-        if retry_after is not None:
+        if retry_after is not None and kind is RateLimitError:
             advice = f"The service asks to wait {retry_after:g} s; lower Pace(max_rate=…) if this recurs."
     tries = f" after {attempts} attempts" if attempts > 1 else ""
     return kind(

@@ -105,23 +105,27 @@ class RetryPolicy:
 
 @attrs.frozen(kw_only=True)
 class PollPolicy:
-    """How often a wait asks, and how much trouble it rides out.
+    """How often a wait polls, and how much trouble it rides out.
 
-    The pause after a look at an unfinished job is ``clamp(age_factor * age, min_interval, max_interval)``, where
-    the age is told by the service's clock. A job that has just been submitted is looked at every second, one that
+    The pause after a poll of an unfinished job is ``clamp(age_factor * age, min_interval, max_interval)``, where
+    the age is told by the service's clock. A job that has just been submitted is polled every second, one that
     has run for two minutes every twelve.
 
     Attributes:
-        min_interval: Shortest pause between two looks, in seconds.
-        max_interval: Longest pause between two looks, in seconds.
-        age_factor: Part of the job's age that a pause lasts; 0.1 learns of the end at most 10 % late.
+        min_interval: Shortest pause between two polls, in seconds.
+        max_interval: Longest pause between two polls, in seconds.
+        age_factor: Pause as a fraction of the job's age; 0.1 learns of the end at most 10 % late.
         jitter: Part by which a pause varies at random, within the two bounds, so that many waits do not march in
             step.
-        request_timeout: Seconds that one look may take.
-        max_retry_after: Longest ``Retry-After`` in seconds that is obeyed; a longer one is cut to this.
+        request_timeout: Seconds that one poll may take, from when it is sent.
+        max_retry_after: Longest ``Retry-After`` of a 429 or 5xx in seconds that is obeyed; a longer one is cut to
+            this. 0, a date in the past and nonsense count as none: then the wait backs off.
         outage_budget: Seconds without a readable answer after which a wait gives up with
-            ``WaitUnreachableError``.
-        not_found_grace: Seconds for which 404 is taken as "not yet" for a job that was never seen.
+            ``WaitUnreachableError``, counted from the first failed answer after the last good one. Time that a poll
+            spends in the client's own queue, for the rate limit or other calls, does not count. 408, 425, 429, 5xx,
+            lost connections and unreadable answers use it up, and refusals that are not in the API's form.
+        not_found_grace: Seconds for which the API's 404 is taken as "not yet", counted from the first 404 after the
+            last good answer.
         wait: A tenacity wait strategy (any callable from ``RetryCallState`` to seconds) that replaces the
             spacing above. ``Retry-After`` and the deadline still hold.
     """

@@ -26,7 +26,7 @@
     └── DownloadError
 
 Exceptions of aiohttp, tenacity and cattrs never reach the caller; where one was the reason it is the
-``__cause__``. ``asyncio.CancelledError`` is nobody's error and passes through untouched. All errors can be
+``__cause__``. ``asyncio.CancelledError`` passes through untouched. All errors can be
 pickled and copied, and none of them holds the API key.
 """
 
@@ -123,7 +123,7 @@ class APIStatusError(ChamelaionError):
     Attributes:
         status: HTTP status code.
         message: The service's own words, such as ``lipsync request not found``.
-        headers: Headers of the answer; look-ups ignore case.
+        headers: Headers of the answer; names ignore case.
         body: The decoded JSON body, or its text where it is not JSON. "…" stands for what is nested over 100 deep.
         method: HTTP method of the call.
         path: Path of the call below the base URL.
@@ -157,15 +157,28 @@ class BadRequestError(APIStatusError):
 
 
 class AuthenticationError(APIStatusError):
-    """401: the API key or bearer token is missing, malformed or not accepted."""
+    """401: the API key or bearer token is missing, malformed or not accepted.
+
+    A wait, or a call for many requests, ends with it at once if the answer is in the API's form, ``{"error": text}``.
+    A page of the list that is answered so is checked by a GET first. A second one in a row ends all waits of the
+    client.
+    """
 
 
 class PermissionDeniedError(APIStatusError):
-    """403: the key is known and may not do this."""
+    """403: the key is known and may not do this.
+
+    A wait ends with it at once if the answer is in the API's form, ``{"error": text}``.
+    """
 
 
 class NotFoundError(APIStatusError):
-    """404: nothing is known under this id or path."""
+    """404: nothing is known under this id or path.
+
+    A wait takes it for "not yet" for ``PollPolicy.not_found_grace`` seconds, counted from the first 404 after the
+    last good answer. A 404 that is not in the API's form, ``{"error": text}``, comes from something between the
+    client and the API, such as a gateway without a backend: waits and ``get_many`` take it for an unreadable answer.
+    """
 
 
 class ConflictError(APIStatusError):
@@ -193,11 +206,23 @@ class RateLimitError(APIStatusError):
 
 
 class InternalServerError(APIStatusError):
-    """5xx: the service, or a proxy before it, failed."""
+    """5xx: the service, or a proxy before it, failed.
+
+    Attributes:
+        retry_after: Seconds that the service asked to wait, or None where it did not say. Waits obey it, up to
+            ``PollPolicy.max_retry_after``.
+    """
+
+    def __init__(self, text: str, *, retry_after: float | None = None, **details: Any) -> None:
+        super().__init__(text, **details)
+        self.retry_after = retry_after
 
 
 class InvalidResponseError(ChamelaionError):
     """An answer arrived that is not what the API promises: not JSON, a field missing or mistyped, too large.
+
+    For waits and ``get_many`` also: a request with another id than was asked for, and a 401, 403, 404, 405 or 410
+    that is not ``{"error": text}``.
 
     Attributes:
         status: HTTP status code, or None where the answer had no readable one.
@@ -278,7 +303,7 @@ class SubmissionUncertainError(ChamelaionError):
     """A paid submission may or may not have started a job. ``__cause__`` is the failure of its last attempt.
 
     Attributes:
-        reference_id: The reference under which the job can be looked up, or None if it carried none.
+        reference_id: The reference under which the job can be found, or None if it carried none.
     """
 
     def __init__(self, text: str, *, reference_id: str | None) -> None:

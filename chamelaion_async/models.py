@@ -121,7 +121,7 @@ class Job:
         reason = self.error_message or "the service gave no reason"
         raise RequestFailedError(
             f"request {self.id}{named} ended as {self.status}: {reason}. "
-            "Waiting will not change it; mend the cause and submit a new job.",
+            "Waiting will not change it; fix the cause and submit a new job.",
             request=self,
         )
 
@@ -271,7 +271,7 @@ class RawResponse:
 
     Attributes:
         status: HTTP status code, 2xx.
-        headers: Headers of the answer; look-ups ignore case.
+        headers: Headers of the answer; names ignore case.
         body: The body after decompression.
         attempts: How many times the call was tried.
     """

@@ -186,7 +186,7 @@ class _Client:
         self.under_way -= 1
         if needed:
             answered = self.answers.refused(now, sent, is_throttled=self.rate.is_throttled(now))
-            self.rate.throttled(now, self.retry_after(needed), answered)
+            self.rate.throttled(now, self.retry_after(needed), answered, self.answers.lately)
             if self.demand is not None:
                 self.demand.append(came)
         else:

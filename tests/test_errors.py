@@ -111,7 +111,7 @@ DETAILS: dict[type[ChamelaionError], Callable[[], dict[str, Any]]] = {
     QuotaExceededError: status_details,
     UnprocessableEntityError: status_details,
     RateLimitError: lambda: {"retry_after": 2.5, **status_details()},
-    InternalServerError: status_details,
+    InternalServerError: lambda: {"retry_after": 2.5, **status_details()},
     InvalidResponseError: lambda: {
         "status": 200,
         "method": "GET",
@@ -267,6 +267,7 @@ def test_a_bad_setting_is_caught_as_a_value_error() -> None:
         (InvalidResponseError, {"method": "GET", "path": "/x"}, "status", None),
         (InvalidResponseError, {"method": "GET", "path": "/x"}, "excerpt", b""),
         (RateLimitError, status_details(), "retry_after", None),
+        (InternalServerError, status_details(), "retry_after", None),
     ],
 )
 def test_a_detail_that_was_not_given_has_its_default(

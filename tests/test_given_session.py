@@ -277,7 +277,9 @@ class Wrapper:
 
 
 @pytest.mark.parametrize(
-    "thing", [Wrapper(), aiohttp.ClientSession, "session", 5, False, object(), aiohttp.TraceConfig()], ids=lambda thing: type(thing).__name__
+    "thing",
+    [Wrapper(), aiohttp.ClientSession, "session", 5, False, object(), aiohttp.TraceConfig()],
+    ids=lambda thing: type(thing).__name__,
 )
 def test_what_is_no_session_is_refused_by_the_constructor(thing: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"session must be an aiohttp\.ClientSession, not .*\w+\.\w+"):

@@ -564,7 +564,9 @@ class SharedBudget:
         if self.failure is not None:
             raise self.failure
 
-    def throttled(self, lane: LaneName, seconds: float | None, answered: int | None) -> None:
+    def throttled(
+        self, lane: LaneName, seconds: float | None, answered: int | None, lately: tuple[int, float] = (0, 0.0)
+    ) -> None:
         self.told.append((lane, seconds, answered))
 
     def is_throttled(self, lane: LaneName) -> bool:

@@ -152,6 +152,13 @@ def test_one_list_of_pythons_is_declared_and_tested() -> None:
     assert PYPROJECT["project"]["requires-python"] == f">={declared[0]}"
 
 
+def test_the_source_distribution_holds_what_the_tests_need_and_no_findings() -> None:
+    included = PYPROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    assert [name for name in included if not (ROOT / name).exists()] == []
+    assert {"chamelaion_async", "tests", "docs", "noxfile.py"} <= {*included}
+    assert "findings" not in included
+
+
 def test_the_wheel_holds_the_package_and_nothing_else() -> None:
     folder = Path(chamelaion_async.__file__).parent
     if folder.parent == ROOT:

@@ -201,7 +201,7 @@ class TestRefusalsInARow:
     def test_very_many_are_no_overflow(self) -> None:
         rate = rate_after(answered=0)
         assert refuse_again(rate, 3000)[-1] == 8.0
-        assert rate.at(rate.opens_at) == pytest.approx(0.1)
+        assert rate.at(rate.opens_at) == pytest.approx(1.0)
 
     def test_a_time_that_is_named_is_the_least(self) -> None:
         assert refuse_again(rate_after(seconds=3.0), 3, 3.0) == [3.0, 4.0, 8.0]
@@ -245,8 +245,23 @@ class TestRefusalsInARow:
 
     def test_they_never_bring_a_lane_to_a_standstill(self) -> None:
         rate = rate_after(answered=0)
-        refuse_again(rate, 100)
+        refuse_again(rate, 11)
         assert rate.at(rate.opens_at) == pytest.approx(0.1)
+
+    def test_after_more_than_a_minute_of_them_the_rate_is_searched_for_again(self) -> None:
+        rate = rate_after(answered=0)
+        refuse_again(rate, 12)
+        assert rate.at(rate.opens_at) == pytest.approx(1.0)
+        use(rate, until=rate.opens_at + 8.0)
+        assert rate.at(rate.opens_at) > 4.0
+
+    def test_a_window_of_many_seconds_is_told_by_all_that_was_answered_before(self) -> None:
+        """Ten a second were asked for, and fifty in ten seconds are allowed: the last second says too little."""
+        rate = AdaptiveRate()
+        rate.throttled(5.0, None, 10, (50, 5.0))
+        rate.throttled(6.0, None, 0, (50, 5.0))
+        rate.throttled(8.0, None, 0, (50, 5.0))
+        assert 2.5 < rate.at(rate.opens_at) < 5.0
 
 
 class TestA429ToWhatWasSentBefore:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,8 +34,15 @@ from chamelaion_async import (
     WaitTimeoutError,
     WaitUnreachableError,
 )
-from chamelaion_async.polling.state import Look, Sighting
-from chamelaion_async.polling.wait import wait_until_finished
+from chamelaion_async._connection import Alarm, Connection
+from chamelaion_async.loading.entries import Read
+from chamelaion_async.loading.loader import Loader
+from chamelaion_async.loading.packing import Packer
+from chamelaion_async.loading.reads import Answer
+from chamelaion_async.models import OnUpdate, Pagination
+from chamelaion_async.polling.state import PollState, make_plan
+from chamelaion_async.polling.subscription import WaitSubscription
+from chamelaion_async.polling.wait import poll_until_finished
 
 pytestmark = pytest.mark.virtual_time
 
@@ -64,44 +72,82 @@ def throttled(retry_after: float | None) -> APIStatusError:
     return refused(RateLimitError, 429, retry_after=retry_after)
 
 
-Answer = LipsyncRequest | ChamelaionError
-Script = Callable[[float], Answer | Awaitable[Answer]]
+Said = LipsyncRequest | ChamelaionError
+Script = Callable[[float], Said | Awaitable[Said]]
 
 
-@attrs.define
-class Service:
-    """Answers each look by a function of the seconds since the first one, and notes when it was asked."""
+@attrs.define(eq=False)
+class ScriptedService:
+    """Answers each GET by a function of the seconds since the first one, and notes when it was asked.
+
+    Its list is empty.
+    """
 
     script: Script
     server_age: float | None = 0.0
-    chance: float = 0.5
+    jitter_draw: float = 0.5
+    most_at_once: int = 10
     began: float = attrs.field(factory=now)
-    looks: list[float] = attrs.field(factory=list)
+    polls: list[float] = attrs.field(factory=list)
     timeouts: list[float] = attrs.field(factory=list)
+    connection: Connection = attrs.field(init=False, factory=Connection)
+    loader: Loader[LipsyncRequest] = attrs.field(init=False)
 
-    async def read(self, id: str, *, timeout: float, fresh: bool) -> Sighting[LipsyncRequest]:
+    def __attrs_post_init__(self) -> None:
+        self.loader = Loader(self, Packer(LipsyncRequest), random=lambda: self.jitter_draw, read_timeout=20.0)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[ScriptedService]:
+        yield self
+
+    async def send(self, read: Read[LipsyncRequest]) -> Answer[LipsyncRequest]:
+        if read.is_page:
+            return self._answer([], Pagination(limit=100, offset=0, total=0))
         elapsed = now() - self.began
-        self.looks.append(elapsed)
-        self.timeouts.append(timeout)
-        answer = self.script(elapsed)
-        if not isinstance(answer, (LipsyncRequest, ChamelaionError)):
-            answer = await answer
-        if isinstance(answer, ChamelaionError):
-            raise answer
-        server_time = (
-            None if self.server_age is None else CREATED + timedelta(seconds=self.server_age + now() - self.began)
+        self.polls.append(elapsed)
+        self.timeouts.append(read.timeout)
+        said = self.script(elapsed)
+        if not isinstance(said, (LipsyncRequest, ChamelaionError)):
+            said = await said
+        if isinstance(said, ChamelaionError):
+            raise said
+        return self._answer([(said.id, said)], None)
+
+    def _answer(
+        self, records: list[tuple[str, LipsyncRequest]], pagination: Pagination | None
+    ) -> Answer[LipsyncRequest]:
+        age = None if self.server_age is None else timedelta(seconds=self.server_age + now() - self.began)
+        return Answer(
+            records=records,
+            make=lambda record: record,
+            pagination=pagination,
+            is_newest_first=None,
+            server_time=None if age is None else CREATED + age,
         )
-        return Sighting(answer, Look(server_time=server_time, at=now(), chance=self.chance))
 
     async def wait(
-        self, *, policy: PollPolicy = STEADY, timeout: float | None = 600.0, **kwargs: Any
+        self,
+        *,
+        policy: PollPolicy = STEADY,
+        timeout: float | None = 600.0,
+        random: Callable[[], float] = lambda: 0.5,
+        sleep: Callable[[float], Awaitable[None]] | None = None,
+        on_update: OnUpdate[LipsyncRequest] | None = None,
     ) -> LipsyncRequest:
-        options: dict[str, Any] = {"sleep": asyncio.sleep, "random": lambda: 0.5} | kwargs
-        return await wait_until_finished(self.read, "job", timeout=timeout, policy=policy, **options)
+        async def pause(seconds: float, alarm: Alarm) -> None:
+            await (self.connection.sleep(seconds, alarm) if sleep is None else sleep(seconds))
+
+        plan = make_plan(timeout, policy, random, started=now())
+        state: PollState[LipsyncRequest] = PollState(id="job", plan=plan)
+        subscription = WaitSubscription(self.loader, state, pause)
+        try:
+            return await poll_until_finished(state, subscription, on_update)
+        finally:
+            await subscription.aclose()
 
     @property
     def intervals(self) -> list[float]:
-        return [round(b - a, 6) for a, b in zip(self.looks, self.looks[1:], strict=False)]
+        return [round(b - a, 6) for a, b in zip(self.polls, self.polls[1:], strict=False)]
 
 
 def finishes_at(seconds: float, status: str = "completed") -> Script:
@@ -112,165 +158,165 @@ def fails_until(seconds: float, error: Callable[[], ChamelaionError]) -> Script:
     return lambda elapsed: error() if elapsed < seconds else job("completed")
 
 
-def always(answer: Answer) -> Script:
+def always(answer: Said) -> Script:
     return lambda _: answer
 
 
 class TestSpacing:
-    async def test_a_finished_request_costs_one_look_and_no_time(self) -> None:
-        service = Service(always(job("completed")))
+    async def test_a_finished_request_costs_one_poll_and_no_time(self) -> None:
+        service = ScriptedService(always(job("completed")))
         started = now()
         assert (await service.wait()).is_completed
-        assert (service.looks, now()) == ([0.0], started)
+        assert (service.polls, now()) == ([0.0], started)
 
     async def test_a_failed_request_is_returned_and_not_raised(self) -> None:
-        assert (await Service(always(job("failed"))).wait()).is_failed
+        assert (await ScriptedService(always(job("failed"))).wait()).is_failed
 
     async def test_an_unknown_status_with_an_end_counts_as_finished(self) -> None:
         ended = job("cancelled", finished_at=CREATED)
-        assert await Service(always(ended)).wait() is ended
+        assert await ScriptedService(always(ended)).wait() is ended
 
-    async def test_a_young_job_is_looked_at_every_second_and_an_old_one_every_tenth_of_its_age(self) -> None:
-        service = Service(finishes_at(60))
+    async def test_a_young_job_is_polled_every_second_and_an_old_one_every_tenth_of_its_age(self) -> None:
+        service = ScriptedService(finishes_at(60))
         await service.wait()
         assert service.intervals[:10] == [1.0] * 10
         assert service.intervals[10:13] == pytest.approx([1.0, 1.1, 1.21])
 
     async def test_the_pause_never_exceeds_the_longest_interval(self) -> None:
-        service = Service(finishes_at(300), server_age=1000.0)
+        service = ScriptedService(finishes_at(300), server_age=1000.0)
         await service.wait()
         assert set(service.intervals) == {12.0}
 
     async def test_a_wait_resumed_after_a_restart_does_not_start_over(self) -> None:
-        service = Service(finishes_at(5), server_age=50.0)
+        service = ScriptedService(finishes_at(5), server_age=50.0)
         await service.wait()
         assert service.intervals[0] == 5.0
 
     @pytest.mark.parametrize("hours", [-12, 12])
     async def test_a_wrong_clock_here_does_no_harm(self, hours: int) -> None:
         """Only the service's own two times are compared."""
-        service = Service(finishes_at(3), server_age=20.0)
+        service = ScriptedService(finishes_at(3), server_age=20.0)
         await service.wait()
         assert service.intervals[0] == 2.0
 
     async def test_without_a_date_the_age_is_the_time_watched(self) -> None:
-        service = Service(finishes_at(40), server_age=None)
+        service = ScriptedService(finishes_at(40), server_age=None)
         await service.wait()
         assert service.intervals[:10] == [1.0] * 10
         assert service.intervals[-1] > 2.5
 
     async def test_a_date_before_the_creation_counts_as_the_time_watched(self) -> None:
-        service = Service(finishes_at(3), server_age=-100.0)
+        service = ScriptedService(finishes_at(3), server_age=-100.0)
         await service.wait()
         assert service.intervals == [1.0, 1.0, 1.0]
 
-    @pytest.mark.parametrize(("chance", "pause"), [(0.0, 4.5), (0.5, 5.0), (1.0, 5.5)])
-    async def test_jitter_spreads_the_pause_around_the_middle(self, chance: float, pause: float) -> None:
-        service = Service(finishes_at(3), server_age=50.0, chance=chance)
+    @pytest.mark.parametrize(("jitter_draw", "pause"), [(0.0, 4.5), (0.5, 5.0), (1.0, 5.5)])
+    async def test_jitter_spreads_the_pause_around_the_middle(self, jitter_draw: float, pause: float) -> None:
+        service = ScriptedService(finishes_at(3), server_age=50.0, jitter_draw=jitter_draw)
         await service.wait(policy=PollPolicy(jitter=0.1))
         assert service.intervals[0] == pytest.approx(pause)
 
     async def test_any_tenacity_strategy_replaces_the_spacing(self) -> None:
-        service = Service(finishes_at(20))
+        service = ScriptedService(finishes_at(20))
         await service.wait(policy=PollPolicy(wait=wait_incrementing(start=2, increment=3)))
         assert service.intervals == [2.0, 5.0, 8.0, 11.0]
 
     @pytest.mark.parametrize("pause", [-1.0, float("nan"), float("inf")])
     async def test_a_strategy_that_returns_nonsense_is_named(self, pause: float) -> None:
         with pytest.raises(ConfigurationError, match=r"PollPolicy\.wait"):
-            await Service(always(job())).wait(policy=PollPolicy(wait=lambda _: pause))
+            await ScriptedService(always(job())).wait(policy=PollPolicy(wait=lambda _: pause))
 
 
 class TestDeadline:
-    async def test_the_last_look_lands_on_the_deadline(self) -> None:
-        service = Service(always(job()))
+    async def test_the_last_poll_lands_on_the_deadline(self) -> None:
+        service = ScriptedService(always(job()))
         with pytest.raises(WaitTimeoutError):
             await service.wait(timeout=10.5)
-        assert service.looks[-2:] == [10.0, 10.5]
+        assert service.polls[-2:] == [10.0, 10.5]
 
     async def test_a_job_that_finishes_just_before_the_deadline_is_returned(self) -> None:
-        assert (await Service(finishes_at(10.4)).wait(timeout=10.5)).is_completed
+        assert (await ScriptedService(finishes_at(10.4)).wait(timeout=10.5)).is_completed
 
     async def test_the_error_says_what_is_known_and_what_to_do(self) -> None:
-        service = Service(always(job("processing")))
+        service = ScriptedService(always(job("processing")))
         with pytest.raises(WaitTimeoutError) as caught:
             await service.wait(timeout=3)
         error = caught.value
         assert (error.id, error.elapsed, error.polls, error.last_error) == ("job", 3.0, 4, None)
         assert error.last is not None
         assert str(error) == (
-            "request job is still processing after 3 s and 4 looks; "
+            "request job is still processing after 3 s and 4 polls; "
             "the job goes on, wait again with wait_until_finished('job')"
         )
 
-    async def test_timeout_zero_looks_once(self) -> None:
-        service = Service(always(job()))
+    async def test_timeout_zero_polls_once(self) -> None:
+        service = ScriptedService(always(job()))
         started = now()
         with pytest.raises(WaitTimeoutError) as caught:
             await service.wait(timeout=0)
-        assert (service.looks, caught.value.polls, now()) == ([0.0], 1, started)
+        assert (service.polls, caught.value.polls, now()) == ([0.0], 1, started)
 
-    async def test_timeout_zero_leaves_its_one_look_the_time_to_answer(self) -> None:
-        async def slow(answer: Answer) -> Answer:
+    async def test_timeout_zero_leaves_its_one_poll_the_time_to_answer(self) -> None:
+        async def slow(answer: Said) -> Said:
             await asyncio.sleep(5)
             return answer
 
-        service = Service(lambda _: slow(job("completed")))
+        service = ScriptedService(lambda _: slow(job("completed")))
         assert (await service.wait(timeout=0)).is_completed
 
     async def test_without_a_timeout_a_wait_goes_on_for_days(self) -> None:
         week = 7 * 86400.0
-        service = Service(finishes_at(week))
+        service = ScriptedService(finishes_at(week))
         await service.wait(timeout=None, policy=PollPolicy(min_interval=600, max_interval=3600))
-        assert service.looks[-1] >= week
+        assert service.polls[-1] >= week
 
-    async def test_a_look_that_hangs_is_cut_at_the_deadline(self) -> None:
-        async def hang() -> Answer:
+    async def test_a_poll_that_hangs_is_cut_at_the_deadline(self) -> None:
+        async def hang() -> Said:
             await asyncio.sleep(10_000)
             return job()
 
-        service = Service(lambda _: hang())
+        service = ScriptedService(lambda _: hang())
         started = now()
         with pytest.raises(WaitTimeoutError) as caught:
             await service.wait(timeout=7)
         assert now() - started == 7.0
-        assert service.timeouts == [7.0]
+        assert service.timeouts == [20.0]
         assert isinstance(caught.value.last_error, APIConnectionError)
 
-    async def test_each_look_is_given_what_is_left_and_never_more_than_the_request_timeout(self) -> None:
-        service = Service(always(job()))
+    async def test_each_poll_is_given_the_time_of_a_request(self) -> None:
+        service = ScriptedService(always(job()))
         with pytest.raises(WaitTimeoutError):
             await service.wait(timeout=22.5, policy=PollPolicy(min_interval=10, max_interval=10, jitter=0))
-        assert service.timeouts == [20.0, 12.5, 2.5, 1.0]
+        assert service.timeouts == [20.0] * 4
 
-    async def test_the_look_at_the_deadline_may_outlast_it_by_a_second_and_no_more(self) -> None:
-        async def hang() -> Answer:
+    async def test_the_poll_at_the_deadline_may_outlast_it_by_a_second_and_no_more(self) -> None:
+        async def hang() -> Said:
             await asyncio.sleep(10_000)
             return job()
 
-        service = Service(lambda elapsed: hang() if elapsed >= 3 else job())
+        service = ScriptedService(lambda elapsed: hang() if elapsed >= 3 else job())
         started = now()
         with pytest.raises(WaitTimeoutError):
             await service.wait(timeout=3)
         assert now() - started == 4.0
 
-    async def test_the_last_look_starts_early_by_what_a_look_takes(self) -> None:
-        async def slow(answer: Answer) -> Answer:
+    async def test_the_last_poll_starts_early_by_what_a_poll_takes(self) -> None:
+        async def slow(answer: Said) -> Said:
             await asyncio.sleep(0.25)
             return answer
 
-        service = Service(lambda elapsed: slow(job()))
+        service = ScriptedService(lambda elapsed: slow(job()))
         started = now()
         with pytest.raises(WaitTimeoutError):
             await service.wait(timeout=3)
-        assert (service.looks[-1], now() - started) == (2.75, 3.0)
+        assert (service.polls[-1], now() - started) == (2.75, 3.0)
 
     @pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf"), True, "5"])
-    async def test_a_timeout_that_is_none_is_refused_before_the_first_look(self, timeout: Any) -> None:
-        service = Service(always(job()))
+    async def test_a_timeout_that_is_none_is_refused_before_the_first_poll(self, timeout: Any) -> None:
+        service = ScriptedService(always(job()))
         with pytest.raises(ConfigurationError, match="timeout"):
             await service.wait(timeout=timeout)
-        assert service.looks == []
+        assert service.polls == []
 
 
 class TestTrouble:
@@ -286,9 +332,9 @@ class TestTrouble:
         ids=["connection", "429", "503", "408", "unreadable"],
     )
     async def test_what_may_pass_is_ridden_out(self, error: Callable[[], ChamelaionError]) -> None:
-        service = Service(fails_until(100, error))
+        service = ScriptedService(fails_until(100, error))
         assert (await service.wait()).is_completed
-        assert service.looks[-1] >= 100
+        assert service.polls[-1] >= 100
 
     @pytest.mark.parametrize(
         ("kind", "status"),
@@ -300,114 +346,116 @@ class TestTrouble:
             (APIStatusError, 307),
         ],
     )
-    async def test_what_waiting_does_not_mend_ends_the_wait_at_once(
+    async def test_what_waiting_does_not_fix_ends_the_wait_at_once(
         self, kind: type[APIStatusError], status: int
     ) -> None:
-        service = Service(lambda elapsed: refused(kind, status) if elapsed >= 2 else job())
+        service = ScriptedService(lambda elapsed: refused(kind, status) if elapsed >= 2 else job())
         with pytest.raises(kind):
             await service.wait()
-        assert service.looks == [0.0, 1.0, 2.0]
+        assert service.polls == [0.0, 1.0, 2.0]
 
     async def test_repeated_failures_are_spaced_wider_and_wider(self) -> None:
-        service = Service(fails_until(60, unreachable))
+        service = ScriptedService(fails_until(60, unreachable))
         await service.wait(random=lambda: 0.0)
         assert service.intervals[:5] == [1.0, 2.0, 4.0, 8.0, 12.0]
 
-    async def test_after_a_good_look_failures_are_counted_anew(self) -> None:
-        answers: Iterator[Answer] = iter([unreachable(), unreachable(), job(), unreachable(), job("completed")])
-        service = Service(lambda _: next(answers))
+    async def test_after_a_good_poll_failures_are_counted_anew(self) -> None:
+        answers: Iterator[Said] = iter([unreachable(), unreachable(), job(), unreachable(), job("completed")])
+        service = ScriptedService(lambda _: next(answers))
         await service.wait(random=lambda: 0.0)
         assert service.intervals == [1.0, 2.0, 1.0, 1.0]
 
     async def test_an_outage_beyond_the_budget_ends_the_wait(self) -> None:
-        service = Service(lambda elapsed: job() if elapsed < 5 else unreachable())
+        service = ScriptedService(lambda elapsed: job() if elapsed < 5 else unreachable())
         with pytest.raises(WaitUnreachableError) as caught:
             await service.wait()
         error = caught.value
-        assert service.looks[-1] == pytest.approx(4.0 + 120.0)
+        assert service.polls[-1] == pytest.approx(5.0 + 120.0)
         assert error.__cause__ is error.last_error
         assert isinstance(error.last_error, APIConnectionError)
         assert error.last is not None
         assert "nothing readable came for 120 s" in str(error)
 
-    async def test_a_good_look_renews_the_outage_budget(self) -> None:
-        service = Service(lambda elapsed: job() if 100 <= elapsed < 110 else fails_until(220, unreachable)(elapsed))
+    async def test_a_good_poll_renews_the_outage_budget(self) -> None:
+        service = ScriptedService(
+            lambda elapsed: job() if 100 <= elapsed < 110 else fails_until(220, unreachable)(elapsed)
+        )
         assert (await service.wait()).is_completed
 
     async def test_one_failure_after_a_machine_has_slept_through_the_budget_is_no_outage(self) -> None:
-        answers: Iterator[Answer] = iter([job(), unreachable(), unreachable(), job("completed")])
+        answers: Iterator[Said] = iter([job(), unreachable(), unreachable(), job("completed")])
         pauses: Iterator[float] = iter([3600.0])
-        service = Service(lambda _: next(answers))
+        service = ScriptedService(lambda _: next(answers))
         await service.wait(timeout=None, sleep=lambda seconds: asyncio.sleep(next(pauses, seconds)))
-        assert service.looks[1] == 3600.0
+        assert service.polls[1] == 3600.0
 
     async def test_an_outage_that_begins_after_such_a_sleep_has_the_whole_budget(self) -> None:
         pauses: Iterator[float] = iter([3600.0])
-        service = Service(lambda elapsed: unreachable() if elapsed else job())
+        service = ScriptedService(lambda elapsed: unreachable() if elapsed else job())
         with pytest.raises(WaitUnreachableError):
             await service.wait(timeout=None, sleep=lambda seconds: asyncio.sleep(next(pauses, seconds)))
-        assert service.looks[-1] == pytest.approx(3600.0 + 120.0)
+        assert service.polls[-1] == pytest.approx(3600.0 + 120.0)
 
     async def test_no_outage_budget_means_the_first_failure_ends_the_wait(self) -> None:
-        service = Service(always(unreachable()))
+        service = ScriptedService(always(unreachable()))
         with pytest.raises(WaitUnreachableError):
             await service.wait(policy=PollPolicy(outage_budget=0))
-        assert service.looks == [0.0]
+        assert service.polls == [0.0]
 
     async def test_the_deadline_comes_before_a_longer_outage_budget(self) -> None:
         with pytest.raises(WaitTimeoutError) as caught:
-            await Service(always(unreachable())).wait(timeout=30)
+            await ScriptedService(always(unreachable())).wait(timeout=30)
         assert isinstance(caught.value.__cause__, APIConnectionError)
-        assert "the last look failed: no answer" in str(caught.value)
+        assert "the last poll failed: no answer" in str(caught.value)
 
     async def test_404_is_not_yet_for_a_job_that_was_never_seen(self) -> None:
-        service = Service(fails_until(3, lambda: refused(NotFoundError, 404)))
+        service = ScriptedService(fails_until(3, lambda: refused(NotFoundError, 404)))
         assert (await service.wait()).is_completed
 
     async def test_404_ends_the_wait_when_the_grace_is_over(self) -> None:
-        service = Service(always(refused(NotFoundError, 404)))
+        service = ScriptedService(always(refused(NotFoundError, 404)))
         with pytest.raises(NotFoundError):
             await service.wait()
-        assert service.looks[-1] == 5.0
+        assert service.polls[-1] == 5.0
 
-    async def test_404_ends_the_wait_at_once_for_a_job_that_was_seen(self) -> None:
-        service = Service(lambda elapsed: job() if elapsed < 1 else refused(NotFoundError, 404))
+    async def test_404_for_a_job_that_was_seen_ends_the_wait_when_a_grace_of_its_own_is_over(self) -> None:
+        service = ScriptedService(lambda elapsed: job() if elapsed < 1 else refused(NotFoundError, 404))
         with pytest.raises(NotFoundError):
             await service.wait()
-        assert service.looks == [0.0, 1.0]
+        assert (service.polls[:2], service.polls[-1]) == ([0.0, 1.0], 1.0 + 5.0)
 
 
 class TestRetryAfter:
-    @pytest.mark.parametrize(("asked", "pause"), [(3.0, 3.0), (0.25, 0.25), (0.0, 0.0), (60.0, 60.0), (3600.0, 60.0)])
+    @pytest.mark.parametrize(("asked", "pause"), [(3.0, 3.0), (0.25, 0.25), (0.0, 1.0), (60.0, 60.0), (3600.0, 60.0)])
     async def test_it_is_obeyed_up_to_the_policys_bound(self, asked: float, pause: float) -> None:
-        answers: Iterator[Answer] = iter([throttled(asked), job("completed")])
-        service = Service(lambda _: next(answers))
+        answers: Iterator[Said] = iter([throttled(asked), job("completed")])
+        service = ScriptedService(lambda _: next(answers))
         await service.wait()
         assert service.intervals == [pause]
 
-    async def test_it_beats_a_strategy_of_the_callers_own(self) -> None:
-        answers: Iterator[Answer] = iter([throttled(7), job(), job("completed")])
-        service = Service(lambda _: next(answers))
+    async def test_it_beats_a_strategy_of_the_callers(self) -> None:
+        answers: Iterator[Said] = iter([throttled(7), job(), job("completed")])
+        service = ScriptedService(lambda _: next(answers))
         await service.wait(policy=PollPolicy(wait=wait_fixed(2)))
         assert service.intervals == [7.0, 2.0]
 
     async def test_one_that_reaches_beyond_the_deadline_is_obeyed_all_the_same(self) -> None:
-        service = Service(always(throttled(30)))
+        service = ScriptedService(always(throttled(30)))
         started = now()
         with pytest.raises(WaitTimeoutError) as caught:
             await service.wait(timeout=10)
-        assert (service.looks, now() - started, caught.value.polls) == ([0.0], 10.0, 1)
+        assert (service.polls, now() - started, caught.value.polls) == ([0.0], 10.0, 1)
         assert isinstance(caught.value.last_error, RateLimitError)
 
     async def test_it_is_not_shortened_by_the_outage_budget(self) -> None:
-        service = Service(fails_until(50, lambda: throttled(50)))
+        service = ScriptedService(fails_until(50, lambda: throttled(50)))
         await service.wait(policy=PollPolicy(outage_budget=20, jitter=0))
-        assert service.looks == [0.0, 50.0]
+        assert service.polls == [0.0, 50.0]
 
 
 class TestUpdates:
     async def test_each_change_is_reported_once_the_finished_one_included(self) -> None:
-        service = Service(lambda t: job("queued" if t < 3 else "processing" if t < 6 else "completed"))
+        service = ScriptedService(lambda t: job("queued" if t < 3 else "processing" if t < 6 else "completed"))
         seen: list[str] = []
         await service.wait(on_update=lambda request: seen.append(request.status))
         assert seen == ["queued", "processing", "completed"]
@@ -419,7 +467,7 @@ class TestUpdates:
             await asyncio.sleep(1)
             seen.append(request.status)
 
-        await Service(finishes_at(2)).wait(on_update=note)
+        await ScriptedService(finishes_at(2)).wait(on_update=note)
         assert seen == ["processing", "completed"]
 
     async def test_what_it_raises_reaches_the_caller(self) -> None:
@@ -427,18 +475,18 @@ class TestUpdates:
             raise LookupError("mine")
 
         with pytest.raises(LookupError, match="mine"):
-            await Service(finishes_at(2)).wait(on_update=burst)
+            await ScriptedService(finishes_at(2)).wait(on_update=burst)
 
-    async def test_an_api_error_that_it_raises_is_not_taken_for_a_failed_look(self) -> None:
+    async def test_an_api_error_that_it_raises_is_not_taken_for_a_failed_poll(self) -> None:
         error = unreachable()
 
         async def burst(_: LipsyncRequest) -> None:
             raise error
 
-        service = Service(finishes_at(2))
+        service = ScriptedService(finishes_at(2))
         with pytest.raises(APIConnectionError) as caught:
             await service.wait(on_update=burst)
-        assert (caught.value, service.looks) == (error, [0.0])
+        assert (caught.value, service.polls) == (error, [0.0])
 
     async def test_a_slow_one_is_not_cut_by_the_deadline(self) -> None:
         done: list[bool] = []
@@ -448,36 +496,36 @@ class TestUpdates:
             done.append(True)
 
         with pytest.raises(WaitTimeoutError):
-            await Service(always(job())).wait(timeout=3, on_update=slow)
+            await ScriptedService(always(job())).wait(timeout=3, on_update=slow)
         assert done == [True]
 
 
 class TestCancellation:
-    async def test_it_reaches_the_caller_as_it_is_and_stops_the_looking(self) -> None:
-        service = Service(always(job()))
+    async def test_it_reaches_the_caller_as_it_is_and_stops_the_polls(self) -> None:
+        service = ScriptedService(always(job()))
         task = asyncio.create_task(service.wait())
         await asyncio.sleep(2.5)
         task.cancel("stop")
         with pytest.raises(asyncio.CancelledError):
             await task
         await asyncio.sleep(100)
-        assert service.looks == [0.0, 1.0, 2.0]
+        assert service.polls == [0.0, 1.0, 2.0]
 
-    async def test_during_a_look_it_is_not_taken_for_a_failed_look(self) -> None:
-        async def hang() -> Answer:
+    async def test_during_a_poll_it_is_not_taken_for_a_failed_poll(self) -> None:
+        async def hang() -> Said:
             await asyncio.sleep(10_000)
             return job()
 
-        service = Service(lambda _: hang())
+        service = ScriptedService(lambda _: hang())
         task = asyncio.create_task(service.wait())
         await asyncio.sleep(1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert service.looks == [0.0]
+        assert service.polls == [0.0]
 
     async def test_cancelling_one_of_many_waits_disturbs_no_other(self) -> None:
-        service = Service(finishes_at(30))
+        service = ScriptedService(finishes_at(30))
         tasks = [asyncio.create_task(service.wait()) for _ in range(10)]
         await asyncio.sleep(5)
         tasks[3].cancel()
@@ -485,14 +533,14 @@ class TestCancellation:
         assert [isinstance(result, LipsyncRequest) for result in results].count(True) == 9
         assert isinstance(results[3], asyncio.CancelledError)
 
-    async def test_a_callers_own_timeout_stays_his(self) -> None:
+    async def test_a_callers_own_timeout_stays_its_own(self) -> None:
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(2):
-                await Service(always(job())).wait()
+                await ScriptedService(always(job())).wait()
         assert not isinstance(caught.value, ChamelaionError)
 
     async def test_nothing_is_left_behind(self) -> None:
-        service = Service(always(job()))
+        service = ScriptedService(always(job()))
         task = asyncio.create_task(service.wait())
         await asyncio.sleep(2.5)
         task.cancel()
@@ -533,7 +581,7 @@ class TestThroughTheClient:
         await client.wait_until_finished("job")
         assert now() - started == pytest.approx(21.0)
 
-    async def test_each_look_is_a_single_attempt(self, client: AsyncClient, mock: aioresponses) -> None:
+    async def test_each_poll_is_a_single_attempt(self, client: AsyncClient, mock: aioresponses) -> None:
         mock.get(URL, status=500, payload={"error": "internal error"})
         mock.get(URL, **self.answer("completed"))
         await client.lipsync.requests.wait_until_finished("job", polling=STEADY)

@@ -17,7 +17,7 @@ async def health(*, timeout: AttemptTimeout = 10.0, service: Service | None = No
 
     Args:
         timeout: Seconds for one attempt; up to three are made.
-        service: Which service to call, and as whom.
+        service: Which service to call, and with which credentials.
     """
     async with (service or Service()).client(timeout=timeout, needs_key=False) as client:
         answer = await client.health.check()
@@ -32,7 +32,7 @@ async def whoami(*, timeout: AttemptTimeout = 10.0, service: Service | None = No
 
     Args:
         timeout: Seconds for one attempt; up to three are made.
-        service: Which service to call, and as whom.
+        service: Which service to call, and with which credentials.
     """
     async with (service or Service()).client(timeout=timeout) as client:
         user = await client.users.me()

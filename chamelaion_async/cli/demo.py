@@ -20,7 +20,7 @@ from .output import say
 __all__ = ["demo"]
 
 _POLLING: Final = PollPolicy(min_interval=0.2, max_interval=0.5)
-"""The default looks once a second at first, which is right for jobs of minutes and coarse for these."""
+"""The default polls once a second at first, which is right for jobs of minutes and coarse for these."""
 
 _TIMEOUT: Final = 12.0
 _KEY: Final = "demo-key"
@@ -49,7 +49,7 @@ _PARTS: Final = (
 async def demo() -> int:
     """Run five jobs against a sandbox and wait for all of them at once. Needs no key and no network.
 
-    One job is made to fail, to show what that looks like.
+    One job is made to fail, to show what happens then.
     """
     began = time.monotonic()
     say("Five lip sync jobs on a sandbox, which is the Chamelaion API imitated inside")

@@ -43,7 +43,7 @@ async def download(
         family: What kind of request it is.
         timeout: Seconds to wait for an answer, or for the next bytes.
         json: Print one JSON object with id and paths.
-        service: Which service to call, and as whom.
+        service: Which service to call, and with which credentials.
     """
     with recording(id, json=json):
         async with (service or Service()).client(timeout=timeout) as client:

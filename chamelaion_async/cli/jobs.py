@@ -35,7 +35,7 @@ async def get(
         family: What kind of request it is.
         timeout: Seconds for one attempt; up to three are made.
         json: Print one JSON object, with the names of the API; for an error one with id, error and message.
-        service: Which service to call, and as whom.
+        service: Which service to call, and with which credentials.
     """
     async with (service or Service()).client(timeout=timeout) as client:
         try:
@@ -73,10 +73,10 @@ async def wait(
     Args:
         ids: UUIDs of the requests, or the reference ids they were submitted with. One given twice counts once.
         family: What kind of requests they are.
-        timeout: Seconds to wait in all; 0 looks once, inf waits without end.
+        timeout: Seconds to wait in all; 0 polls once, inf waits without end.
         json: Print one JSON object a line for each id, in the order of finishing, with the names of the API; for an
             error one with id, error and message.
-        service: Which service to call, and as whom.
+        service: Which service to call, and with which credentials.
     """
     names = list(dict.fromkeys(ids))
     async with (service or Service()).client() as client:

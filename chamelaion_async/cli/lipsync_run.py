@@ -53,7 +53,7 @@ async def run(
         overwrite: Replace a file that exists.
         timeout: Seconds to wait for the job in all; inf waits without end.
         json: Print one JSON object at the end: the request, and the path of the file.
-        service: Which service to call, and as whom.
+        service: Which service to call, and with which credentials.
     """
     service = service or Service()
     with recording(reference_id, json=json):

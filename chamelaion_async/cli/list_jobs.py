@@ -63,7 +63,7 @@ async def list_jobs(
             otherwise.
         created_before: Only those created before this time.
         json: Print one JSON object a line for each request, with the names of the API.
-        service: Which service to call, and as whom.
+        service: Which service to call, and with which credentials.
     """
     with recording(None, json=json):
         if all and offset is not None:

@@ -24,7 +24,7 @@ WaitTimeout = Annotated[float, Parameter(validator=Number(gte=0))]
 @Parameter(name="*")
 @attrs.frozen(kw_only=True)
 class Service:
-    """Which service to call, and as whom.
+    """Which service to call, and with which credentials.
 
     Attributes:
         api_key: API key. Better set CHAMELAION_API_KEY: other users of a machine can read command lines.

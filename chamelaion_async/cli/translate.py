@@ -59,7 +59,7 @@ async def translate(
         wait: Wait until the job is finished.
         timeout: Seconds to wait in all, with --wait; inf waits without end.
         json: Print one JSON object with request_id and status; with --wait the finished request instead.
-        service: Which service to call, and as whom.
+        service: Which service to call, and with which credentials.
     """
     service = service or Service()
     with recording(reference_id, json=json):

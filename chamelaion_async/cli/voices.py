@@ -55,7 +55,7 @@ async def voices(
         offset: Number of voices to skip.
         all: List all of them, page after page.
         json: Print one JSON object a line for each voice, with the names of the API.
-        service: Which service to call, and as whom.
+        service: Which service to call, and with which credentials.
     """
     with recording(None, json=json):
         if all and offset is not None:

@@ -49,7 +49,7 @@ def explain(error: ChamelaionError) -> str:
         case WaitTimeoutError():
             state = "nothing was read" if error.last is None else f"still {error.last.status}"
             fate = "" if error.last is None else "the job goes on, "
-            trouble = f" (the last look failed: {explain(error.last_error)})" if error.last_error is not None else ""
+            trouble = f" (the last poll failed: {explain(error.last_error)})" if error.last_error is not None else ""
             return f"{state} after {_elapsed(error)}{trouble}; {fate}wait again or raise --timeout"
         case WaitUnreachableError():
             reason = explain(error.last_error) if error.last_error is not None else "the service does not answer"
@@ -101,7 +101,7 @@ def _uncertain(error: SubmissionUncertainError) -> str:
             reason = explain(cause)
         case _:
             reason = "its answer was lost"
-    # Where to look is told by the command, which knows the family and the service.
+    # Where to search is told by the command, which knows the family and the service.
     steps = list(getattr(error, "__notes__", ()))
     if error.reference_id is None:
         steps.append("Give the next one a --reference-id, by which it can be found")

@@ -1,7 +1,8 @@
-"""Waiting for the requests of one family, put together: the loader, the waits and the batches upon it."""
+"""Waiting for the requests of one family, put together: the loader, and the waits and batches that use it."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncGenerator, Iterable
 from typing import Generic, TypeVar
@@ -9,14 +10,14 @@ from typing import Generic, TypeVar
 from .. import _wire
 from .._transport import Transport
 from ..config import PollPolicy
+from ..loading.loader import Loader
+from ..loading.packing import Packer
+from ..loading.source import HttpSource
 from ..models import Job, OnUpdate, Outcome
 from .batch import Batch
-from .loader import Loader
-from .shape import Shape
-from .source import HttpSource
-from .state import make_terms
-from .wait import wait_until_finished
-from .watcher import Watcher
+from .state import PollState, make_plan
+from .subscription import WaitSubscription
+from .wait import poll_until_finished
 
 __all__ = ["Polls"]
 
@@ -30,31 +31,25 @@ class Polls(Generic[J]):
         transport: Carries the calls.
         path: Where the requests lie.
         model: What one of them is.
-        nudge_timeout: Seconds that a look may take which is nobody's but a nudge's.
+        read_timeout: Seconds for the answer of a page, or of a GET that only a nudge has asked for.
     """
 
-    def __init__(self, transport: Transport, *, path: str, model: type[J], nudge_timeout: float) -> None:
+    def __init__(self, transport: Transport, *, path: str, model: type[J], read_timeout: float) -> None:
         self._connection = transport.connection
         source = HttpSource(transport=transport, path=path, model=model)
-        self._loader: Loader[J] = Loader(source, Shape(model), random=random.random, nudge_timeout=nudge_timeout)
+        self._loader: Loader[J] = Loader(source, Packer(model), random=random.random, read_timeout=read_timeout)
         self._connection.at_close(self._loader.close)
 
     async def wait(self, id: str, *, timeout: float | None, policy: PollPolicy, on_update: OnUpdate[J] | None) -> J:
         """Wait for one request; see ``resources.requests`` for what a caller is promised."""
         _wire.id_segment(id)
-        watcher = Watcher(self._loader, id, self._connection.sleep)
+        plan = make_plan(timeout, policy, random.random, started=asyncio.get_running_loop().time())
+        state: PollState[J] = PollState(id=id, plan=plan)
+        subscription = WaitSubscription(self._loader, state, self._connection.sleep)
         try:
-            return await wait_until_finished(
-                watcher.read,
-                id,
-                timeout=timeout,
-                policy=policy,
-                sleep=watcher.sleep,
-                random=random.random,
-                on_update=on_update,
-            )
+            return await poll_until_finished(state, subscription, on_update)
         finally:
-            await watcher.aclose()
+            await subscription.aclose()
 
     def follow(
         self,
@@ -65,10 +60,10 @@ class Polls(Generic[J]):
         attempts: int | None,
         every_change: bool,
     ) -> AsyncGenerator[Outcome[J], None]:
-        """Follow many, each of ``ids`` once; see ``Terms`` and ``Batch`` for the arguments."""
-        terms = make_terms(timeout, policy, random.random, attempts=attempts)
-        return Batch(self._loader, terms, check=_wire.id_segment, every_change=every_change).follow(ids)
+        """Wait for many, each of ``ids`` once; see ``WaitPlan`` and ``Batch`` for the arguments."""
+        plan = make_plan(timeout, policy, random.random, attempts=attempts)
+        return Batch(self._loader, plan, check=_wire.id_segment, every_change=every_change).follow(ids)
 
     def nudge(self, id: str) -> None:
-        """Look now, from whichever thread this is called in."""
+        """Poll now. May be called in any thread."""
         self._connection.call_in_loop(self._loader.nudge, id)

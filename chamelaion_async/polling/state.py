@@ -1,6 +1,6 @@
-"""What following one job knows, and what it decides: pure, with time as an argument.
+"""What a wait knows of one job, and what it decides: pure, with time as an argument.
 
-The loop that waits for one job and the schedule that waits for many both ask here whether and when to look again.
+The loop that waits for one job and the schedule that waits for many both ask here whether and when to poll again.
 """
 
 from __future__ import annotations
@@ -11,136 +11,110 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import attrs
 
-from .._retry import backoff, is_passing
+from .._retry import backoff, is_ridden_out, retry_after_of
 from ..config import PollPolicy, check_seconds
 from ..errors import (
+    APITimeoutError,
     ChamelaionError,
-    InvalidResponseError,
     NotFoundError,
     RateLimitError,
     WaitTimeoutError,
     WaitUnreachableError,
 )
+from ..loading.entries import Read, ReadStamp, Snapshot
 from ..models import Job
-from .schedule import age_of, spacing
-from .shape import Packed, Shape
+from .spacing import EARLY, age_of, spacing
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-__all__ = ["Look", "PollState", "Pursuit", "Sighting", "Terms", "make_terms"]
+__all__ = ["MOST_REFUSALS", "PollState", "WaitPlan", "make_plan", "unanswered"]
 
 J = TypeVar("J", bound=Job)
 
-_LAST_LOOK: Final = 1.0  # seconds by which the look at the deadline may outlast it
-_EARLY: Final = 0.02  # seconds by which a timer may go off before its time
+MOST_REFUSALS: Final = 10
+"""How often in a row a read may be answered 429 before a limited number of attempts is used up."""
+
+_LAST_POLL: Final = 1.0  # seconds by which the poll at the deadline may outlast it
 _FIRST_BACKOFF: Final = 0.1  # seconds; a policy without a shortest interval must not hammer a service that fails
 _NEVER: Final = float("inf")
 
 
-@attrs.frozen(kw_only=True)
-class Look:
-    """An answer of the service, which may show many requests.
+@attrs.define(kw_only=True, eq=False)
+class WaitPlan:
+    """What all jobs share that are waited for together, one or very many.
 
     Attributes:
-        server_time: When the service answered, by its own clock, or None where it does not say.
-        at: When the answer was here, by the loop's clock.
-        chance: A number between 0 and 1 drawn for this answer: all who follow the job jitter their next look by the
-            same, and so share it.
-    """
-
-    server_time: datetime | None
-    at: float
-    chance: float
-
-
-@attrs.define
-class Sighting(Generic[J]):
-    """A request as it was read.
-
-    Attributes:
-        request: The request.
-        look: The answer that showed it.
-    """
-
-    request: J
-    look: Look
-    _packed: Packed | None = attrs.field(init=False, default=None, eq=False, repr=False)
-
-    def packed(self, shape: Shape[J]) -> Packed:
-        """Return the request packed, the same for all who keep it."""
-        if self._packed is None:
-            self._packed = shape.pack(self.request)
-        return self._packed
-
-
-@attrs.frozen(kw_only=True)
-class Terms:
-    """How jobs are to be followed.
-
-    Attributes:
-        policy: How often to look, and how much trouble to ride out.
+        policy: How often to poll, and for how long to ride out failures.
         random: Draws the jitter of what comes after a failure.
+        started: When the wait began, by the loop's clock, as all times here.
         timeout: Seconds that it may last, or None.
-        attempts: To see each job once, whatever its status, and to give it up after so many failures other than 429;
-            None follows each to its end, by the policy's budgets.
+        attempts: To read each job once, whatever its status, and to give it up after so many failures other than 429;
+            None polls each to its end, within the policy's budgets.
+        latency: Seconds that the last poll took.
+        ends_with_pages: Whether a page will do for the last poll too, since GETs of so many would come too late.
+        deadline: When to stop at the latest.
     """
 
     policy: PollPolicy
     random: Callable[[], float]
+    started: float
     timeout: float | None = None
     attempts: int | None = None
-
-
-def make_terms(
-    timeout: float | None, policy: PollPolicy, random: Callable[[], float], *, attempts: int | None = None
-) -> Terms:
-    """Return terms with a timeout that was checked."""
-    if timeout is not None:
-        timeout = check_seconds("timeout", timeout)
-    return Terms(policy=policy, random=random, timeout=timeout, attempts=attempts)
-
-
-@attrs.define(kw_only=True, eq=False)
-class Pursuit:
-    """What jobs share that are followed together, one or very many.
-
-    Attributes:
-        terms: How they are followed.
-        started: When that began, by the loop's clock, as all times here.
-        deadline: When to stop at the latest.
-        latency: Seconds that the last look took.
-    """
-
-    terms: Terms
-    started: float
-    deadline: float = attrs.field(init=False)
     latency: float = 0.0
+    ends_with_pages: bool = False
+    deadline: float = attrs.field(init=False)
 
     @deadline.default
     def _at_the_timeout(self) -> float:
-        return _NEVER if self.terms.timeout is None else self.started + self.terms.timeout
+        return _NEVER if self.timeout is None else self.started + self.timeout
 
     @property
     def landing(self) -> float:
-        """From when on a look is the last one: as much before the deadline as is needed for its answer."""
-        return self.deadline - min(self.latency, _LAST_LOOK)
+        """From when on a poll is the last one: as long before the deadline as its answer needs."""
+        return self.deadline - min(self.latency, _LAST_POLL)
 
     @property
-    def grace_ends(self) -> float:
-        """Until when 404 means "not yet"."""
-        return self.started + self.terms.policy.not_found_grace
+    def reads_once(self) -> bool:
+        """Whether each job is read once, by a read that begins after the call."""
+        return self.attempts is not None or self.timeout == 0
+
+
+def make_plan(
+    timeout: float | None,
+    policy: PollPolicy,
+    random: Callable[[], float],
+    *,
+    started: float = 0.0,
+    attempts: int | None = None,
+) -> WaitPlan:
+    """Return a plan with a timeout that was checked. A batch sets ``started`` when it begins."""
+    if timeout is not None:
+        timeout = check_seconds("timeout", timeout)
+    return WaitPlan(policy=policy, random=random, started=started, timeout=timeout, attempts=attempts)
+
+
+def unanswered(id: str, seconds: float, *, was_sent: bool) -> APITimeoutError:
+    """Return the error for a poll whose time was over before its answer came."""
+    reason = "was not answered" if was_sent else "could not be sent, for the rate limit or calls before it,"
+    return APITimeoutError(
+        f"the poll of {id} {reason} within the {seconds:.3g} s that were left",
+        sent="maybe" if was_sent else "no",
+        method="GET",
+        path=id,
+    )
 
 
 @attrs.define(kw_only=True, eq=False)
-class _Trouble:
-    """Why a job could not be read; forgotten once it can.
+class _FailureStreak:
+    """The failed polls since the last good one; dropped with the next good one.
 
     Attributes:
-        error: Why the last look failed.
-        since: When the first look began that did.
-        failures: Number of failures in a row.
-        refusals: How many of these were 429.
+        error: Why the last poll failed.
+        since: When the first failure was here. Time spent in the queue before it is no outage.
+        failures: How many polls failed.
+        refusals: How many of them were answered 429.
+        not_found_since: When the first 404 was here, or never.
         barred_until: When the last ``Retry-After`` ends.
     """
 
@@ -148,40 +122,38 @@ class _Trouble:
     since: float
     failures: int = 0
     refusals: int = 0
+    not_found_since: float = _NEVER
     barred_until: float = -_NEVER
-
-
-_MOST_REFUSALS: Final = 10  # times that one look is answered 429 before a limited number of attempts is used up
 
 
 @attrs.define(kw_only=True, eq=False, weakref_slot=False)
 class PollState(Generic[J]):
-    """One job that is followed.
+    """One job that is waited for.
 
-    A look goes ``begin_look``, then ``saw`` or ``failed``; after it, ``is_over`` and ``pause`` say how to go on.
+    A poll goes ``begin_poll``, then ``saw`` or ``failed``; after it, ``is_over`` and ``pause`` say how to go on.
 
     Attributes:
         id: The id as it was given.
-        pursuit: What it shares with others.
-        look: When the job was last read.
-        polls: Number of looks.
-        is_last_look: Whether the look under way is the one at the deadline.
-        began: When the look under way began, or never.
+        plan: What it shares with others.
+        stamp: The answer that showed the job last.
+        polls: How many polls were begun.
+        is_last_poll: Whether the poll under way is the one at the deadline.
+        began: When the poll under way was asked for, or never.
     """
 
     id: str
-    pursuit: Pursuit
-    look: Look | None = None
+    plan: WaitPlan
+    stamp: ReadStamp | None = None
     polls: int = 0
-    is_last_look: bool = False
+    is_last_poll: bool = False
     began: float = _NEVER
     _kept: Any = attrs.field(init=False, default=None)
-    _trouble: _Trouble | None = attrs.field(init=False, default=None)
+    _streak: _FailureStreak | None = attrs.field(init=False, default=None)
     _first_seen: float = attrs.field(init=False)
 
-    def keep(self, sighting: Sighting[J]) -> Any:
+    def keep(self, snapshot: Snapshot[J]) -> Any:
         """Return what is to be kept of a job."""
-        return sighting.request
+        return snapshot.request
 
     def restore(self, kept: Any) -> J:
         """Return the job of which this was kept."""
@@ -200,137 +172,170 @@ class PollState(Generic[J]):
 
     @property
     def last_error(self) -> ChamelaionError | None:
-        """Why the last look failed, if it did."""
-        return self._trouble.error if self._trouble is not None else None
-
-    @property
-    def _last_good(self) -> float:
-        return self.pursuit.started if self.look is None else self.look.at
+        """Why the last poll failed, if it did."""
+        return self._streak.error if self._streak is not None else None
 
     @property
     def _outage_ends(self) -> float:
-        budget, trouble = self.pursuit.terms.policy.outage_budget, self._trouble
-        ends = self._last_good + budget
-        # A machine that slept through the budget has not looked for so long; the outage is no older than its look.
-        return ends if trouble is None or trouble.since <= ends else trouble.since + budget
+        return _NEVER if self._streak is None else self._streak.since + self.plan.policy.outage_budget
+
+    @property
+    def _grace_ends(self) -> float:
+        return _NEVER if self._streak is None else self._streak.not_found_since + self.plan.policy.not_found_grace
 
     def standing_refusal(self, now: float) -> ChamelaionError | None:
         """Return the error that still stands where the deadline comes before the end of a ``Retry-After``."""
-        trouble = self._trouble
-        if trouble is None or now >= trouble.barred_until:
+        streak = self._streak
+        if streak is None or now + EARLY >= streak.barred_until:
             return None
-        self.is_last_look = now + _EARLY >= self.pursuit.landing
-        return trouble.error
+        self.is_last_poll = now + EARLY >= self.plan.landing
+        return streak.error
 
-    def begin_look(self, now: float) -> float:
-        """Note that a look begins, and return the seconds that it may take."""
-        pursuit = self.pursuit
-        self.is_last_look = now + _EARLY >= pursuit.landing
+    def begin_poll(self, now: float) -> float:
+        """Note that a poll is asked for, and return when to give it up, in the queue or on its way."""
+        plan = self.plan
+        self.is_last_poll = now + EARLY >= plan.landing
         self.polls += 1
         self.began = now
-        left = pursuit.deadline - now
-        if self.is_last_look:
-            longest = pursuit.terms.policy.request_timeout
-            grace = longest if pursuit.terms.timeout == 0 else _LAST_LOOK
-            return max(left, min(grace, longest))
-        # Within an outage a look may not outlast the budget either, but has to have a chance.
-        return left if self._trouble is None else min(left, max(self._outage_ends - now, _LAST_LOOK))
+        if not self.is_last_poll:
+            return plan.deadline
+        longest = plan.policy.request_timeout
+        return max(plan.deadline, now + (longest if plan.timeout == 0 else min(_LAST_POLL, longest)))
 
-    def end_look(self, now: float) -> None:
-        """Note the end of a look that this one asked for itself."""
-        self.pursuit.latency = now - self.began
+    def read_timeout(self, now: float) -> float:
+        """Return the seconds that a read may take from when it is sent."""
+        longest = self.plan.policy.request_timeout
+        # Within an outage a read may not outlast the budget either, but has to have a chance.
+        return longest if self._streak is None else min(longest, max(self._outage_ends - now, _LAST_POLL))
+
+    def end_poll(self, now: float) -> None:
+        """Note the end of a poll that was answered."""
+        self.plan.latency = now - self.began
         self.began = _NEVER
 
-    def saw(self, sighting: Sighting[J]) -> bool:
-        """Take note of the job as it was read, and return whether that is news."""
-        previous, look = self._kept, sighting.look
-        self._kept, self.look, self._trouble = self.keep(sighting), look, None
+    def is_answered_by(self, snapshot: Snapshot[J]) -> bool:
+        """Whether a snapshot answers the poll under way, and is not only news that came meanwhile."""
+        if self.plan.reads_once:
+            return snapshot.request.is_finished or snapshot.stamp.began >= self.plan.started
+        if self.began == _NEVER:
+            return False
+        if snapshot.request.is_finished or not self.is_last_poll:
+            return True
+        # The last poll is a GET, since a list may lag, and begins at the deadline.
+        return snapshot.stamp.began >= self.began and (self.plan.ends_with_pages or not snapshot.stamp.is_page)
+
+    def is_failed_by(self, error: Exception, read: Read[J] | None) -> bool:
+        """Whether the failure of a read is one of the poll under way: begun for it, and as patient as it is."""
+        if self.began == _NEVER or read is None:
+            return self.began != _NEVER
+        if isinstance(error, APITimeoutError) and read.timeout < self.read_timeout(self.began):
+            return False
+        if self.plan.reads_once:
+            return read.began >= self.plan.started
+        return read.began >= self.began or not self.is_last_poll
+
+    def saw(self, snapshot: Snapshot[J]) -> bool:
+        """Record the job as it was read, and return whether it has changed."""
+        previous, stamp = self._kept, snapshot.stamp
+        self._kept, self.stamp, self._streak = self.keep(snapshot), stamp, None
         if previous is None:
-            self._first_seen = look.at
+            self._first_seen = stamp.at
         return previous is None or previous != self._kept
 
-    def failed(self, error: ChamelaionError, now: float) -> bool:
-        """Take note of a failed look, and return whether another one may succeed."""
-        trouble = self._trouble
-        if trouble is None:
-            trouble = self._trouble = _Trouble(error=error, since=min(self.began, now))
-        else:
-            trouble.error = error
-        trouble.failures += 1
-        trouble.refusals += isinstance(error, RateLimitError)
+    def failed(
+        self, error: ChamelaionError, now: float, *, sent_at: float | None = None, answered_at: float = -_NEVER
+    ) -> bool:
+        """Record a failed poll, and return whether another one may succeed.
+
+        Args:
+            error: Why it failed.
+            now: When it did.
+            sent_at: When its read was sent. The time before that was spent in the queue, and is no outage if others
+                were served meanwhile.
+            answered_at: When the last good answer to any read came.
+        """
+        streak = self._streak
+        if streak is None:
+            streak = self._streak = _FailureStreak(error=error, since=now)
+        elif sent_at is not None and self.began < answered_at:
+            streak.since += max(sent_at - self.began, 0.0)
+        streak.error = error
+        streak.failures += 1
+        streak.refusals += isinstance(error, RateLimitError)
+        if isinstance(error, NotFoundError):
+            streak.not_found_since = min(streak.not_found_since, now)
         return self.may_pass(error, now)
 
     def may_pass(self, error: ChamelaionError, now: float) -> bool:
-        """Whether it is worth looking again after an error."""
+        """Whether it is worth polling again after an error."""
         if isinstance(error, NotFoundError):
-            return self._kept is None and now < self.pursuit.grace_ends
-        if not self._has_attempts_left(error):
-            return False
-        return is_passing(error) or isinstance(error, InvalidResponseError)
+            return now < self._grace_ends
+        return self._has_attempts_left(error) and is_ridden_out(error)
 
     def _has_attempts_left(self, error: ChamelaionError) -> bool:
-        terms, trouble = self.pursuit.terms, self._trouble
-        if terms.attempts is None or trouble is None:
+        plan, streak = self.plan, self._streak
+        if plan.attempts is None or streak is None:
             return True
         if not isinstance(error, RateLimitError):
-            return trouble.failures - trouble.refusals < terms.attempts
-        return trouble.refusals < _MOST_REFUSALS and (error.retry_after or 0) <= terms.policy.max_retry_after
+            return streak.failures - streak.refusals < plan.attempts
+        return streak.refusals < MOST_REFUSALS and (error.retry_after or 0) <= plan.policy.max_retry_after
 
     def is_over(self, now: float) -> bool:
-        """Whether the time for further looks is over."""
-        if self.is_last_look or now >= self.pursuit.deadline:
-            return True
-        return self._trouble is not None and now >= self._outage_ends
+        """Whether the time for further polls is over."""
+        return self.is_last_poll or now >= self.plan.deadline or now >= self._outage_ends
 
     def pause(self, now: float, attempt: Callable[[], RetryCallState]) -> float:
-        """Return the seconds until the next look, of which the last one comes at the deadline.
+        """Return the seconds until the next poll, of which the last one comes at the deadline.
 
         Args:
             now: The loop's time.
             attempt: Gives what a tenacity wait strategy is to be called with, if the policy has one.
         """
-        pursuit, trouble, terms = self.pursuit, self._trouble, self.pursuit.terms
+        plan, streak = self.plan, self._streak
         barred_until = -_NEVER
-        if (
-            trouble is not None
-            and isinstance(trouble.error, RateLimitError)
-            and trouble.error.retry_after is not None
-        ):
-            pause = min(trouble.error.retry_after, terms.policy.max_retry_after)
-            if trouble.failures > 1:
-                # A service that says "now" and then refuses again must not be hammered.
-                longest = max(terms.policy.max_interval, _FIRST_BACKOFF)
-                pause = max(pause, backoff(trouble.failures - 1, _FIRST_BACKOFF, longest, terms.random))
-            trouble.barred_until = barred_until = now + pause
+        retry_after = retry_after_of(streak.error) if streak is not None else None
+        if streak is not None and retry_after is not None:
+            pause = min(retry_after, plan.policy.max_retry_after)
+            if streak.failures > 1:
+                # A service that names a short time and then refuses again must not be hammered.
+                longest = max(plan.policy.max_interval, _FIRST_BACKOFF)
+                pause = max(pause, backoff(streak.failures - 1, _FIRST_BACKOFF, longest, plan.random))
+            streak.barred_until = barred_until = now + pause
         else:
             pause = self._spacing(now, attempt)
-            if trouble is not None:
-                is_missing = isinstance(trouble.error, NotFoundError)
-                pause = min(pause, (pursuit.grace_ends if is_missing else self._outage_ends) - now)
-        landing = max(pursuit.landing, now)
+            if streak is not None:
+                is_missing = isinstance(streak.error, NotFoundError)
+                ends = self._grace_ends if is_missing else self._outage_ends
+                pause = min(pause, max(ends - now, 0.0))
+        landing = max(plan.landing, now)
         if now + pause < landing:
             return pause
-        return (pursuit.deadline if barred_until > landing else landing) - now
+        return (plan.deadline if barred_until > landing else landing) - now
 
     def _spacing(self, now: float, attempt: Callable[[], RetryCallState]) -> float:
-        look, trouble, terms = self.look, self._trouble, self.pursuit.terms
-        policy = terms.policy
+        stamp, streak, policy = self.stamp, self._streak, self.plan.policy
         if policy.wait is not None:
             pause = check_seconds("the pause that PollPolicy.wait returned", policy.wait(attempt()))
-            return pause if look is None or trouble is not None else max(look.at + pause - now, 0.0)
-        if look is None or trouble is not None:
+            return pause if stamp is None or streak is not None else max(stamp.at + pause - now, 0.0)
+        if stamp is None or streak is not None:
             first = max(policy.min_interval, _FIRST_BACKOFF)
-            failures = 0 if trouble is None else trouble.failures
-            return max(backoff(failures, first, max(policy.max_interval, first), terms.random), policy.min_interval)
-        age = age_of(self.created_at(self._kept), look.server_time, look.at - self._first_seen)
-        return max(look.at + spacing(age, policy, look.chance) - now, 0.0)
+            failures = 0 if streak is None else streak.failures
+            longest = max(policy.max_interval, first)
+            return max(backoff(failures, first, longest, self.plan.random), policy.min_interval)
+        if stamp.began < self.plan.started:
+            # It was read before this wait began, which would have read it at once if it were alone.
+            return max(stamp.began + policy.min_interval - now, 0.0)
+        age = age_of(self.created_at(self._kept), stamp.server_time, stamp.at - self._first_seen)
+        # A page may take long, and shows nothing that happened since it was sent.
+        read_at = stamp.began if stamp.is_page else stamp.at
+        return max(read_at + spacing(age, policy, stamp.jitter_draw) - now, 0.0)
 
     def verdict(self, now: float) -> ChamelaionError:
-        """Return the error that tells why the following ended without a finished job."""
-        error, started = self.last_error, self.pursuit.started
+        """Return the error that tells why the wait ended without a finished job."""
+        error, started = self.last_error, self.plan.started
         if isinstance(error, NotFoundError):
-            return error  # the time ran out within the grace, but the service's word is clear
-        elapsed = f"{round(now - started, 1):g} s and {self.polls} look{'s' if self.polls != 1 else ''}"
+            return error  # the time ran out within the grace, but the service's answer is clear
+        elapsed = f"{round(now - started, 1):g} s and {self.polls} poll{'s' if self.polls != 1 else ''}"
         status, again = "could not be read", "check the connection, and wait again"
         request = self.request
         if request is not None:
@@ -344,14 +349,23 @@ class PollState(Generic[J]):
             "last_error": error,
         }
         verdict: ChamelaionError
-        if error is not None and now >= self._outage_ends:
+        if error is not None and self._streak is not None and now >= self._outage_ends:
             verdict = WaitUnreachableError(
                 f"request {self.id} {status} after {elapsed}: nothing readable came for "
-                f"{round(now - self._last_good, 1):g} s, last: {error}; {again}",
+                f"{round(now - self._streak.since, 1):g} s, last: {error}; {again}",
                 **details,
             )
         else:
-            trouble = f" (the last look failed: {error})" if error is not None else ""
-            verdict = WaitTimeoutError(f"request {self.id} {status} after {elapsed}{trouble}; {again}", **details)
+            why = f" (the last poll failed: {error})" if error is not None else ""
+            verdict = WaitTimeoutError(f"request {self.id} {status} after {elapsed}{why}; {again}", **details)
         verdict.__cause__ = error
         return verdict
+
+    def gave_up(self, now: float, *, was_sent: bool) -> ChamelaionError:
+        """Record that the poll under way was given up at its deadline, and return the last error there was."""
+        if self._streak is not None and not was_sent:
+            self._streak.since += now - self.began  # it never left the queue: the error of before still stands
+            return self._streak.error
+        error = unanswered(self.id, now - self.began, was_sent=was_sent)
+        self.failed(error, now)
+        return error

@@ -1,55 +1,37 @@
-"""The one loop that waits for a job, driven by tenacity.
+"""The loop that waits for one job, driven by tenacity.
 
-Tenacity decides whether and when to look again; the time that a look may take is bounded by the loop's clock. How a
-status is read is not known here: the caller injects it, and it may be a GET, a page of a list or a neighbour's read.
+Tenacity decides whether and when to poll again; the deadline is the event loop's. How a status is read is not known
+here: the subscription gets it by a GET, from a page of the list, or from what another wait has read.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
 from .._frames import let_go
-from ..config import PollPolicy
-from ..errors import APITimeoutError, ChamelaionError
+from ..errors import ChamelaionError
+from ..loading.entries import Snapshot
 from ..models import Job, OnUpdate
-from .state import PollState, Pursuit, Sighting, make_terms
+from .state import PollState
+from .subscription import WaitSubscription
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-__all__ = ["Read", "wait_until_finished"]
+__all__ = ["poll_until_finished"]
 
 J = TypeVar("J", bound=Job)
 
 
-class Read(Protocol[J]):
-    """Reads the status of one id."""
-
-    async def __call__(self, id: str, /, *, timeout: float, fresh: bool) -> Sighting[J]:
-        """Return what ``id`` looks like now, or raise; one try, ``timeout`` seconds for an answer.
-
-        What somebody else has read meanwhile will do, unless the look is to be ``fresh``.
-        """
-
-
-async def wait_until_finished(
-    read: Read[J],
-    id: str,
-    *,
-    timeout: float | None,
-    policy: PollPolicy,
-    sleep: Callable[[float], Awaitable[None]],
-    random: Callable[[], float],
-    on_update: OnUpdate[J] | None = None,
+async def poll_until_finished(
+    state: PollState[J], subscription: WaitSubscription[J], on_update: OnUpdate[J] | None = None
 ) -> J:
-    """Look at ``id`` until it is finished; see ``resources.requests`` for what a caller is promised."""
-    pursuit = Pursuit(terms=make_terms(timeout, policy, random), started=_now())
-    return await _Wait(read=read, state=PollState(id=id, pursuit=pursuit), sleep=sleep, on_update=on_update).run()
+    """Poll until the job is finished; see ``resources.requests`` for what a caller is promised."""
+    return await _Wait(state=state, subscription=subscription, on_update=on_update).run()
 
 
 def _now() -> float:
@@ -60,11 +42,10 @@ def _now() -> float:
 class _Wait(Generic[J]):
     """Ties what is known of a job to tenacity."""
 
-    read: Read[J]
-    state: PollState[J]
-    sleep: Callable[[float], Awaitable[None]]
+    state: PollState[J] = attrs.field(repr=False)
+    subscription: WaitSubscription[J] = attrs.field(repr=False)
     on_update: OnUpdate[J] | None
-    attempt: RetryCallState | None = attrs.field(init=False, default=None)
+    attempt: RetryCallState | None = attrs.field(init=False, default=None, repr=False)
 
     async def run(self) -> J:
         # Loaded by the first wait: it is a good part of what importing the package would cost.
@@ -74,54 +55,55 @@ class _Wait(Generic[J]):
             retry=self._goes_on,
             wait=self._pause,
             stop=self._is_over,
-            sleep=self.sleep,
+            sleep=self._sleep,
             retry_error_callback=self._give_up,
         )
         try:
-            return await retrying(self._look)
+            return await retrying(self._poll)
         finally:
             # Tenacity holds itself, this, and the error that ends it, whose traceback holds all of them.
             retrying.iter_state.reset()
             if self.attempt is not None:
                 self.attempt.outcome = None
-            del self.state, self.attempt
+            del self.state, self.subscription, self.attempt
 
-    async def _look(self) -> J:
+    async def _poll(self) -> J:
         try:
-            sighting = await self._read()
+            snapshot = await self._read()
         except ChamelaionError as error:
             let_go(error)  # its frames hold the state, which holds it
-            self.state.failed(error, _now())
             raise
-        request = sighting.request
-        if self.state.saw(sighting) and self.on_update is not None:
+        request = snapshot.request
+        if self.state.saw(snapshot) and self.on_update is not None:
             pending = self.on_update(request)
             if inspect.isawaitable(pending):
                 await pending
         return request
 
-    async def _read(self) -> Sighting[J]:
-        state, began = self.state, _now()
+    async def _read(self) -> Snapshot[J]:
+        state, subscription, began = self.state, self.subscription, _now()
+        # What others have read meanwhile comes first: it may be the end, although a refusal still stands.
+        news = subscription.take_news()
+        if news is not None:
+            return news
         refusal = state.standing_refusal(began)
         if refusal is not None:
+            state.failed(refusal, began)
             raise refusal
-        left = state.begin_look(began)
-        timeout = min(state.pursuit.terms.policy.request_timeout, left)
+        until = state.begin_poll(began)
         try:
-            # The read bounds its answer; this bounds its queueing as well.
-            async with asyncio.timeout(None if left == float("inf") else left):
-                sighting = await self.read(state.id, timeout=timeout, fresh=state.is_last_look)
+            async with asyncio.timeout_at(None if until == float("inf") else until):
+                snapshot = await subscription.poll(state.read_timeout(began))
+        except ChamelaionError as error:
+            state.failed(error, _now(), sent_at=subscription.sent_at, answered_at=subscription.answered_at)
+            raise
         except TimeoutError as error:
-            if isinstance(error, ChamelaionError):
-                raise
-            raise APITimeoutError(
-                f"the look at {state.id} had no answer within the {left:g} s that were left",
-                sent="maybe",
-                method="GET",
-                path=state.id,
-            ) from error
-        state.end_look(_now())
-        return sighting
+            raise state.gave_up(_now(), was_sent=subscription.is_under_way) from error
+        state.end_poll(_now())
+        return snapshot
+
+    async def _sleep(self, seconds: float) -> None:
+        await self.subscription.sleep(seconds)
 
     def _goes_on(self, attempt: RetryCallState) -> bool:
         self.attempt, outcome = attempt, attempt.outcome
@@ -131,7 +113,7 @@ class _Wait(Generic[J]):
         return self._may_pass(error) if error is not None else not outcome.result().is_finished
 
     def _may_pass(self, error: BaseException) -> bool:
-        """Whether it is worth looking again; what ``on_update`` raised never is."""
+        """Whether it is worth polling again; what ``on_update`` raised never is."""
         if not isinstance(error, ChamelaionError) or error is not self.state.last_error:
             return False
         return self.state.may_pass(error, _now())

@@ -61,7 +61,7 @@ class Generation(Generic[J]):
             return await open_media(field, source, timeout=self._transport.timeout)
         except NoThreadError as error:
             raise APITimeoutError(
-                f"{field} could not be looked at: {error}. Nothing was submitted",
+                f"{field} could not be examined: {error}. Nothing was submitted",
                 sent="no",
                 method="POST",
                 path=f"{self._path}/generate-with-media",

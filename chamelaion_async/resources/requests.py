@@ -23,7 +23,7 @@ __all__ = ["Family", "RequestsResource", "polls_of"]
 
 J = TypeVar("J", bound=Job)
 
-_NO_BUDGET: Final = 1e9  # seconds; attempts end such a look, and not an outage
+_NO_BUDGET: Final = 1e9  # seconds; attempts end such a read, and not an outage
 
 
 @attrs.frozen(kw_only=True)
@@ -49,7 +49,7 @@ def polls_of(family: Family[J], transport: Transport, polling: PollPolicy) -> Ca
         # A good part of what importing the package would cost, and not of what every program does.
         from ..polling.polls import Polls  # noqa: PLC0415
 
-        return Polls(transport, path=family.path, model=family.model, nudge_timeout=polling.request_timeout)
+        return Polls(transport, path=family.path, model=family.model, read_timeout=polling.request_timeout)
 
     return polls
 
@@ -96,16 +96,17 @@ class RequestsResource(Generic[J]):
 
         A failed job is a result, not an error: call ``raise_for_failure()`` on what is returned. A request that is
         finished already costs one GET and no pause. Connection errors, 429, 5xx and unreadable answers are ridden
-        out; ``Retry-After`` (RFC 9110, section 10.2.3) is obeyed.
+        out; their ``Retry-After`` (RFC 9110, section 10.2.3) is obeyed. A 401, 403, 404, 405 or 410 that is not in
+        the API's form, ``{"error": text}``, is an unreadable answer: it comes from something in between.
 
         Cancelling the wait stops this wait only, leaves nothing behind and does not touch the job.
 
         Args:
             id: Its UUID. A lip sync request is found by the ``reference_id`` it was submitted with as well; whether a
                 translation is, is not documented.
-            timeout: Seconds to wait in all; 0 looks once, None waits for ever. The last look comes at the deadline
+            timeout: Seconds to wait in all; 0 polls once, None waits without end. The last poll comes at the deadline
                 and may outlast it by a second.
-            polling: How often to look and how much trouble to ride out, instead of the client's own policy.
+            polling: How often to poll and how much trouble to ride out, instead of the client's own policy.
             on_update: Called with the request at first sight and whenever it has changed, the finished one included.
                 May be a function or a coroutine function; what it raises ends the wait and reaches the caller.
 
@@ -116,9 +117,9 @@ class RequestsResource(Generic[J]):
             ConfigurationError: The id or an argument cannot work; nothing was sent.
             WaitTimeoutError: It had not finished in time. The job goes on; wait again.
             WaitUnreachableError: Nothing readable came for ``polling.outage_budget`` seconds.
-            NotFoundError: The id is not known, and still was not after ``polling.not_found_grace`` seconds.
+            NotFoundError: The API has answered 404 for ``polling.not_found_grace`` seconds.
             AuthenticationError: The credentials are not accepted.
-            APIStatusError: Any other refusal that waiting does not mend.
+            APIStatusError: Any other refusal that waiting does not change.
             ClientClosedError: The client was closed meanwhile.
         """
         return await self._polls().wait(id, timeout=timeout, policy=polling or self._polling, on_update=on_update)
@@ -128,15 +129,15 @@ class RequestsResource(Generic[J]):
     ) -> AsyncGenerator[J, None]:
         """Follow a request: it comes out at first sight, and again whenever it has changed.
 
-        Changes are what the looks see; one that comes and goes between two looks is not reported. While the caller is
-        busy with one, the looks go on. The iterator ends after the finished request. It can be left at any time,
-        which stops the looks and does not touch the job: at once with ``contextlib.aclosing``, else when no
+        Changes are what the polls see; one that comes and goes between two polls is not reported. While the caller is
+        busy with one, the polls go on. The iterator ends after the finished request. It can be left at any time,
+        which stops the polls and does not touch the job: at once with ``contextlib.aclosing``, else when no
         reference to it is left.
 
         Args:
             id: Its UUID, or the ``reference_id`` of a lip sync request.
             timeout: Seconds to follow it in all; None follows it to its end.
-            polling: How often to look and how much trouble to ride out, instead of the client's own policy.
+            polling: How often to poll and how much trouble to ride out, instead of the client's own policy.
 
         Returns:
             An async iterator of requests.
@@ -145,9 +146,9 @@ class RequestsResource(Generic[J]):
             ConfigurationError: The id or an argument cannot work; nothing was sent.
             WaitTimeoutError: It had not finished in time.
             WaitUnreachableError: Nothing readable came for ``polling.outage_budget`` seconds.
-            NotFoundError: The id is not known, and still was not after ``polling.not_found_grace`` seconds.
+            NotFoundError: The API has answered 404 for ``polling.not_found_grace`` seconds.
             ClientClosedError: The client was closed meanwhile.
-            ChamelaionError: A refusal that no further look would change, such as 401.
+            ChamelaionError: A refusal that no further poll would change, such as 401.
         """
         _wire.id_segment(id)
         return _unwrapped(self._follow([id], timeout, polling, every_change=True))
@@ -160,18 +161,18 @@ class RequestsResource(Generic[J]):
         A failed job is a result, as it is for ``wait_until_finished``. What goes wrong with one id is the ``error``
         of its outcome: ``ConfigurationError`` if it cannot be an id, ``NotFoundError``, ``WaitUnreachableError``,
         ``WaitTimeoutError`` for all that are still open at the deadline, or any other refusal. What concerns all of
-        them alike is raised. All ids share their reads: where it saves
-        requests, one page of the list answers for many. No task runs for any of them, and while the caller is busy
-        with an outcome, the looks go on.
+        them alike is raised. All ids share their reads: where it saves requests, one page of the list answers for
+        many, and what goes wrong with a page or another id ends none of them. No task runs for any of them, and while
+        the caller is busy with an outcome, the polls go on.
 
-        The iterator can be left at any time, and its task can be cancelled: that stops the looks, leaves nothing
+        The iterator can be left at any time, and its task can be cancelled: that stops the polls, leaves nothing
         behind and does not touch the jobs. It happens at once with ``contextlib.aclosing``, else when no reference
         to the iterator is left.
 
         Args:
             ids: UUIDs, or the references of lip sync requests; one that comes twice counts once.
-            timeout: Seconds to wait in all; 0 looks once, None waits for ever.
-            polling: How often to look and how much trouble to ride out, instead of the client's own policy.
+            timeout: Seconds to wait in all; 0 polls each once, None waits without end.
+            polling: How often to poll and how much trouble to ride out, instead of the client's own policy.
 
         Returns:
             An async iterator of outcomes, each with the id as it was given.
@@ -189,12 +190,12 @@ class RequestsResource(Generic[J]):
         """Wait for many requests until all are finished, and return what became of each.
 
         Nothing is dropped: an id that could not be followed to its end has its error as its outcome. Cancelling stops
-        the looks, leaves nothing behind and does not touch the jobs.
+        the polls, leaves nothing behind and does not touch the jobs.
 
         Args:
             ids: UUIDs, or the references of lip sync requests; one that comes twice counts once.
-            timeout: Seconds to wait in all; 0 looks once, None waits for ever.
-            polling: How often to look and how much trouble to ride out, instead of the client's own policy.
+            timeout: Seconds to wait in all; 0 polls each once, None waits without end.
+            polling: How often to poll and how much trouble to ride out, instead of the client's own policy.
 
         Returns:
             Outcomes by id, in the order of ``ids``.
@@ -208,12 +209,15 @@ class RequestsResource(Generic[J]):
         return await _gathered(unique, self._follow(unique, timeout, polling))
 
     async def get_many(self, ids: Iterable[str]) -> dict[str, Outcome[J]]:
-        """Look at many requests, once and now.
+        """Read many requests, once and now.
 
         Pages of the list are read where they answer for more than one id, and single requests where they do not: ten
         thousand ids that lie together in a list with pages of 100 cost little more than a hundred calls. Failures are
-        repeated as the client's ``RetryPolicy`` says for each id. 429 is waited out, up to ten times for an id,
-        unless its ``Retry-After`` is beyond ``max_retry_after``. Cancelling leaves nothing behind.
+        repeated as the client's ``RetryPolicy`` says for each id: each has attempts of its own, and a page that fails
+        costs none of them. 429 is waited out, up to ten times for an id; ten in a row with no good answer in between,
+        or one with a ``Retry-After`` beyond ``max_retry_after``, end all that is left with that error. Every read
+        begins after the call, but a request that is known to be finished may come from one that was under way.
+        Cancelling leaves nothing behind.
 
         Args:
             ids: UUIDs, or the references of lip sync requests; one that comes twice counts once. A list cannot tell
@@ -241,13 +245,14 @@ class RequestsResource(Generic[J]):
         return await _gathered(unique, self._follow(unique, None, policy, attempts=retry.attempts))
 
     def nudge(self, id: str) -> None:
-        """Look at a request now instead of when its next look is due. For webhook handlers.
+        """Poll a request now instead of when its next poll is due. For webhook handlers.
 
-        What a webhook says is not believed; it only brings the next look forward. Nothing happens if nobody waits for
-        the job here. May be called from any thread, never blocks and never raises.
+        What a webhook says is not believed; it only brings the next poll forward, as a read that begins after this
+        call. Nothing happens if no wait of this client is for the job. May be called from any thread, never blocks
+        and never raises.
 
         Args:
-            id: The request's UUID, the id as it is waited for, or a reference: then all that carry it are looked at,
+            id: The request's UUID, the id as it is waited for, or a reference: then all that carry it are polled,
                 as far as they have been read before.
         """
         self._polls().nudge(id)

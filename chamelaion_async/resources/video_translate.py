@@ -212,7 +212,7 @@ class VideoTranslateResource:
             formality: Ask for formal speech.
             reference_id: Your own id for the job. Give every submission one of its own.
             webhook_url: http(s) URL to be called when the job ends. Payload and signature are not documented, so
-                do not trust what it says: look the job up.
+                do not trust what it says: read the job.
             config: Further settings, merged below the ones above.
 
         Returns:

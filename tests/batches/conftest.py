@@ -18,7 +18,7 @@ TWO_DAYS = 2 * 86400.0
 
 @pytest.fixture(autouse=True)
 async def nothing_is_left_behind() -> AsyncIterator[None]:
-    """After each test no task and no timer is left, and nothing has failed where nobody would hear of it."""
+    """After each test no task and no timer is left, and nothing has failed unheard."""
     loop = asyncio.get_running_loop()
     unheard: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: unheard.append(context))
@@ -52,7 +52,7 @@ async def service(family: FamilyName, monkeypatch: pytest.MonkeyPatch) -> Servic
 
 @pytest.fixture
 async def client(service: Service) -> AsyncIterator[AsyncClient]:
-    """A client of the service in memory that looks every second."""
+    """A client of the service in memory that polls every second."""
     polling = PollPolicy(max_interval=1.0)
     async with AsyncClient("sk-test-key", base_url="https://api.example.com/api", polling=polling) as made:
         yield made

@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final, Literal, Self, TypeVar
 from uuid import UUID, uuid5
 
@@ -19,12 +20,14 @@ from chamelaion_async import AsyncClient, Outcome
 from chamelaion_async.resources.requests import RequestsResource
 
 __all__ = [
+    "PATHS",
     "Answer",
     "Asked",
     "FamilyName",
     "Requests",
     "Service",
     "Trouble",
+    "are_audits",
     "each",
     "end_what_hangs",
     "now",
@@ -57,6 +60,10 @@ _EXTRAS: Final[Mapping[FamilyName, Mapping[str, Any]]] = {
         "formality": False,
     },
 }
+_ENDS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "completed": {"output_url": "https://cdn.example.com/out.mp4"},
+    "failed": {"error_message": "audio is too short"},
+}
 _EPOCH: Final = datetime(2026, 4, 7, 10, tzinfo=UTC)
 _NAMESPACE: Final = UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 _PAGE: Final = 100
@@ -66,6 +73,11 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
+def are_audits(gets: list[float]) -> bool:
+    """Whether GETs are so rare as those that compare a page with what it shows: one each five seconds at most."""
+    return all(later - earlier >= 5 for earlier, later in pairwise(gets))
+
+
 async def turns(count: int) -> None:
     """Let the loop turn a few times, in no time."""
     for _ in range(count):
@@ -73,14 +85,14 @@ async def turns(count: int) -> None:
 
 
 def unfinished_timers() -> list[asyncio.TimerHandle]:
-    """What the loop would still do, if nobody else did anything."""
+    """What the loop would still do, if nothing else did anything."""
     scheduled: list[asyncio.TimerHandle] = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined] # there is no public way
     own = end_what_hangs
     return [handle for handle in scheduled if not handle.cancelled() and handle._callback is not own]  # type: ignore[attr-defined] # likewise
 
 
 def end_what_hangs() -> None:
-    """Fail a test that would wait for ever, once nothing but this is left to do."""
+    """Fail a test that would wait without end, once nothing but this is left to do."""
     for task in asyncio.all_tasks():
         task.cancel()
 
@@ -116,6 +128,7 @@ class _Job:
                 "status": status,
                 "created_at": self.created_at.isoformat(),
                 "reference_id": self.reference,
+                **_ENDS.get(status, {}),
                 **self.extras,
             }
             self._encoded[status] = json.dumps(record).encode()
@@ -135,7 +148,7 @@ class _Content:
 
 
 class _Response:
-    """As much of an answer of aiohttp's as the transport looks at."""
+    """As much of an answer of aiohttp's as the transport reads."""
 
     def __init__(self, answer: Answer) -> None:
         self.status, self.headers, body = answer
@@ -204,9 +217,19 @@ class Service:
         return round(now() - self.began, 6)
 
     @property
-    def looks(self) -> list[float]:
+    def polls(self) -> list[float]:
         """When it was asked, in seconds since it began."""
         return [asked.at for asked in self.asked]
+
+    @property
+    def pages(self) -> list[float]:
+        """When it was asked for pages."""
+        return [asked.at for asked in self.asked if asked.id is None]
+
+    @property
+    def gets(self) -> list[float]:
+        """When it was asked for single requests."""
+        return [asked.at for asked in self.asked if asked.id is not None]
 
     async def until(self, elapsed: float) -> None:
         """Sleep until so many seconds after it began."""

@@ -41,29 +41,43 @@ async def test_every_id_that_is_open_comes_out_with_its_error(service: Service, 
         assert (error.last.id, error.last.status) == (outcome.id, "processing")
 
 
-async def test_the_last_look_lands_on_it_and_finds_what_ended_just_before(
+async def test_the_last_polls_are_gets_at_it_and_find_what_ended_just_before(
     service: Service, requests: Requests
 ) -> None:
     a, b = service.add("a", finishes=9.9), service.add("b")
 
     outcomes = await requests.wait_all([a, b], timeout=10, polling=EVERY_7_SECONDS)
 
-    assert service.looks == [0, 7, 10]
+    assert (service.pages, service.gets) == ([0, 7], [7, 10, 10])
     assert outcomes[a].unwrap().is_completed
     assert isinstance(outcomes[b].error, WaitTimeoutError)
 
 
-async def test_the_last_look_begins_early_by_what_a_look_takes(service: Service, requests: Requests) -> None:
+async def test_the_last_poll_begins_early_by_what_a_poll_takes(service: Service, requests: Requests) -> None:
     service.latency = 0.25
     ids = [service.add("a"), service.add("b")]
 
     await requests.wait_all(ids, timeout=10, polling=EVERY_7_SECONDS)
 
-    assert (service.looks, service.elapsed) == ([0, 7.25, 9.75], 10)
+    assert service.pages == [0, 7]
+    assert service.gets[-2:] == [9.75, 9.75]
+    assert service.elapsed == 10
 
 
-async def test_it_is_kept_where_the_last_look_is_not_answered(service: Service, requests: Requests) -> None:
-    """A look at the deadline may outlast it by a second, and not by more."""
+async def test_where_very_many_are_open_the_last_poll_is_one_page_for_each_hundred(
+    service: Service, requests: Requests
+) -> None:
+    service.latency = 0.25
+
+    outcomes = await requests.wait_all(service.add_many(300), timeout=10, polling=EVERY_7_SECONDS)
+
+    assert all(isinstance(outcome.error, WaitTimeoutError) for outcome in outcomes.values())
+    assert [at for at in service.polls if at > 8] == [9.75] * 3
+    assert service.elapsed == 10
+
+
+async def test_it_is_kept_where_the_last_poll_is_not_answered(service: Service, requests: Requests) -> None:
+    """A poll at the deadline may outlast it by a second, and not by more."""
     waiting = service.meanwhile(requests.wait_all([service.add("a"), service.add("b")], timeout=10))
     await service.until(9.5)
     service.latency = 3600.0
@@ -106,11 +120,12 @@ async def test_a_retry_after_that_reaches_beyond_it_does_not_put_it_off(service:
     outcomes = await requests.wait_all(service.add_many(3), timeout=10)
 
     assert all(isinstance(outcome.error, WaitTimeoutError) for outcome in outcomes.values())
-    assert (service.elapsed, len(service.asked)) == (10, 1)
+    assert service.elapsed == 10
+    assert (service.pages, service.gets) == ([0], [0])  # one GET tells that the limit is not the list's alone
     assert any(isinstance(outcome.error.__cause__, RateLimitError) for outcome in outcomes.values() if outcome.error)
 
 
-async def test_it_is_kept_while_a_429_to_another_call_keeps_the_last_look_back(
+async def test_it_is_kept_while_a_429_to_another_call_keeps_the_last_poll_back(
     service: Service, requests: Requests
 ) -> None:
     waiting = service.meanwhile(requests.wait_all([service.add("a")], timeout=10))
@@ -137,7 +152,7 @@ async def test_a_missing_id_is_named_so_where_the_time_ends_within_the_grace(
     assert service.elapsed == 2
 
 
-async def test_none_of_it_waits_for_ever(service: Service, requests: Requests) -> None:
+async def test_none_is_needed_for_a_job_of_a_day(service: Service, requests: Requests) -> None:
     day = 86400.0
     id = service.add("a", finishes=day)
 
@@ -148,7 +163,7 @@ async def test_none_of_it_waits_for_ever(service: Service, requests: Requests) -
 
 
 class TestZero:
-    async def test_looks_once(self, service: Service, requests: Requests) -> None:
+    async def test_polls_once(self, service: Service, requests: Requests) -> None:
         done, open_ = service.add("done", finishes=-1), service.add("open")
 
         outcomes = await requests.wait_all([done, open_], timeout=0)
@@ -157,9 +172,9 @@ class TestZero:
         error = outcomes[open_].error
         assert isinstance(error, WaitTimeoutError)
         assert (error.polls, error.elapsed) == (1, 0)
-        assert (service.looks, service.elapsed) == ([0], 0)
+        assert (service.polls, service.elapsed) == ([0], 0)
 
-    async def test_leaves_the_look_the_time_to_answer(self, service: Service, requests: Requests) -> None:
+    async def test_leaves_the_poll_the_time_to_be_answered(self, service: Service, requests: Requests) -> None:
         service.latency = 5.0
         id = service.add("a", finishes=-1)
 
@@ -167,18 +182,18 @@ class TestZero:
 
         assert outcomes[id].unwrap().is_completed
 
-    async def test_takes_a_look_of_its_own_although_others_have_just_looked(
+    async def test_makes_a_poll_of_its_own_although_others_have_just_polled(
         self, service: Service, requests: Requests
     ) -> None:
         id = service.add("a")
         async for _ in requests.watch(id):
-            looks = len(service.asked)
+            before = len(service.asked)
             await requests.wait_all([id], timeout=0)
             break
 
-        assert len(service.asked) == looks + 1
+        assert len(service.asked) == before + 1
 
-    async def test_takes_a_failed_look_for_the_answer(self, service: Service, requests: Requests) -> None:
+    async def test_takes_a_failed_poll_for_the_answer(self, service: Service, requests: Requests) -> None:
         service.trouble = lambda _: refusal(503)
         id = service.add("a")
 
@@ -201,7 +216,7 @@ async def test_a_timeout_that_is_none_is_refused_before_anything_is_sent(
 
 
 class TestEarlierNews:
-    """The last look was near, and then news came: there is time again for further looks."""
+    """The last poll was near, and then news came: there is time again for further polls."""
 
     async def test_a_nudge_does_not_end_many(self, service: Service, requests: Requests) -> None:
         id = service.add("a", finishes=9.5)
@@ -213,7 +228,7 @@ class TestEarlierNews:
         requests.nudge(id)
 
         assert (await waiting)[id].unwrap().is_completed
-        assert service.looks == [0, 3, 5, 10]
+        assert service.polls == [0, 3, 5, 10]
 
     async def test_a_change_that_a_nudge_shows_does_not_end_one(self, service: Service, requests: Requests) -> None:
         id = service.add("a", statuses={float("-inf"): "queued", 2: "processing"}, finishes=9.5)
@@ -227,7 +242,7 @@ class TestEarlierNews:
 
 
 async def test_it_costs_the_schedule_nothing_that_there_is_one(service: Service, requests: Requests) -> None:
-    """Each look puts the deadline down once more in the schedule: it must not pile up there."""
+    """Each poll puts the deadline down once more in the schedule: it must not pile up there."""
     waiting = service.meanwhile(requests.wait_all(service.add_many(100), timeout=1500))
     tracemalloc.start()
     try:

@@ -1,10 +1,12 @@
-"""One look at each of many requests, now."""
+"""One poll of each of many requests, now."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,7 @@ from chamelaion_async import (
     RetryPolicy,
 )
 
-from .service import Answer, Asked, FamilyName, Requests, Service, Trouble, refusal, requests_of, uuid
+from .service import PATHS, Answer, Asked, FamilyName, Requests, Service, Trouble, refusal, requests_of, uuid
 
 pytestmark = pytest.mark.virtual_time
 
@@ -63,6 +65,26 @@ async def test_a_few_are_read_one_by_one_where_pages_would_cost_more(service: Se
     assert len(service.asked) <= 7
 
 
+@pytest.mark.parametrize("slower", [2, 3, 10])
+async def test_a_first_page_that_is_slower_than_a_get_leaves_the_rest_to_pages(
+    service: Service, requests: Requests, monkeypatch: pytest.MonkeyPatch, slower: int
+) -> None:
+    answer = Service.request
+
+    async def request(service: Service, method: str, url: Any, **options: Any) -> Any:
+        service.latency = 0.03 if url.path.removeprefix(PATHS[service.family]) else 0.03 * slower
+        return await answer(service, method, url, **options)
+
+    monkeypatch.setattr(Service, "request", request)
+
+    outcomes = await requests.get_many(service.add_many(10_000))
+
+    assert all(outcome.request is not None for outcome in outcomes.values())
+    assert 90 <= len(service.pages) <= 110
+    assert len(service.gets) <= 650  # all that could be sent before the first page was here
+    assert service.elapsed < 1
+
+
 async def test_ids_that_are_not_known_are_outcomes_at_once(service: Service, requests: Requests) -> None:
     known, missing = service.add_many(300), [uuid(f"missing-{number}") for number in range(30)]
 
@@ -99,7 +121,7 @@ class TestFreshness:
         assert all(outcome.unwrap().is_completed for outcome in outcomes.values())
         await waiting
 
-    async def test_each_call_looks_anew(self, service: Service, requests: Requests) -> None:
+    async def test_each_call_polls_again(self, service: Service, requests: Requests) -> None:
         ids = service.add_many(3)
 
         for _ in range(3):
@@ -107,7 +129,7 @@ class TestFreshness:
 
         assert len(service.asked) == 3
 
-    async def test_two_at_once_share_their_look(self, service: Service, requests: Requests) -> None:
+    async def test_two_at_once_share_their_poll(self, service: Service, requests: Requests) -> None:
         ids = service.add_many(100)
 
         await asyncio.gather(requests.get_many(ids), requests.get_many(ids))
@@ -181,7 +203,7 @@ class TestRetries:
         assert all(outcome.request is not None for outcome in outcomes.values())
         assert len(service.asked) == 11
 
-    async def test_a_service_that_is_down_is_the_outcome_of_all_within_seconds(
+    async def test_a_service_that_is_down_is_the_outcome_of_each_after_its_own_attempts_within_seconds(
         self, service: Service, requests: Requests
     ) -> None:
         service.trouble = lambda _: DOWN
@@ -190,9 +212,11 @@ class TestRetries:
 
         assert all(isinstance(outcome.error, InternalServerError) for outcome in outcomes.values())
         assert service.elapsed < 10
-        assert len(service.asked) < 20
+        attempts = Counter(asked.id for asked in service.asked if asked.id is not None)
+        assert set(attempts.values()) == {3}
+        assert len(service.pages) <= 2
 
-    async def test_what_no_repetition_mends_is_not_repeated(self, service: Service, requests: Requests) -> None:
+    async def test_what_no_repetition_changes_is_not_repeated(self, service: Service, requests: Requests) -> None:
         service.trouble = fails_alone(refusal(403))
         id = service.add("a")
 
@@ -207,7 +231,7 @@ class TestRetries:
         with pytest.raises(AuthenticationError):
             await requests.get_many(service.add_many(10))
 
-        assert len(service.asked) == 1
+        assert (len(service.pages), len(service.gets)) == (1, 1)  # what refuses two in a row refuses all
 
 
 class TestRateLimit:
@@ -218,7 +242,7 @@ class TestRateLimit:
         outcomes = await requests.get_many(ids)
 
         assert all(outcome.request is not None for outcome in outcomes.values())
-        assert 14 <= service.elapsed <= 16
+        assert 7 <= service.elapsed <= 8  # the page's pause and the GET's are one and the same
 
     async def test_more_often_than_a_failure_is_repeated(self, service: Service, requests: Requests) -> None:
         service.trouble = fails(*[FULL] * 6)
@@ -227,9 +251,10 @@ class TestRateLimit:
         outcomes = await requests.get_many([id])
 
         assert outcomes[id].request is not None
-        assert service.elapsed >= 42
+        assert len(service.asked) == 7
+        assert all(later - earlier >= 7 for earlier, later in pairwise(service.gets))
 
-    async def test_but_not_for_ever(self, service: Service, requests: Requests) -> None:
+    async def test_but_not_without_end(self, service: Service, requests: Requests) -> None:
         service.trouble = lambda _: FULL
         id = service.add("a")
 
@@ -249,4 +274,6 @@ class TestRateLimit:
         for outcome in outcomes.values():
             assert isinstance(outcome.error, RateLimitError)
             assert outcome.error.retry_after == 3600
-        assert (service.elapsed, len(service.asked)) == (0, 1)
+        # Where a page was refused first, one GET tells at once that the limit is not the list's alone.
+        assert (service.elapsed, len(service.gets)) == (0, 1)
+        assert len(service.pages) <= 1

@@ -1,6 +1,6 @@
 """Leaving a batch before its end, in every way there is: nothing is left of it, and the client stays usable.
 
-That no task, no timer and no unheard error is left is looked at after every test of this folder.
+That no task, no timer and no unheard error is left is checked after every test of this folder.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ class TestClosingTheClient:
         assert isinstance(results[0], ClientClosedError)
         assert service.elapsed == 5
 
-    async def test_ends_it_while_a_look_is_under_way(
+    async def test_ends_it_while_a_poll_is_under_way(
         self, service: Service, client: AsyncClient, requests: Requests
     ) -> None:
         service.latency = 3600.0

@@ -1,4 +1,4 @@
-"""Looking now: a webhook brings the next look forward, and is not believed."""
+"""Polling now: a webhook brings the next poll forward, and is not believed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIPSYNC = pytest.mark.parametrize("family", ["lipsync"], indirect=True)
 RARELY = PollPolicy(min_interval=60.0, max_interval=60.0)
 
 
-async def test_it_brings_the_next_look_forward(service: Service, requests: Requests) -> None:
+async def test_it_brings_the_next_poll_forward(service: Service, requests: Requests) -> None:
     id = service.add("a", finishes=12)
     waiting = [
         service.meanwhile(requests.wait_all([id, service.add("b", finishes=-1)], polling=RARELY)),
@@ -31,16 +31,14 @@ async def test_it_brings_the_next_look_forward(service: Service, requests: Reque
     assert len(service.asked) == 2
 
 
-async def test_a_job_that_goes_on_is_looked_at_again_when_it_would_have_been(
-    service: Service, requests: Requests
-) -> None:
+async def test_a_job_that_goes_on_is_polled_again_after_a_whole_pause(service: Service, requests: Requests) -> None:
     id = service.add("a", finishes=70)
     waiting = service.meanwhile(requests.wait_all([id], polling=RARELY))
     await service.until(12.5)
     requests.nudge(id)
     await waiting
 
-    assert service.looks == [0, 12.5, 72.5]
+    assert service.polls == [0, 12.5, 72.5]
 
 
 async def test_it_is_for_the_one_id_alone(service: Service, requests: Requests) -> None:
@@ -84,7 +82,7 @@ class TestNames:
         requests.nudge(stranger)
         await waiting
 
-        assert service.looks == [0, 60]
+        assert service.polls == [0, 60]
 
     @LIPSYNC
     async def test_after_the_wait_has_ended_nothing_happens(self, service: Service, requests: Requests) -> None:
@@ -141,7 +139,7 @@ async def test_it_may_come_from_another_thread(service: Service, requests: Reque
     assert service.elapsed == 12.5
 
 
-async def test_while_a_look_is_under_way_it_looks_once_more(service: Service, requests: Requests) -> None:
+async def test_while_a_poll_is_under_way_it_polls_once_more(service: Service, requests: Requests) -> None:
     """What is under way may have been answered before the job ended."""
     service.latency = 2.0
     id = service.add("a", finishes=10)
@@ -152,11 +150,11 @@ async def test_while_a_look_is_under_way_it_looks_once_more(service: Service, re
     requests.nudge(id)
     await waiting
 
-    assert service.looks[:3] == [0, 2, 4]
+    assert service.polls[:3] == [0, 2, 4]
 
 
-@pytest.mark.parametrize("pauses", [0, 10], ids=["in one turn of the loop", "while a look is under way"])
-async def test_a_storm_costs_two_looks_at_most(service: Service, requests: Requests, pauses: int) -> None:
+@pytest.mark.parametrize("pauses", [0, 10], ids=["in one turn of the loop", "while a poll is under way"])
+async def test_a_storm_costs_two_polls_at_most(service: Service, requests: Requests, pauses: int) -> None:
     id = service.add("a", finishes=100)
     waiting = service.meanwhile(requests.wait_all([id], polling=RARELY))
     await service.until(10)

@@ -50,7 +50,7 @@ async def test_each_comes_out_when_it_has_finished(sandbox: Sandbox, requests: R
     assert came == [(ids[2], "completed"), (ids[0], "failed"), (ids[1], "completed")]
 
 
-async def test_ten_thousand_are_looked_at_with_little_more_than_a_hundred_requests(
+async def test_ten_thousand_are_polled_with_little_more_than_a_hundred_requests(
     sandbox: Sandbox, requests: Requests, family: FamilyName
 ) -> None:
     ids = add_jobs(sandbox, family, 10_000)

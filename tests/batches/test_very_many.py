@@ -21,9 +21,9 @@ from chamelaion_async import (
     WaitTimeoutError,
 )
 from chamelaion_async._transport import Transport
-from chamelaion_async.polling.agenda import Agenda
+from chamelaion_async.loading.loader import Loader
+from chamelaion_async.loading.read_queue import ReadQueue
 from chamelaion_async.polling.batch import Batch
-from chamelaion_async.polling.loader import Loader
 from chamelaion_async.polling.state import PollState
 
 from .service import Requests, Service, refusal, uuid
@@ -32,16 +32,16 @@ pytestmark = [pytest.mark.virtual_time, pytest.mark.parametrize("family", ["lips
 
 MANY = 5_000
 SLICE = 1_000
-"""Ids that one turn may see to. What is done for each of them is told apart: a look, an answer, a leave."""
+"""Ids that one turn may handle. What is done for each of them is told apart: a poll, an answer, a leave."""
 RARELY = PollPolicy(min_interval=30.0, max_interval=30.0, outage_budget=20.0)
 
 
 @attrs.define
 class Turns:
-    """Counts, for each callback of the loop, how many ids it sees to in each way.
+    """Counts, for each callback of the loop, how many ids it handles in each way.
 
     Attributes:
-        most: The most that one callback has seen to.
+        most: The most that one callback has handled.
     """
 
     most: int = 0
@@ -64,10 +64,10 @@ class Turns:
 def loop_turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
     counted = Turns()
     ways: dict[type[Any], list[str]] = {
-        Agenda: ["relocate"],
-        Batch: ["heard", "missed"],
+        Batch: ["on_snapshot", "on_error"],
         Loader: ["ask", "join", "leave"],
-        PollState: ["begin_look", "failed", "saw", "verdict"],
+        PollState: ["begin_poll", "failed", "saw", "verdict"],
+        ReadQueue: ["move"],
     }
     for owner, names in ways.items():
         for name in names:
@@ -156,7 +156,7 @@ class TestTurns:
 
         assert loop_turns.most <= SLICE
 
-    async def test_pages_that_come_together_are_seen_to_one_after_the_other(
+    async def test_pages_that_come_together_are_decoded_one_after_the_other(
         self, service: Service, requests: Requests, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Decoding one and telling of it is some work, so others get their turn after each."""
@@ -165,7 +165,7 @@ class TestTurns:
         decoded: dict[int, int] = {}
         told: set[int] = set()
         run_once = asyncio.BaseEventLoop._run_once  # type: ignore[attr-defined] # one round, which typeshed leaves out
-        decode, heard = Transport.decode, Batch.heard
+        decode, on_snapshot = Transport.decode, Batch.on_snapshot
 
         def count_round(loop: asyncio.BaseEventLoop) -> None:
             nonlocal rounds
@@ -180,11 +180,11 @@ class TestTurns:
 
         def note(*args: Any) -> None:
             told.add(rounds)
-            heard(*args)
+            on_snapshot(*args)
 
         monkeypatch.setattr(asyncio.BaseEventLoop, "_run_once", count_round)
         monkeypatch.setattr(Transport, "decode", count_page)
-        monkeypatch.setattr(Batch, "heard", note)
+        monkeypatch.setattr(Batch, "on_snapshot", note)
         await requests.get_many(service.add_many(MANY))
 
         assert arrived > 5

@@ -30,7 +30,7 @@ async def test_it_comes_out_at_first_sight_and_at_each_change_and_ends_after_the
     seen = [(request.status, service.elapsed) async for request in requests.watch(id)]
 
     assert seen == [("queued", 0), ("uploading", 3), ("processing", 6), ("completed", 9)]
-    assert service.looks == [float(second) for second in range(10)]
+    assert service.polls == [float(second) for second in range(10)]
 
 
 async def test_a_finished_request_comes_out_once(service: Service, requests: Requests) -> None:
@@ -38,7 +38,7 @@ async def test_a_finished_request_comes_out_once(service: Service, requests: Req
 
     seen = [request.status async for request in requests.watch(id)]
 
-    assert (seen, service.looks) == (["failed"], [0])
+    assert (seen, service.polls) == (["failed"], [0])
 
 
 async def test_changes_while_the_consumer_is_busy_are_kept_in_order(service: Service, requests: Requests) -> None:
@@ -83,7 +83,7 @@ async def test_at_the_deadline_it_raises(service: Service, requests: Requests) -
         await each(requests.watch(id, timeout=4.5), lambda request: seen.append(request.status))
 
     assert seen == ["queued", "uploading"]
-    assert (service.elapsed, service.looks[-1]) == (4.5, 4.5)
+    assert (service.elapsed, service.polls[-1]) == (4.5, 4.5)
     error = caught.value
     assert error.last is not None
     assert (error.id, error.last.status, error.elapsed) == (id, "uploading", 4.5)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chamelaion_async import AsyncClient
-from chamelaion_async.polling.loader import Loader
+from chamelaion_async.loading.loader import Loader
 
 
 def of_client(client: AsyncClient) -> list[str]:
@@ -25,7 +25,7 @@ def of_queues(client: AsyncClient) -> list[str]:
 
 def of_reads(client: AsyncClient) -> list[str]:
     """Return the reads of waits that have begun and not ended."""
-    return [repr(task) for loader in _loaders(client) for task in loader._readings if not task.done()]
+    return [repr(task) for loader in _loaders(client) for task in loader._reads if not task.done()]
 
 
 def of_timers(loop: asyncio.AbstractEventLoop) -> list[str]:
@@ -80,19 +80,21 @@ def _loaders(client: AsyncClient) -> Iterator[Loader[Any]]:
 
 
 def _of_loader(loader: Loader[Any]) -> Iterator[str]:
-    crew, agenda = loader._crew, loader._agenda
+    pool, queue = loader._pool, loader._queue
     if loader._registry:
-        yield f"followed still: {loader._registry.entries()}"
-    if len(agenda):
-        yield f"{len(agenda)} reads in line"
-    if agenda._by_reference:
-        yield f"lists of references: {[*agenda._by_reference]}"
-    searches = [agenda._newcomers]
-    if any(search.members or search.asking or search.under_way for search in searches):
-        yield f"searches: {searches}"
-    if agenda._whole._buckets:
-        yield f"places: {agenda._whole._buckets}"
-    if loader._readings:
-        yield f"{len(loader._readings)} reads under way"
-    if crew._size or crew._busy or crew._handle is not None:
-        yield f"crew of {crew._size}, {crew._busy} busy, to start: {crew._handle}"
+        yield f"waited for still: {loader._registry.entries()}"
+    if len(queue) or queue._audits:
+        yield f"{len(queue)} reads in the queue, audits: {[*queue._audits]}"
+    scan = queue._newcomers
+    if scan.members or scan.asking or scan.under_way:
+        yield f"scan: {scan}"
+    if queue.index._buckets:
+        yield f"buckets: {queue.index._buckets}"
+    if queue._pages_under_way or queue._probe is not None:
+        yield f"{queue._pages_under_way} pages under way, probe: {queue._probe}"
+    if loader._reads:
+        yield f"{len(loader._reads)} reads under way"
+    if loader._overdue_timer is not None:
+        yield f"a timer for overdue reads: {loader._overdue_timer}"
+    if pool._size or pool._choosing or pool._handle is not None:
+        yield f"{pool._size} readers, {len(pool._choosing)} of them choosing, to start: {pool._handle}"

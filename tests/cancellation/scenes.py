@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
+from itertools import count
 from typing import Any, Final
 
 import attrs
 
 from chamelaion_async import AsyncClient, LipsyncRequest, Pace, RetryPolicy, Subtitle, Upload
-from chamelaion_async.polling.store import LocalStore
 from chamelaion_async.sandbox import Fault, Sandbox
 from tests.faults.operations import OPERATIONS
 from tests.faults.stage import IDS, KEY, REFERENCE, Stage
@@ -24,6 +24,7 @@ _VIDEO: Final = "https://cdn.example.com/42.mp4"
 _LATE: Final = 0.002  # seconds
 _GET: Final = "GET /v1/lipsync/requests/{id}"
 _GENERATE: Final = "POST /v1/lipsync/generate"
+_NUMBERS: Final = count()  # of submissions
 
 
 def _nothing(_: Stage) -> None:
@@ -274,31 +275,7 @@ async def _run_out_of_time(stage: Stage) -> None:
     assert set(outcomes) == set(IDS)
 
 
-class _SharedStore(LocalStore):
-    """One that has to be waited for, as what other processes share is."""
-
-    async def claim(self, ids: Collection[str]) -> Collection[str]:
-        await asyncio.sleep(0)
-        return ids
-
-    async def publish(self, sightings: Sequence[object]) -> None:
-        await asyncio.sleep(0)
-
-
-async def _wait_through_a_store(stage: Stage) -> None:
-    stage.client._shared.lipsync_polls()._loader._store = _SharedStore()
-    await _wait_first(stage)
-
-
-async def _wait_for_all_through_a_store(stage: Stage) -> None:
-    stage.client._shared.lipsync_polls()._loader._store = _SharedStore()
-    await _wait_for_all_and_one(stage)
-
-
 _WAITS: Final = (
-    # What was read is still told to others when whoever asked for it has left.
-    Scene(key="wait, through a store", act=_wait_through_a_store, ends_later=True),
-    Scene(key="wait_all, through a store", act=_wait_for_all_through_a_store, ends_later=True),
     Scene(key="wait, telling of changes", act=_wait_at_length),
     Scene(key="translations.wait", act=_wait_for_translation),
     Scene(key="translations.wait_all", act=_wait_for_all_translations),
@@ -389,7 +366,9 @@ def _refuse_once(stage: Stage) -> None:
 
 
 async def _generate(stage: Stage) -> None:
-    accepted = await stage.client.lipsync.generate(video=_VIDEO, audio=_VIDEO, reference_id=REFERENCE)
+    """Take a name of its own: one that a cancelled submission has left in doubt would stay in doubt for an hour."""
+    name = f"{REFERENCE}-{next(_NUMBERS)}"
+    accepted = await stage.client.lipsync.generate(video=_VIDEO, audio=_VIDEO, reference_id=name)
     assert accepted.request_id in stage.sandbox.jobs
 
 

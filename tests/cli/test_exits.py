@@ -134,7 +134,7 @@ def test_the_worst_speaks_for_all(codes: list[int], code: int) -> None:
         (DownloadError("pass overwrite=True"), "pass --overwrite"),
         (ConfigurationError("no file; a str is taken as a path"), "no file"),
         (ended(WaitTimeoutError), "nothing was read after 2.0 s; wait again or raise --timeout"),
-        (ended(WaitTimeoutError, error=unsent()), "(the last look failed: Check the network and --base-url)"),
+        (ended(WaitTimeoutError, error=unsent()), "(the last poll failed: Check the network and --base-url)"),
         (ended(WaitUnreachableError, error=unsent()), "without an answer: Check the network and --base-url"),
         (ended(WaitUnreachableError), "without an answer: the service does not answer"),
     ],

@@ -66,6 +66,10 @@ _BODY_ROWS = (
         rewritten(lambda body: gzip.compress(body)[:10] + b"\0" * 9, Content_Encoding="gzip"),
         _unpackable,
     ),
+    *(
+        _body(f"`Content-Encoding: {label}`", rewritten(bytes, Content_Encoding=label), rules.harmless())
+        for label in ("aws-chunked", "UTF-8", "binary", "none")
+    ),
     _body("gzip in name only", rewritten(bytes, Content_Encoding="gzip"), _unpackable),
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from functools import partial
 from typing import Final
 
@@ -29,6 +31,28 @@ async def _restart(stage: Stage) -> None:
     stage.later(0.5, stage.sandbox.stop)
     if not stage.is_for_good:
         stage.later(0.7, stage.sandbox.start)
+
+
+async def _close_idle(stage: Stage) -> None:
+    """The service closes the connections of an earlier call, and the client has had no time to notice."""
+    accepted: list[asyncio.StreamWriter] = []
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        accepted.append(writer)
+        return True
+
+    times, stage.times = stage.times, None
+    await wire.relay(stage, greet)
+    stage.times = times
+
+    async def call_and_close() -> None:
+        await stage.client.users.me()
+        assert accepted
+        for writer in accepted:
+            # Not by its transport, which would take a turn of the loop.
+            writer.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+    stage.before.append(call_and_close)
 
 
 def _lost_early(pair: Pair) -> Pair:
@@ -60,6 +84,7 @@ _CONNECTIONS = (
         Fault.close("answered"),
         rules.harmless(),
     ),
+    row(_CONNECTION, "closed unannounced while it was idle", _close_idle, rules.passing(rules.harmless())),
     row(_CONNECTION, "service goes down and comes back on the same port", _restart, _gone_between),
 )
 

@@ -139,19 +139,21 @@ async def _download(stage: Stage) -> Errors:
 
 # Three attempts of 60 s, and as many pauses of at most 60 s as lie between them, for the lane and for the call.
 _CALL: Final = 3 * 60.0 + 2 * 60.0 + 10.0
+# Ten refusals for each id, which take turns in what the lane lets through, a little later than it was told.
+_BATCH: Final = len(IDS) * 10 * (60.0 + 8.0)
 
 OPERATIONS: Final = (
     Operation(key="get", title="`get`", kind="read", route=_GET, run=_get, deadline=_CALL),
-    Operation(key="get_many", title="`get_many`", kind="read", route="GET *", run=_get_many, deadline=10 * 61.0),
+    Operation(key="get_many", title="`get_many`", kind="read", route="GET *", run=_get_many, deadline=_BATCH),
     Operation(key="list", title="`list`", kind="read", route=_LIST, run=_list, deadline=_CALL),
     Operation(key="iterate", title="`iterate`", kind="read", route=_LIST, run=_iterate, deadline=2 * _CALL),
-    Operation(key="wait", title="`wait_until_finished`", kind="wait", route="GET *", run=_wait, deadline=_WAIT + 1),
-    Operation(key="watch", title="`watch`", kind="wait", route="GET *", run=_watch, deadline=_WAIT + 1, after=1),
+    Operation(key="wait", title="`wait_until_finished`", kind="wait", route="GET *", run=_wait, deadline=_WAIT + 2),
+    Operation(key="watch", title="`watch`", kind="wait", route="GET *", run=_watch, deadline=_WAIT + 2, after=1),
     Operation(
-        key="as_finished", title="`as_finished`", kind="wait", route="GET *", run=_as_finished, deadline=_WAIT + 1
+        key="as_finished", title="`as_finished`", kind="wait", route="GET *", run=_as_finished, deadline=_WAIT + 2
     ),
     Operation(
-        key="wait_all", title="`wait_all`", kind="wait", route="GET *", run=_wait_all, deadline=_WAIT + 1, after=3
+        key="wait_all", title="`wait_all`", kind="wait", route="GET *", run=_wait_all, deadline=_WAIT + 2, after=3
     ),
     Operation(key="generate", title="`generate`", kind="paid", route=_GENERATE, run=_generate, deadline=2 * _CALL),
     Operation(

@@ -122,7 +122,10 @@ def refused(error: str) -> Pair:
 
 
 def throttled() -> Pair:
-    """Return what holds for 429."""
+    """Return what holds for 429.
+
+    The time that a poll spends in the queue is no outage where others are served meanwhile, and none is here.
+    """
     return never_sent("RateLimitError")
 
 

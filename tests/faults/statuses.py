@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from chamelaion_async.sandbox import Fault
+from chamelaion_async.sandbox.answers import Answer
 
 from . import rules
 from .row import Row, Strike, row
-from .rules import NAMED, PAID, READS, RECOVERS, UNCERTAIN, UNREACHABLE, WAITS, Pair, all_of, but
+from .rules import INVALID, NAMED, PAID, READS, RECOVERS, UNCERTAIN, UNREACHABLE, WAITS, Pair, all_of, but
 from .stage import Stage
+from .ways import spoken
 
 _STATUSES: Final = "Statuses"
 _REDIRECTS: Final = "Redirects"
@@ -18,6 +21,8 @@ _HTML: Final = b"<!doctype html><html><title>Sign in to the hotel's network</tit
 _ELSEWHERE: Final = "http://127.0.0.1:9/elsewhere"
 _SERVER: Final = "InternalServerError"
 _BATCHES: Final = ("get_many", "as_finished", "wait_all")
+# Of three that are to be read one a minute, some have been refused for too long, and others were never in turn.
+_MIXED: Final = all_of("WaitError", "as_finished", "wait_all")
 
 _CLASSES: Final = {
     400: "BadRequestError",
@@ -36,9 +41,17 @@ _PASSING_DOWNLOADS: Final = (500, 502, 503, 504)
 
 
 def _refused(error: str) -> Pair:
-    """A batch whose page is refused once reads its requests one by one, unless the credentials are at fault."""
-    pair = rules.refused(error)
-    return pair if error == "AuthenticationError" else but(pair, all_of(RECOVERS, *_BATCHES))
+    """A batch whose page is refused once reads its requests one by one."""
+    return but(rules.refused(error), all_of(RECOVERS, *_BATCHES))
+
+
+def _foreign(error: str) -> Pair:
+    """To waits and batches, a refusal that is not in the API's form says nothing of the requests."""
+    return but(
+        rules.refused(error),
+        all_of(RECOVERS, *WAITS, "get_many"),
+        {**all_of(UNREACHABLE, *WAITS), "get_many": INVALID},
+    )
 
 
 def four_hundred(status: int) -> Row:
@@ -47,7 +60,7 @@ def four_hundred(status: int) -> Row:
     if status in _OF_PAGE_SIZES:
         pair = but(pair, {"generate_blind": RECOVERS})  # the list is asked for a smaller page
     if status == 404:
-        pair = but(pair, {"wait": RECOVERS})  # what was never seen gets a few seconds
+        pair = but(pair, all_of(RECOVERS, "wait", "watch"))  # it may pass within a few seconds
     return row(_STATUSES, str(status), Fault.status(status), pair)
 
 
@@ -67,6 +80,12 @@ def five_hundred(status: int) -> Row:
     if status not in _PASSING_DOWNLOADS:
         pair = but(pair, {"download": "DownloadError"})
     return row(_STATUSES, str(status), Fault.status(status), pair)
+
+
+def of_a_gateway(status: int) -> Row:
+    """Return the row of a refusal in plain text, of something that stands between the client and the API."""
+    fault = Fault.body(f"default backend - {status}".encode(), content_type="text/plain", status=status)
+    return row(_STATUSES, f"{status} in plain text", fault, _foreign(_CLASSES.get(status, "APIStatusError")))
 
 
 _no_content = but(rules.unreadable(), *[all_of(UNCERTAIN, *NAMED)] * 2)
@@ -93,14 +112,20 @@ _STATUS_ROWS = (
         _STATUSES,
         "401 in HTML",
         Fault.body(_HTML, content_type="text/html", status=401),
-        _refused("AuthenticationError"),
+        _foreign("AuthenticationError"),
     ),
+    *map(of_a_gateway, (403, 404, 405, 410)),
     row(_STATUSES, "204", Fault.status(204, b""), _no_content),
 )
 
 
 async def _redirect_to_itself(stage: Stage) -> None:
     stage.inject(Fault.redirect(stage.output_url))
+
+
+def _elsewhere_and_gone(answer: Answer, now: float) -> Iterator[bytes]:
+    """Say that the output has moved, over a connection that is closed without a word about it."""
+    yield b"HTTP/1.1 302 Found\r\nLocation: ?moved\r\nContent-Length: 0\r\n\r\n"
 
 
 _broken_off = rules.only((rules.ALL_WELL, rules.rule(download="DownloadError")), "download")
@@ -113,6 +138,12 @@ _REDIRECT_ROWS = (
             rules.without(_refused("APIStatusError"), "download"),
         )
         for status in (301, 302, 303, 307, 308)
+    ),
+    row(
+        _REDIRECTS,
+        "to the same host, which then closes the connection unannounced",
+        spoken(_elsewhere_and_gone, when="before"),
+        rules.passing(rules.only(rules.harmless(), "download")),
     ),
     row(_REDIRECTS, "to itself", _redirect_to_itself, _broken_off),
     row(_REDIRECTS, "to where nobody listens", Fault.redirect(_ELSEWHERE, 302), _broken_off),
@@ -127,13 +158,12 @@ def _dated(seconds: float) -> Strike:
     return strike
 
 
-_too_long = but(rules.throttled(), all_of("RateLimitError", *READS, *PAID))
+_too_long = but(rules.throttled(), {**all_of("RateLimitError", *READS, *PAID), "get_many": RECOVERS}, _MIXED)
 _RETRY_AFTERS: Final[dict[str, float | str | None]] = {
     "missing": None,
     "`0`": 0,
     "`1`": 1,
     "`0.5`": 0.5,
-    "`60`": 60,
     "negative": -1,
     "empty": "",
     "a word": "soon",
@@ -143,6 +173,7 @@ _RETRY_AFTERS: Final[dict[str, float | str | None]] = {
 }
 _THROTTLING_ROWS = (
     *(row(_THROTTLING, name, Fault.rate_limited(value), rules.throttled()) for name, value in _RETRY_AFTERS.items()),
+    row(_THROTTLING, "`60`", Fault.rate_limited(60), but(rules.throttled(), always=_MIXED)),
     row(_THROTTLING, "a date 5 s ahead", _dated(5.0), rules.throttled()),
     row(_THROTTLING, "a date that has passed", _dated(-3600.0), rules.throttled()),
     row(_THROTTLING, "an hour", Fault.rate_limited(3600), _too_long),

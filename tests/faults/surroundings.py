@@ -14,7 +14,7 @@ from chamelaion_async.sandbox.answers import Answer
 
 from . import rules, wire
 from .row import row
-from .rules import CONNECTION, NAMED, RECOVERS, TIMEOUT, UNCERTAIN, UNREACHABLE, WAITS, Pair, all_of, but
+from .rules import CONNECTION, NAMED, RECOVERS, TIMEOUT, UNCERTAIN, Pair, all_of, but
 from .stage import Stage
 from .ways import Head, body_of, spoken
 
@@ -67,7 +67,8 @@ async def _lose_while_misdated(stage: Stage, seconds: float) -> None:
 _lost = rules.only(rules.lost_after(CONNECTION), *NAMED)
 # By that date the job is older than the submission, and may be another one that the list was late to show.
 _in_doubt = but(_lost, *[all_of(UNCERTAIN, *NAMED)] * 2)
-_slept = but(rules.lost_after(TIMEOUT), {**all_of(UNREACHABLE, *WAITS), "generate_blind": RECOVERS})
+# The deadline has passed meanwhile, but a batch still hears the answers that came at its last moment.
+_slept = but(rules.lost_after(TIMEOUT), {**all_of("WaitTimeoutError", "wait", "watch"), "generate_blind": RECOVERS})
 _CLOCK_ROWS = (
     row(
         _CLOCKS,

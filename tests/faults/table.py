@@ -42,7 +42,10 @@ In every cell the test makes sure that
 
 *Once* is a fault that strikes one request and is gone; *always* is one that stays. **-** means that the fault cannot
 meet the operation. The client has its default settings, but for an `outage_budget` of 10 s and a `request_timeout`
-of 5 s, so that waits give up sooner.
+of 5 s, so that waits give up sooner. `WaitError` stands for either of its two classes.
+
+What the command line does where its standard streams are closed, full or without a reader stands with the
+[commands](commands.md#output).
 """
 
 

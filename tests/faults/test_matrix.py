@@ -39,7 +39,7 @@ def _nothing_stays_frozen() -> Iterator[None]:
 
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
-async def test_a_fault_is_mended_or_named(line: list[Cell], tmp_path: Path) -> None:
+async def test_an_operation_recovers_or_names_the_fault(line: list[Cell], tmp_path: Path) -> None:
     failures = []
     for cell in line:
         folder = tmp_path / cell.operation.key
@@ -67,5 +67,5 @@ def test_what_is_expected_is_an_error_of_the_tree() -> None:
 
 
 def test_the_page_is_what_the_matrix_says() -> None:
-    """Write it anew with ``python -m tests.faults.table``."""
+    """Write it again with ``python -m tests.faults.table``."""
     assert PAGE.read_text(encoding="utf-8") == page()

@@ -15,6 +15,7 @@ import attrs
 from chamelaion_async._connection import Connection
 from chamelaion_async._transport import ONCE, Call, Transport
 from chamelaion_async.errors import InvalidResponseError, RequestFailedError
+from chamelaion_async.loading.source import HttpSource
 from chamelaion_async.models import (
     GenerateAccepted,
     Health,
@@ -26,7 +27,6 @@ from chamelaion_async.models import (
     VideoTranslateRequest,
     Voice,
 )
-from chamelaion_async.polling.source import HttpSource
 
 from .leaks import CREDENTIALS, KEY, assert_nothing_leaks
 from .target import Target
@@ -84,7 +84,7 @@ def _check_model(model: Any, body: bytes) -> None:
 def _check_sweep(body: bytes) -> None:
     """Read a page as the waits do: its frame at once, its records one by one."""
     try:
-        page = _SOURCE._page(_CALL, _response(body))
+        page = _SOURCE.page_of(_CALL, _response(body))
     except InvalidResponseError as error:
         _check_error(error, body)
         return

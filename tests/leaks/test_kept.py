@@ -15,8 +15,8 @@ import pytest
 
 from chamelaion_async import AsyncClient, ChamelaionError, PollPolicy, RetryPolicy, WaitTimeoutError
 from chamelaion_async._connection import Connection
-from chamelaion_async.polling.loader import Loader
-from chamelaion_async.polling.watcher import Watcher
+from chamelaion_async.loading.loader import Loader
+from chamelaion_async.polling.subscription import WaitSubscription
 
 from .service import BASE_URL, OUTPUT_URL, Service, refusal, uuid
 from .wire import HANG
@@ -130,16 +130,16 @@ async def test_an_error_holds_no_answer(
 
 
 @pytest.fixture
-def watchers(monkeypatch: pytest.MonkeyPatch) -> weakref.WeakSet[Any]:
-    """All that follow a request for a wait, as long as they live."""
+def subscriptions(monkeypatch: pytest.MonkeyPatch) -> weakref.WeakSet[Any]:
+    """The subscriptions of all waits, as long as they live."""
     alive: weakref.WeakSet[Any] = weakref.WeakSet()
 
-    class Seen(Watcher[Any]):
+    class Seen(WaitSubscription[Any]):
         def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments)
             alive.add(self)
 
-    monkeypatch.setattr("chamelaion_async.polling.polls.Watcher", Seen)
+    monkeypatch.setattr("chamelaion_async.polling.polls.WaitSubscription", Seen)
     return alive
 
 
@@ -154,28 +154,28 @@ def _counted() -> Any:
 @pytest.mark.usefixtures("_counted")
 class TestFreedByCounting:
     async def test_a_finished_wait(
-        self, client: AsyncClient, service: Service, watchers: weakref.WeakSet[Any]
+        self, client: AsyncClient, service: Service, subscriptions: weakref.WeakSet[Any]
     ) -> None:
         service.finished = 8
         await client.wait_until_finished(ID)
 
-        assert len(watchers) == 0
+        assert len(subscriptions) == 0
 
     async def test_a_cancelled_wait(
-        self, client: AsyncClient, service: Service, watchers: weakref.WeakSet[Any]
+        self, client: AsyncClient, service: Service, subscriptions: weakref.WeakSet[Any]
     ) -> None:
         task = asyncio.create_task(client.wait_until_finished(ID))
         await service.until_asked(2)
-        assert len(watchers) == 1
+        assert len(subscriptions) == 1
         task.cancel()
         await asyncio.wait([task])
         del task
         await asyncio.sleep(0)
 
-        assert len(watchers) == 0
+        assert len(subscriptions) == 0
 
     async def test_a_wait_that_timed_out_and_its_error(
-        self, client: AsyncClient, watchers: weakref.WeakSet[Any]
+        self, client: AsyncClient, subscriptions: weakref.WeakSet[Any]
     ) -> None:
         errors: list[weakref.ref[WaitTimeoutError]] = []
         try:
@@ -183,7 +183,7 @@ class TestFreedByCounting:
         except WaitTimeoutError as error:
             errors.append(weakref.ref(error))
 
-        assert (len(watchers), [error() for error in errors]) == (0, [None])
+        assert (len(subscriptions), [error() for error in errors]) == (0, [None])
 
     async def test_a_client_that_is_closed(self, service: Service) -> None:
         client = AsyncClient("sk-test-key", base_url=BASE_URL)

@@ -58,8 +58,8 @@ def survivor_of(module: Path, name: str) -> Survivor:
 
 def room(module: Path) -> str:
     """Return what a module is a part of; rate and width belong to the pace that is kept with them."""
-    if module.parent.name == "polling":
-        return "polling"
+    if module.parent.name in {"loading", "polling"}:
+        return module.parent.name
     return "_pace" if module.stem in {"_rate", "_width"} else module.stem
 
 

@@ -1,0 +1,95 @@
+"""Where requests stand in the list, learned from the pages that were read: pure, without I/O.
+
+A place is counted as a rank from the old end of the list, which stays the same while the list grows at its young end,
+whichever end is listed first. Requests are kept in buckets of as many neighbours as a page holds, so that one page
+answers for a whole bucket.
+
+Nothing here is believed for good. A request that a page did not show, although its place was on it, is read with GET,
+and loses its place unless the list has grown.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import attrs
+
+from ..listing import PAGE_SIZE
+from ..models import Job, Pagination
+from .entries import Bucket, Entry
+
+__all__ = ["ListIndex"]
+
+J = TypeVar("J", bound=Job)
+
+
+@attrs.define(eq=False)
+class ListIndex(Generic[J]):
+    """What has been learned of the list.
+
+    Attributes:
+        size: Records that the service puts on a page.
+        total: Records in the list when it was last read.
+        is_newest_first: The order of the list.
+    """
+
+    size: int = PAGE_SIZE
+    total: int = 0
+    is_newest_first: bool = True
+    _buckets: dict[int, Bucket[J]] = attrs.field(init=False, factory=dict)
+
+    def offset_below(self, top: int | None) -> int:
+        """Return the offset of the page that shows the ranks just below ``top``; None is the young end."""
+        if self.is_newest_first:
+            return 0 if top is None else max(self.total - top, 0)
+        return max((self.total if top is None else top) - self.size, 0)
+
+    def top_of(self, bucket: Bucket[J]) -> int:
+        """Return the rank above the highest that a bucket holds."""
+        return (bucket.number + 1) * self.size
+
+    def learn(self, pagination: Pagination, count: int, is_newest_first: bool | None) -> bool:
+        """Learn from a page of ``count`` records; return whether the known places have become void.
+
+        Args:
+            pagination: Where the page lies, in the service's words.
+            count: Records on the page.
+            is_newest_first: The order that the page shows, or None where it shows none.
+        """
+        end = pagination.offset + count
+        self.total = max(pagination.total, end)
+        size = pagination.limit if 1 <= pagination.limit <= PAGE_SIZE else PAGE_SIZE
+        if 0 < count < size and end < self.total:
+            size = count
+        is_void = False
+        if is_newest_first is not None and is_newest_first != self.is_newest_first:
+            self.is_newest_first = is_newest_first
+            is_void = bool(self._buckets)
+        if size != self.size:
+            self.size = size
+            is_void = is_void or bool(self._buckets)
+        return is_void
+
+    def ranks(self, offset: int, count: int) -> range:
+        """Return the ranks of the records of a page, in its order."""
+        if self.is_newest_first:
+            first = self.total - 1 - offset
+            return range(first, first - count, -1)
+        return range(offset, offset + count)
+
+    def bucket_at(self, rank: int) -> Bucket[J]:
+        """Return the bucket that holds a rank."""
+        number = rank // self.size
+        bucket = self._buckets.get(number)
+        if bucket is None:
+            bucket = self._buckets[number] = Bucket(number)
+        return bucket
+
+    def forget(self, bucket: Bucket[J]) -> None:
+        """Forget a bucket without members."""
+        if self._buckets.get(bucket.number) is bucket:
+            del self._buckets[bucket.number]
+
+    def entries(self) -> list[Entry[J]]:
+        """Return all entries that have a place."""
+        return [entry for bucket in self._buckets.values() for entry in bucket.members]

@@ -1,0 +1,436 @@
+"""The read queue: picks the next read to send, a GET of one request or a page of the list that may show several.
+
+Requests that have waited longest come first. A request that stands in the list waits together with its neighbours in
+a bucket; one whose place is unknown takes part in a scan of the list; every other request waits on its own. A bucket
+or a scan is served by a page where that may answer for more than one, and by GETs where pages cannot be read. A page
+never delays a request for longer than ``ListHealth.overdue_after``.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from itertools import count, islice
+from typing import Final, Generic, TypeVar
+
+from ..models import Job
+from .entries import ALWAYS, NEVER, SLICE, Bucket, Entry, EntryGroup, ListScan, Read
+from .list_health import PATIENCE, ListHealth, doubled
+from .list_index import ListIndex
+
+__all__ = ["ReadQueue"]
+
+J = TypeVar("J", bound=Job)
+
+_SCAN_PAUSE: Final = (15.0, 480.0)  # seconds until the list is scanned again for a request: first, longest
+_FIRST_GETS: Final = 16  # how many requests of an overdue page are read with GET at first; then all of them
+_PROBE_TIME: Final = (
+    1.0  # seconds that other reads wait for a GET that is to tell whether a limit is the list's alone
+)
+_STALE: Final = 256  # places that may stay in the heap after they have left the queue
+_FEW: Final = 8  # how many last polls are cheap enough to be made without a page besides
+
+
+class ReadQueue(Generic[J]):
+    """Holds what is asked for, and decides what to read.
+
+    Args:
+        clock: The loop's time.
+        wake: Called when there is something to read.
+        page_timeout: Seconds for the answer of a page.
+    """
+
+    def __init__(self, clock: Callable[[], float], wake: Callable[[], None], page_timeout: float) -> None:
+        self._clock = clock
+        self._wake = wake
+        self._page_timeout = page_timeout
+        self.index: ListIndex[J] = ListIndex()
+        self.health = ListHealth()
+        self._newcomers: ListScan[J] = ListScan()
+        self._pages_under_way = 0
+        self._probe: Read[J] | None = None
+        # A heap by the time of asking. What leaves the queue stays in the heap until its turn comes.
+        self._heap: list[tuple[float, int, Entry[J] | Bucket[J] | ListScan[J]]] = []
+        self._queued: dict[Entry[J] | Bucket[J] | ListScan[J], int] = {}
+        self._numbers = count()
+        self._audits: dict[Entry[J], None] = {}
+
+    def __len__(self) -> int:
+        """How many reads are wanted, at the most."""
+        if self.health.awaits_get:
+            # One GET is to tell whether a limit is the list's alone; if not, the others would be refused as well.
+            return 0 if self._probe is not None else min(len(self._queued), 1)
+        return len(self._queued) + len(self._audits)
+
+    # Asking
+
+    def start_scan(self, entry: Entry[J]) -> None:
+        """Let an entry without a place be scanned for, together with all that came since the last scan began."""
+        scan_at = entry.rare.scan_at
+        if scan_at == ALWAYS or scan_at <= self._clock():
+            if self._newcomers.top is not None:
+                self._newcomers = ListScan()
+            self._join(entry, self._newcomers)
+
+    def ask(self, entry: Entry[J], timeout: float, *, alone: bool = False, with_page: bool = False) -> None:
+        """Ask for a poll of an entry.
+
+        Args:
+            entry: What to read.
+            timeout: Seconds that a GET may take.
+            alone: Whether only a GET will do.
+            with_page: Whether to read a page besides, if many wait: it may show an end to those whose GET is late.
+        """
+        now, group = self._clock(), entry.group
+        if with_page and isinstance(group, Bucket) and len(group.members) > _FEW and not group.wants_page:
+            group.wants_page = True
+            self._push(group, now)
+        if entry.timeout not in (0.0, timeout):
+            entry.note(least_timeout=min(entry.rare.least_timeout, entry.timeout, timeout))
+        entry.timeout = max(entry.timeout, timeout)
+        if entry.state == "reading":
+            read = entry.read
+            if read is not None and read.entry is entry:
+                # It was sent for an earlier poll. One that is sent now may be answered before it.
+                read.overdue_at = min(read.overdue_at, now + min(timeout, self.health.get_overdue_after))
+            elif alone:
+                self.dequeue(entry, keep_timeout=True)
+        if entry.state == "idle":
+            self._enqueue(entry, now, alone=alone)
+        elif entry.state == "asking" and alone:
+            self._unqueue(entry)
+            self._enqueue(entry, now, alone=True)
+
+    def ask_again(self, read: Read[J], *, alone: bool = False) -> None:
+        """Queue the entries that still wait for a read again, with the time since when they have waited."""
+        for entry in list(read.owed()):
+            entry.read = None
+            if entry.subscriber is None:
+                entry.state = "idle"
+            else:
+                self._enqueue(entry, read.began, alone=alone)
+
+    def expect(self, entry: Entry[J], due: float) -> None:
+        """Note when the next poll of an entry is wanted."""
+        entry.due = min(entry.due, due)
+
+    def dequeue(self, entry: Entry[J], *, keep_timeout: bool = False) -> None:
+        """Take an entry out of the queue, or from the read that is under way for it."""
+        if entry.state == "asking":
+            self._unqueue(entry)
+        entry.state, entry.read = "idle", None
+        if not keep_timeout:
+            entry.timeout, entry.due = 0.0, NEVER
+            if entry.rare.least_timeout != NEVER:
+                entry.note(least_timeout=NEVER)
+
+    def to_front(self, entry: Entry[J]) -> None:
+        """Let an entry that asks be read next."""
+        if entry.state != "asking":
+            return
+        group = entry.group
+        if isinstance(group, Bucket) and entry in group.asking:
+            group.asking = {entry: ALWAYS, **group.asking}
+            if group.page is None or group.gets_allowed:
+                self._push(group, ALWAYS)
+        else:
+            self._unqueue(entry)
+            self._push(entry, ALWAYS)
+
+    def move(self, entry: Entry[J], group: Bucket[J] | ListScan[J] | None) -> None:
+        """Change the group of an entry, and where it waits."""
+        since = self._unqueue(entry) if entry.state == "asking" else None
+        self._leave_group(entry)
+        if group is not None:
+            self._join(entry, group)
+        if since is not None:
+            self._enqueue(entry, since)
+
+    def forget(self, entry: Entry[J]) -> None:
+        """Let go of an entry without subscribers."""
+        self.dequeue(entry)
+        self._audits.pop(entry, None)
+        self._leave_group(entry)
+
+    def clear(self) -> None:
+        """Empty the queue; those who ask are to be told why."""
+        self._heap.clear()
+        self._queued.clear()
+        self._audits.clear()
+
+    def _join(self, entry: Entry[J], group: Bucket[J] | ListScan[J]) -> None:
+        entry.group = group
+        group.members.add(entry)
+
+    def _leave_group(self, entry: Entry[J]) -> None:
+        group = entry.group
+        if group is None:
+            return
+        entry.group = None
+        group.members.discard(entry)
+        if not group.members and isinstance(group, Bucket):
+            self.index.forget(group)
+
+    def _enqueue(self, entry: Entry[J], since: float, *, alone: bool = False) -> None:
+        entry.state = "asking"
+        if entry.group is None and not alone:
+            self.start_scan(entry)
+        group = entry.group
+        if group is None or alone:
+            self._push(entry, since)
+            return
+        group.asking[entry] = since
+        if group not in self._queued and self._may_read(group):
+            self._push(group, since)
+
+    def _may_read(self, group: EntryGroup[J]) -> bool:
+        """Whether there is anything to send for a group that asks, besides what is under way for it."""
+        if group.gets_allowed:
+            return True
+        return group.page is None if isinstance(group, Bucket) else not group.covers_all(self.index.size)  # type: ignore[attr-defined] # the only other kind
+
+    def _push(self, place: Entry[J] | Bucket[J] | ListScan[J], since: float) -> None:
+        number = next(self._numbers)
+        self._queued[place] = number
+        heapq.heappush(self._heap, (since, number, place))
+        if len(self._heap) > _STALE + 2 * len(self._queued):
+            self._heap = [item for item in self._heap if self._queued.get(item[2]) == item[1]]
+            heapq.heapify(self._heap)
+        self._wake()
+
+    def _unqueue(self, entry: Entry[J]) -> float:
+        """Take an entry that asks out of the queue, and return since when it has asked."""
+        group = entry.group
+        if group is None or entry not in group.asking:
+            self._queued.pop(entry, None)
+            return self._clock()
+        since = group.asking.pop(entry)
+        if not group.asking and not (isinstance(group, Bucket) and group.wants_page):
+            self._queued.pop(group, None)
+        return since
+
+    def _push_again(self, group: Bucket[J] | ListScan[J]) -> None:
+        """Queue a group again after something was sent for it, or has come back."""
+        if group.asking and group not in self._queued and self._may_read(group):
+            self._push(group, next(iter(group.asking.values())))
+
+    # Deciding
+
+    def choose(self) -> Read[J] | None:
+        """Take the read that is to be sent now out of the queue."""
+        now = self._clock()
+        if not len(self):
+            return None
+        if self._audits and not self.health.awaits_get:
+            entry, _ = self._audits.popitem()
+            return Read(began=now, timeout=self._page_timeout, entry=entry, id=entry.id, is_audit=True)
+        while self._heap:
+            _, number, place = heapq.heappop(self._heap)
+            if self._queued.get(place) != number:
+                continue
+            del self._queued[place]
+            read: Read[J] | None
+            if isinstance(place, Entry):
+                read = self._get(place, now)
+            elif isinstance(place, Bucket):
+                read = self._read_of_bucket(place, now)
+            else:
+                read = self._read_of_scan(place, now)
+            if read is not None:
+                return read
+        return None
+
+    def _get(self, entry: Entry[J], now: float) -> Read[J]:
+        rare = entry.rare
+        read = Read(began=now, timeout=entry.timeout, entry=entry, id=entry.id, overdue_at=now + rare.least_timeout)
+        if rare.aliases and rare.failures_alone % 2:
+            # It was asked for by another name at first, and may be readable by that name alone.
+            read.id, read.must_be = next(iter(rare.aliases)), entry.id
+        entry.state, entry.read = "reading", read
+        if self.health.awaits_get and self._probe is None:
+            self._probe, read.overdue_at = read, min(read.overdue_at, now + _PROBE_TIME)
+        if isinstance(entry.group, ListScan):
+            entry.group.gets += 1
+        return read
+
+    def _get_one_of(self, group: Bucket[J] | ListScan[J], now: float) -> Read[J] | None:
+        entry = next(iter(group.asking), None)
+        if entry is None or not self._may_read(group):
+            return None
+        del group.asking[entry]
+        group.gets_allowed = max(group.gets_allowed - 1, 0)
+        read = self._get(entry, now)
+        self._push_again(group)
+        return read
+
+    def _read_of_bucket(self, bucket: Bucket[J], now: float) -> Read[J] | None:
+        is_wanted, bucket.wants_page = bucket.wants_page and bool(bucket.members), False
+        if bucket.page is not None or not self.health.allows_page(now, self._pages_under_way):
+            return self._get_one_of(bucket, now)
+        if not is_wanted and not bucket.is_worth_page(now):
+            return self._get_one_of(bucket, now)
+        read = self._page(now, bucket, self.index.top_of(bucket))
+        read.covered = list(bucket.asking)
+        bucket.asking.clear()
+        for entry in read.covered:
+            entry.state, entry.read = "reading", read
+        bucket.page = read
+        return read
+
+    def _read_of_scan(self, scan: ListScan[J], now: float) -> Read[J] | None:
+        if scan.top == 0 and not scan.under_way:
+            self._end_scan(scan)
+            return None
+        if not scan.asking:
+            return None
+        allowed = scan.may_go_on() and not scan.covers_all(self.index.size)
+        if not allowed or not self.health.allows_page(now, self._pages_under_way) or not scan.is_worth_page(now):
+            return self._get_one_of(scan, now)
+        begun_at = scan.advance(self.index.size)
+        read = self._page(now, scan, begun_at)
+        read.begun_at = begun_at
+        self._push_again(scan)
+        return read
+
+    def _page(self, now: float, group: Bucket[J] | ListScan[J], top: int | None) -> Read[J]:
+        self._pages_under_way += 1
+        return Read(
+            began=now,
+            timeout=self._page_timeout,
+            group=group,
+            offset=self.index.offset_below(top),
+            overdue_at=now + self.health.overdue_after,
+        )
+
+    # What comes of it
+
+    def page_ended(self, read: Read[J]) -> None:
+        """Count a page that is not under way any more."""
+        self._pages_under_way -= 1
+        group = read.group
+        if isinstance(group, Bucket) and group.page is read:
+            group.page, group.gets_allowed = None, 0
+
+    def put_back(self, read: Read[J]) -> None:
+        """Ask again for all that a read that brought nothing was to answer for."""
+        if not read.is_page:
+            self.get_ended(read)
+        else:
+            self.page_ended(read)
+            if isinstance(read.group, ListScan):
+                read.group.failed(read.begun_at)
+        self.ask_again(read)
+        if read.group is not None:
+            self._push_again(read.group)
+
+    def pages_keep_coming(self, read: Read[J], now: float) -> float:
+        """Return until when a late page is not overdue, since others of its list come one after another, or 0.
+
+        A thread that is busy with their records sees an answer late that has long been there.
+        """
+        until = min(self.health.page_came_at + self.health.overdue_after, read.began + PATIENCE)
+        if read.is_page and not read.is_overdue and self.health.is_trusted and now < until:
+            return until
+        return 0.0
+
+    def page_is_overdue(self, page: Read[J], now: float) -> bool:
+        """Let the entries that wait for a page be read with GET besides: some at first, all of them the second time.
+
+        Returns:
+            Whether the page is of no use any more.
+        """
+        if self.health.knows_nothing and page.overdue_at < page.began + PATIENCE:
+            self._allow_gets(page, 1)
+            page.overdue_at = page.began + PATIENCE
+            return False
+        is_first = not page.is_overdue
+        self._allow_gets(page, _FIRST_GETS if is_first else None)
+        page.is_overdue = True
+        page.overdue_at = now + self.health.get_overdue_after / 2 if is_first else NEVER
+        self.health.page_is_overdue()
+        # One page is enough to find out when the list answers again.
+        return not is_first and self._pages_under_way > 1
+
+    def _allow_gets(self, page: Read[J], most: int | None) -> None:
+        group = page.group
+        if group is not None:
+            for entry in [*islice(page.owed(), most)]:
+                entry.state, entry.read = "asking", None
+                group.asking[entry] = page.began
+            group.gets_allowed += NEVER if most is None else most
+            self._push_again(group)
+
+    def get_ended(self, read: Read[J], *, is_refused: bool = False) -> None:
+        """Record that a GET is not under way any more, and whether it was answered 429."""
+        if is_refused:
+            self.health.get_refused()
+        if self._probe is read:
+            self._probe = None
+            if not is_refused:
+                self.health.get_told(self._clock())
+            self._wake()
+
+    def get_is_overdue(self, read: Read[J]) -> None:
+        """Ask once more for an entry whose GET takes longer than one of its subscribers would have waited."""
+        read.is_overdue, read.overdue_at = True, NEVER
+        if self._probe is read:
+            self.get_ended(read)
+            return
+        entry = read.entry
+        if entry is not None and entry.read is read and entry.rare.least_timeout < NEVER:
+            # Twice as long the next time, so that an id that hangs never has more than a few reads under way.
+            entry.note(least_timeout=2 * entry.rare.least_timeout)
+        self.ask_again(read)
+
+    def page_answered(self, read: Read[J], ranks: range, found: int) -> None:
+        """Record an answered page, and let its bucket or scan go on.
+
+        Args:
+            read: The page.
+            ranks: The ranks that it showed.
+            found: How many members of its scan it showed.
+        """
+        self.page_ended(read)
+        missed = list(read.owed())
+        for entry in missed:
+            entry.note(misses=entry.rare.misses + 1)
+        self.ask_again(read, alone=True)
+        group = read.group
+        if isinstance(group, ListScan):
+            group.answered(read.begun_at, ranks, self.index.total, found)
+            if group.top == 0 and not group.under_way:
+                self._end_scan(group)
+        if group is not None:
+            self._push_again(group)
+
+    def lose_place(self, entry: Entry[J]) -> None:
+        """Forget the place of an entry that a page did not show, until a later page shows it or a scan finds it."""
+        entry.note(scan_at=self._clock() + _SCAN_PAUSE[0])
+        self.move(entry, None)
+
+    def place(self, entry: Entry[J], rank: int) -> None:
+        """Note where in the list an entry stands."""
+        if entry.rare.misses:
+            entry.note(misses=0)
+        bucket = self.index.bucket_at(rank)
+        if entry.group is not bucket:
+            self.move(entry, bucket)
+
+    def audit(self, entry: Entry[J]) -> None:
+        """Read an entry with GET besides a page that shows it, to compare the two."""
+        self._audits[entry] = None
+        self._wake()
+
+    def _end_scan(self, scan: ListScan[J]) -> None:
+        """Let the entries that a scan did not find be read with GET for a while.
+
+        They may be very many, so the rest stays for the next turn; those that do not ask stay until they do.
+        """
+        now = self._clock()
+        for entry in [*islice(scan.asking, SLICE)]:
+            rare = entry.rare
+            again_at = max(rare.scan_at, now + doubled(_SCAN_PAUSE, rare.scans))
+            entry.note(scan_at=again_at, scans=rare.scans + 1)
+            self.move(entry, None)
+        if scan.asking and scan not in self._queued:
+            self._push(scan, now)

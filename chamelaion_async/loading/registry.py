@@ -1,0 +1,174 @@
+"""Which requests are waited for, and under which names they were asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final, Generic, TypeVar
+
+from ..models import Job
+from .entries import ALWAYS, NEVER, Entry, Snapshot, Subscriber
+from .packing import Packer
+
+__all__ = ["Registry", "is_same_request"]
+
+J = TypeVar("J", bound=Job)
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+
+
+def is_same_request(id: str, request: Job) -> bool:
+    """Whether a request may be the answer to a GET of ``id``: its UUID in any case, or else a reference."""
+    return _key(request.id) == _key(id) or not _UUID.fullmatch(id) or request.reference_id == id
+
+
+def _key(id: str) -> str:
+    """Return the same for two spellings of one UUID (RFC 9562, section 4: compared without regard to case)."""
+    return id.lower() if not id.islower() and _UUID.fullmatch(id) else id
+
+
+class Registry(Generic[J]):
+    """The requests that have subscribers.
+
+    Args:
+        packer: Packs what is kept of a request.
+    """
+
+    def __init__(self, packer: Packer[J]) -> None:
+        self._packer = packer
+        # A request is in one of the first two, and may have further names in the third.
+        self._asked: dict[str, Entry[J]] = {}
+        self._known: dict[str, Entry[J]] = {}
+        self._aliases: dict[str, Entry[J]] = {}
+        # Most references belong to one request, and a set for each would take too much memory.
+        self._by_reference: dict[str, Entry[J] | set[Entry[J]]] = {}
+        self._ids_are_uuids = False
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._known or self._asked)
+
+    def entries(self) -> list[Entry[J]]:
+        """Return all of them."""
+        return [*self._known.values(), *self._asked.values()]
+
+    def join(self, subscriber: Subscriber[J]) -> Entry[J]:
+        """Subscribe to the request that the subscriber's id means.
+
+        A reference is not taken for the request that it meant before: another one may carry it by now.
+        """
+        key = _key(subscriber.id)
+        entry = self._known.get(key) or self._asked.get(key)
+        if entry is not None:
+            _add(entry, subscriber)
+            return entry
+        entry = self._asked[key] = Entry(subscriber.id, subscriber=subscriber)
+        if self._ids_are_uuids and not _UUID.fullmatch(key):
+            entry.note(scan_at=NEVER)
+        return entry
+
+    def leave(self, entry: Entry[J], subscriber: Subscriber[J]) -> None:
+        """Unsubscribe, and forget the request with its last subscriber."""
+        others = entry.rare.others
+        if entry.subscriber is subscriber:
+            entry.subscriber = others.popitem()[0] if others else None
+        elif others is not None:
+            others.pop(subscriber, None)
+        name, aliases = _key(subscriber.id), entry.rare.aliases
+        if aliases is not None and name in aliases:
+            aliases[name] -= 1
+            if not aliases[name]:
+                del aliases[name]
+                if self._aliases.get(name) is entry:
+                    del self._aliases[name]
+        if entry.subscriber is None:
+            self._forget(entry)
+
+    def _forget(self, entry: Entry[J]) -> None:
+        key = _key(entry.id)
+        for entries in (self._known, self._asked):
+            if entries.get(key) is entry:
+                del entries[key]
+        reference = self._packer.reference_of(entry.packed) if entry.packed is not None else None
+        if reference is not None:
+            group = self._by_reference.get(reference)
+            if isinstance(group, set):
+                group.discard(entry)
+            if not isinstance(group, set) or not group:
+                self._by_reference.pop(reference, None)
+
+    def named(self, name: str) -> list[Entry[J]]:
+        """Return what is waited for under an id, the name that it was asked for by, or a reference."""
+        key = _key(name)
+        found = [names[key] for names in (self._known, self._asked, self._aliases) if key in names]
+        group = self._by_reference.get(name, ())
+        return list(dict.fromkeys([*found, *([group] if isinstance(group, Entry) else group)]))
+
+    def find(self, id: str) -> Entry[J] | None:
+        """Return the request that a page shows under this id, if it is waited for."""
+        key = _key(id)
+        return self._asked.get(key) or self._known.get(key)
+
+    def identify(self, entry: Entry[J], id: str) -> Entry[J]:
+        """Note the id of the request that an entry means, and return the entry under which it is waited for.
+
+        That is another entry where the same request was asked for under two names: then that one has the subscribers
+        of both, and this one has none.
+        """
+        asked_as, key = _key(entry.id), _key(id)
+        if self._asked.get(asked_as) is not entry:
+            return entry
+        del self._asked[asked_as]
+        known = self._known.setdefault(key, entry)
+        entry.id = id
+        if known is entry and asked_as == key:
+            return entry
+        if asked_as != key:
+            aliases = known.rare.aliases
+            if aliases is None:
+                aliases = {}
+                known.note(aliases=aliases)
+            aliases[asked_as] = aliases.get(asked_as, 0) + len(entry.subscribers)
+            self._aliases[asked_as] = known
+            if known is entry:
+                entry.note(scan_at=ALWAYS)
+        if known is not entry:
+            for subscriber in entry.subscribers:
+                subscriber.entry = known
+                _add(known, subscriber)
+            entry.subscriber = None
+            entry.note(others=None)
+        return known
+
+    def learn_ids(self, ids: Iterable[str]) -> list[Entry[J]]:
+        """Learn from a page whether references can be told from ids, and return those that no page can show then.
+
+        Only a GET can say which request a reference means.
+        """
+        if self._ids_are_uuids or not all(_UUID.fullmatch(id) for id in ids):
+            return []
+        self._ids_are_uuids = True
+        references = [entry for entry in self._asked.values() if not _UUID.fullmatch(entry.id)]
+        for entry in references:
+            entry.note(scan_at=NEVER)
+        return references
+
+    def keep(self, entry: Entry[J], snapshot: Snapshot[J]) -> None:
+        """Keep a request as it was read."""
+        reference = snapshot.request.reference_id
+        if entry.packed is None and reference is not None:
+            group = self._by_reference.setdefault(reference, entry)
+            if isinstance(group, set):
+                group.add(entry)
+            elif group is not entry:
+                self._by_reference[reference] = {group, entry}
+        entry.packed, entry.stamp = snapshot.packed(self._packer), snapshot.stamp
+
+
+def _add(entry: Entry[J], subscriber: Subscriber[J]) -> None:
+    if entry.subscriber is None:
+        entry.subscriber = subscriber
+    elif entry.rare.others is None:
+        entry.note(others={subscriber: None})
+    else:
+        entry.rare.others[subscriber] = None

@@ -1,0 +1,165 @@
+"""Sends the loader's reads over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import attrs
+
+from .. import _wire
+from .._retry import is_foreign
+from .._transport import Call, StatusTurn, Transport, structure_hook
+from ..errors import APIStatusError, ConfigurationError, InvalidResponseError
+from ..listing import PAGE_SIZE
+from ..models import Job, Pagination, RawResponse
+from .entries import Read
+from .reads import Answer
+from .registry import is_same_request
+
+__all__ = ["HttpSource"]
+
+J = TypeVar("J", bound=Job)
+
+
+@attrs.frozen(kw_only=True)
+class HttpSource(Generic[J]):
+    """Reads the requests of one family.
+
+    Attributes:
+        transport: Carries the calls.
+        path: Path of the list; a request is below it.
+        model: The class of a request.
+    """
+
+    transport: Transport
+    path: str
+    model: type[J]
+    _decoding: asyncio.Lock = attrs.field(init=False, factory=asyncio.Lock)
+
+    @property
+    def most_at_once(self) -> int:
+        """How many reads may be under way at once."""
+        return self.transport.lanes["status"].max_concurrency
+
+    def turn(self) -> _HttpTurn[J]:
+        """Wait until the lane lets a read through."""
+        return _HttpTurn(source=self, turn=self.transport.turn())
+
+    def call_of(self, read: Read[J]) -> Call:
+        """Return the call that makes a read."""
+        if not read.is_page:
+            return Call(method="GET", path=f"{self.path}/{_wire.id_segment(read.id)}")
+        params: _wire.Query = {"limit": PAGE_SIZE, "offset": read.offset}
+        return Call(method="GET", path=self.path, params=params)
+
+    async def own_round(self) -> None:
+        """Give each of the answers that come at one moment a round of the loop: decoding a page takes time."""
+        await self._decoding.acquire()
+        asyncio.get_running_loop().call_soon(self._decoding.release)
+
+    def request_of(self, read: Read[J], call: Call, response: RawResponse) -> Answer[J]:
+        """Decode the answer of a GET.
+
+        Raises:
+            InvalidResponseError: It is not a request, or not the one that was asked for.
+        """
+        request = self.transport.structure(call, response, self.model)
+        try:
+            _wire.id_segment(request.id)
+        except ConfigurationError as error:
+            raise self.transport.invalid(call, response, f"a request whose id cannot be one: {error}") from None
+        if not is_same_request(read.must_be or read.id, request):
+            raise self.transport.invalid(call, response, f"another request, {request.id}")
+        return Answer(
+            records=[(request.id, request)],
+            make=_as_it_is,
+            pagination=None,
+            is_newest_first=None,
+            server_time=_wire.server_time(response.headers),
+        )
+
+    def page_of(self, call: Call, response: RawResponse) -> Answer[J]:
+        """Split a page into records, and leave them undecoded: one bad record must not spoil the others.
+
+        Raises:
+            InvalidResponseError: It is not a page.
+        """
+        page = self.transport.decode(call, response)
+        try:
+            records = [(_id_of(record), record) for record in page["data"]]
+            pagination: Pagination = structure_hook(Pagination)(page["pagination"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.transport.invalid(call, response, f"not a page of requests: {error!r}") from None
+        make = structure_hook(self.model)
+        return Answer(
+            records=records,
+            make=make,
+            pagination=pagination,
+            is_newest_first=_is_newest_first(records, make),
+            server_time=_wire.server_time(response.headers),
+        )
+
+
+@attrs.define(kw_only=True, eq=False)
+class _HttpTurn(Generic[J]):
+    """The permission of the lane to send one read."""
+
+    source: HttpSource[J]
+    turn: StatusTurn
+
+    async def __aenter__(self) -> Self:
+        await self.turn.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.turn.__aexit__(kind, error, traceback)
+
+    async def send(self, read: Read[J]) -> Answer[J]:
+        source = self.source
+        call = source.call_of(read)
+        try:
+            response = await self.turn.send(call, read.timeout, is_page=read.is_page)
+        except APIStatusError as error:
+            if is_foreign(error):
+                raise _not_the_api(error) from None
+            raise
+        read.is_here = True
+        await source.own_round()
+        return source.page_of(call, response) if read.is_page else source.request_of(read, call, response)
+
+
+def _not_the_api(error: APIStatusError) -> InvalidResponseError:
+    """Return the error for a refusal that is not the API's: an answer that says nothing of the request."""
+    return InvalidResponseError(
+        f"{error.method} {error.path} was answered {error.status}, but not by the API, which would say why in "
+        f'{{"error": …}}: {error.message}. Check base_url and what stands between',
+        method=error.method,
+        path=error.path,
+        status=error.status,
+        attempts=error.attempts,
+    )
+
+
+def _as_it_is(request: Any) -> Any:
+    return request
+
+
+def _id_of(record: Any) -> str:
+    id = record.get("id") if isinstance(record, dict) else None
+    return id if isinstance(id, str) else ""
+
+
+def _is_newest_first(records: list[tuple[str, Any]], make: Callable[[Any], Job]) -> bool | None:
+    """Tell the order of a page by its two ends."""
+    if len(records) < 2:
+        return None
+    try:
+        first, last = (make(records[end][1]).created_at for end in (0, -1))
+    except ValueError:
+        return None
+    return None if first == last else first > last

@@ -1,0 +1,35 @@
+"""A subscriber that only notes what it is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from chamelaion_async import LipsyncRequest
+from chamelaion_async.loading.entries import Entry, Read, Snapshot
+
+__all__ = ["Listener"]
+
+
+@attrs.define(eq=False)
+class Listener:
+    """Subscribes to a request.
+
+    Attributes:
+        id: The id under which it asks.
+        entry: The request.
+        snapshots: What it was shown.
+        errors: The errors of which it was told.
+    """
+
+    id: str = "job"
+    entry: Entry[LipsyncRequest] = attrs.field(init=False)
+    snapshots: list[Snapshot[LipsyncRequest]] = attrs.Factory(list)
+    errors: list[Exception] = attrs.Factory(list)
+
+    def on_snapshot(self, snapshot: Snapshot[Any]) -> None:
+        self.snapshots.append(snapshot)
+
+    def on_error(self, error: Exception, read: Read[Any] | None) -> None:
+        self.errors.append(error)

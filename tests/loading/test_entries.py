@@ -1,0 +1,170 @@
+"""Entries, and the groups of them that one page may answer for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chamelaion_async import LipsyncRequest
+from chamelaion_async.loading.entries import NEVER, Bucket, Entry, EntryGroup, ListScan, Read, ReadStamp
+
+from .subscriber import Listener
+
+
+def group_of(asking: int, others: int = 0, *, prefers_page: bool = False) -> EntryGroup[LipsyncRequest]:
+    group: EntryGroup[LipsyncRequest] = EntryGroup()
+    for number in range(asking + others):
+        entry: Entry[LipsyncRequest] = Entry(str(number))
+        group.members.add(entry)
+        entry.note(prefers_page_until=10.0 if prefers_page else 0.0)
+        if number < asking:
+            entry.state, group.asking[entry] = "asking", 0.0
+    return group
+
+
+def scan_of(asking: int, *, top: int | None = None) -> ListScan[LipsyncRequest]:
+    scan: ListScan[LipsyncRequest] = ListScan(top=top)
+    for number in range(asking):
+        entry: Entry[LipsyncRequest] = Entry(str(number))
+        scan.members.add(entry)
+        scan.asking[entry] = 0.0
+    return scan
+
+
+class TestEntry:
+    @pytest.mark.parametrize(
+        ("state", "read_at", "due", "wants"),
+        [
+            ("asking", 0.0, NEVER, True),
+            ("reading", None, 0.0, False),
+            ("idle", None, NEVER, True),
+            ("idle", 0.0, 20.0, True),
+            ("idle", 0.0, 20.1, False),
+            ("idle", 0.0, NEVER, False),
+        ],
+    )
+    def test_it_wants_a_poll_when_half_of_its_pause_is_over(
+        self, state: Any, read_at: float | None, due: float, wants: bool
+    ) -> None:
+        entry: Entry[LipsyncRequest] = Entry("job", state=state, due=due)
+        if read_at is not None:
+            entry.stamp = ReadStamp(began=read_at, at=read_at, server_time=None, jitter_draw=0.5)
+        assert entry.wants_poll(10.0) is wants
+
+    def test_rare_fields_are_shared_until_one_is_set(self) -> None:
+        one, other = Entry[LipsyncRequest]("a"), Entry[LipsyncRequest]("b")
+        assert one.rare is other.rare
+        one.note(misses=1)
+        assert (one.rare.misses, other.rare.misses) == (1, 0)
+
+    @pytest.mark.parametrize("others", [0, 1, 3])
+    def test_its_subscribers_come_in_order_of_arrival(self, others: int) -> None:
+        first, *rest = (Listener() for _ in range(others + 1))
+        entry: Entry[LipsyncRequest] = Entry("a", subscriber=first)
+        if rest:
+            entry.note(others=dict.fromkeys(rest))
+        assert entry.subscribers == (first, *rest)
+
+    def test_without_subscribers_there_are_none(self) -> None:
+        assert Entry[LipsyncRequest]("a").subscribers == ()
+
+
+class TestRead:
+    def test_only_those_that_still_wait_for_it_are_owed_an_answer(self) -> None:
+        entries = [Entry[LipsyncRequest](str(number)) for number in range(3)]
+        page: Read[LipsyncRequest] = Read(began=0.0, timeout=1.0, covered=entries)
+        entries[0].read = entries[2].read = page
+        assert (page.is_page, list(page.owed())) == (True, [entries[0], entries[2]])
+
+    def test_a_get_is_owed_to_its_entry(self) -> None:
+        entry: Entry[LipsyncRequest] = Entry("a")
+        read: Read[LipsyncRequest] = Read(began=0.0, timeout=1.0, entry=entry)
+        assert (read.is_page, list(read.owed())) == (False, [])
+        entry.read = read
+        assert list(read.owed()) == [entry]
+
+
+class TestEntryGroup:
+    @pytest.mark.parametrize(
+        ("asking", "others", "prefers", "is_worth"),
+        [(1, 0, False, False), (2, 0, False, True), (1, 1, False, True), (1, 0, True, True), (0, 1, True, False)],
+    )
+    def test_a_page_is_worth_it_for_two_or_for_one_that_cannot_be_read_alone(
+        self, asking: int, others: int, prefers: bool, is_worth: bool
+    ) -> None:
+        assert group_of(asking, others, prefers_page=prefers).is_worth_page(5.0) is is_worth
+
+    def test_a_bucket_has_no_page_at_first(self) -> None:
+        bucket: Bucket[LipsyncRequest] = Bucket(3)
+        assert (bucket.number, bucket.page, bucket.wants_page, bucket.gets_allowed) == (3, None, False, 0)
+
+
+class TestListScan:
+    def test_it_begins_at_the_young_end_and_goes_on_below_each_page(self) -> None:
+        scan = scan_of(300)
+        assert scan.advance(100) is None
+        scan.answered(None, range(999, 899, -1), 1000, 50)
+        assert [scan.advance(100), scan.advance(100), scan.top] == [900, 800, 700]
+
+    @pytest.mark.parametrize(
+        ("ranks", "total", "top"),
+        [
+            (range(999, 899, -1), 1000, 900),
+            (range(998, 898, -1), 1000, 1000),
+            (range(100), 1000, 1000),
+            (range(0), 1000, 0),
+            (range(49, -1, -1), 50, 0),
+            (range(99, -1, -1), 101, 101),
+        ],
+        ids=["the young end", "all but the youngest", "the old end", "nothing", "the whole list", "all but one"],
+    )
+    def test_its_first_page_tells_where_to_go_on(self, ranks: range, total: int, top: int) -> None:
+        scan = scan_of(300)
+        scan.answered(scan.advance(100), ranks, total, 0)
+        assert scan.top == top
+
+    @pytest.mark.parametrize(
+        ("top", "under_way", "covers"),
+        [(None, 0, False), (None, 1, True), (900, 0, False), (900, 2, False), (900, 3, True)],
+    )
+    def test_as_many_pages_are_under_way_as_may_show_all(self, top: int | None, under_way: int, covers: bool) -> None:
+        scan = scan_of(300, top=top)
+        scan.under_way = under_way
+        assert scan.covers_all(100) is covers
+
+    @pytest.mark.parametrize(("gets", "may"), [(0, False), (15, False), (16, True)])
+    def test_after_a_fruitless_page_it_goes_on_once_sixteen_gets_were_made(self, gets: int, may: bool) -> None:
+        scan = scan_of(300)
+        scan.answered(scan.advance(100), range(999, 899, -1), 1000, 1)
+        scan.gets = gets
+        assert scan.may_go_on() is may
+
+    def test_a_page_that_shows_two_lets_it_go_on(self) -> None:
+        scan = scan_of(300)
+        scan.answered(scan.advance(100), range(999, 899, -1), 1000, 0)
+        scan.answered(scan.advance(100), range(899, 799, -1), 1000, 2)
+        assert (scan.fruitless_pages, scan.may_go_on()) == (0, True)
+
+    def test_it_does_not_go_on_below_the_old_end(self) -> None:
+        scan = scan_of(300, top=30)
+        scan.advance(100)
+        assert (scan.top, scan.may_go_on()) == (0, False)
+
+    @pytest.mark.parametrize(("found", "allowed"), [(49, NEVER), (50, 0)])
+    def test_after_a_page_with_few_of_them_the_rest_may_be_read_with_get(self, found: int, allowed: float) -> None:
+        scan = scan_of(300)
+        scan.answered(scan.advance(100), range(999, 899, -1), 1000, found)
+        assert scan.gets_allowed == allowed
+
+    def test_pages_that_could_not_be_read_are_read_again(self) -> None:
+        scan = scan_of(300, top=900)
+        first, second = scan.advance(100), scan.advance(100)
+        scan.failed(second)
+        scan.failed(first)
+        assert (scan.top, scan.under_way) == (900, 0)
+
+    def test_so_is_the_first_one(self) -> None:
+        scan = scan_of(300)
+        scan.failed(scan.advance(100))
+        assert (scan.top, scan.under_way) == (None, 0)

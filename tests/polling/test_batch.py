@@ -1,0 +1,301 @@
+"""A batch: what goes over very many requests runs in slices, and each outcome says what became of its id."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from chamelaion_async import (
+    ClientClosedError,
+    LipsyncRequest,
+    PollPolicy,
+    RateLimitError,
+    WaitTimeoutError,
+    WaitUnreachableError,
+)
+from chamelaion_async.loading.entries import SLICE, Entry, ReadStamp, Snapshot
+from chamelaion_async.loading.loader import Loader
+from chamelaion_async.polling.batch import Batch
+from chamelaion_async.polling.state import MOST_REFUSALS
+from tests.loading.memory_service import Received
+
+pytestmark = pytest.mark.virtual_time
+
+MANY = 2 * SLICE + 100
+
+
+async def test_all_polls_that_are_under_way_end_with_the_deadline(serve: Any) -> None:
+    service = serve(latency=1000.0)
+    ids = service.add(MANY)
+    outcomes = await service.follow(ids, timeout=5.0)
+    assert {type(outcome.error) for outcome in outcomes.values()} == {WaitTimeoutError}
+    assert (list(outcomes), service.elapsed) == (ids, 5.0)
+
+
+@pytest.fixture
+def calls_a_turn(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], list[int]]:
+    """Count how often each call of one method of a batch calls another."""
+
+    def count(outer: str, inner: str) -> list[int]:
+        counts: list[int] = []
+        whole, part = getattr(Batch, outer), getattr(Batch, inner)
+
+        def turn(batch: Any, *args: Any) -> None:
+            counts.append(0)
+            whole(batch, *args)
+
+        def one(batch: Any, *args: Any) -> None:
+            counts[-1] += 1
+            part(batch, *args)
+
+        monkeypatch.setattr(Batch, outer, turn)
+        monkeypatch.setattr(Batch, inner, one)
+        return counts
+
+    return count
+
+
+async def test_those_who_fall_due_in_the_same_moment_run_in_slices(serve: Any, calls_a_turn: Any) -> None:
+    counts = calls_a_turn("_come_due", "_see_to")
+    service = serve(cap=MANY)
+    await service.follow(service.add(MANY, lasts=1.5))
+    assert counts[:3] == [SLICE, SLICE, 100]
+
+
+async def test_those_whose_time_is_up_run_in_slices(serve: Any, calls_a_turn: Any) -> None:
+    counts = calls_a_turn("_time_is_up", "_give_up")
+    service = serve(latency=1000.0)
+    await service.follow(service.add(MANY), timeout=5.0)
+    assert counts == [SLICE, SLICE, 100]
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "holds_for_all"), [(None, False), (0.0, False), (0.5, False), (0.6, True), (60.0, True)]
+)
+async def test_one_429_is_everybodys_only_where_its_pause_is_too_long(
+    serve: Any, refused: Any, retry_after: float | None, holds_for_all: bool
+) -> None:
+    """What one id of a get_many was told is not asked again for the others, unless they may just try."""
+    service = serve()
+    service.refuse = lambda _: refused(429, retry_after=retry_after) if len(service.gets) == 1 else None
+    ids = service.add(5, is_listed=False)
+    outcomes = await service.follow(ids, policy=PollPolicy(max_retry_after=0.5, jitter=0.0), attempts=1)
+    errors = [type(outcome.error) for outcome in outcomes.values() if outcome.error is not None]
+    assert errors == [RateLimitError] * (5 if holds_for_all else 0)
+
+
+@pytest.fixture
+def refusing(serve: Any, refused: Any) -> Callable[..., Any]:
+    """Make a service without pages that answers GETs with 429, except the one with a certain number."""
+
+    def make(lets_through: int = 0) -> Any:
+        service = serve(latency=0.1)
+
+        def refuse(received: Received) -> Exception | None:
+            if not received.is_page and len(service.gets) == lets_through:
+                return None
+            error: Exception = refused(503 if received.is_page else 429)
+            return error
+
+        service.refuse = refuse
+        return service
+
+    return make
+
+
+def rounds_of(gets: list[Received]) -> int:
+    """Count GETs, those that were under way together as one."""
+    times = sorted(get.at for get in gets)
+    return sum(at - before > 0.1 for before, at in pairwise([-1.0, *times]))
+
+
+@pytest.mark.parametrize(("count", "most"), [(1, 10), (8, 17), (30, 17)])
+async def test_ten_429_in_a_row_end_all_that_are_to_be_read_once(refusing: Any, count: int, most: int) -> None:
+    """Those of reads that were under way together count once: eight are sent at first."""
+    service = refusing()
+    outcomes = await service.follow(service.add(count, is_listed=False), attempts=1)
+    assert [type(outcome.error) for outcome in outcomes.values()] == [RateLimitError] * count
+    assert (rounds_of(service.gets), len(service.gets)) == (MOST_REFUSALS, most)
+
+
+async def test_a_good_answer_begins_the_count_of_429s_anew(refusing: Any) -> None:
+    service = refusing(lets_through=10)
+    outcomes = await service.follow(service.add(30, is_listed=False), attempts=1)
+    assert [outcome.id for outcome in outcomes.values() if outcome.error is None] == [service.gets[9].id]
+    assert (rounds_of(service.gets[:10]), rounds_of(service.gets[10:])) == (3, MOST_REFUSALS)
+
+
+async def test_waits_go_on_after_any_number_of_429s(serve: Any, refused: Any) -> None:
+    service = serve()
+    service.refuse = lambda _: refused(429) if len(service.received) <= 2 * MOST_REFUSALS else None
+    outcomes = await service.follow(service.add(5, lasts=1.0), policy=PollPolicy(outage_budget=3600.0))
+    assert [outcome.error for outcome in outcomes.values()] == [None] * 5
+
+
+async def test_polls_that_may_last_until_the_deadline_have_no_timer_of_their_own(serve: Any) -> None:
+    service = serve(latency=50.0)
+    batch = service.batch(timeout=15.0, policy=PollPolicy())
+    async with aclosing(batch.follow(service.add(10))) as outcomes:
+        polling = asyncio.ensure_future(anext(outcomes))
+        await asyncio.sleep(1.0)
+        assert (batch._schedule, batch._times, batch._timer) == ({}, [], None)
+        await polling
+
+
+async def test_every_change_is_told_with_its_id(serve: Any) -> None:
+    service = serve()
+    ids = service.add(3, lasts=2.5)
+    batch = service.batch(every_change=True)
+    told = []
+    async with aclosing(batch.follow(ids)) as outcomes:
+        async for outcome in outcomes:
+            assert outcome.request is not None
+            told.append((outcome.id, outcome.request.id, outcome.request.status))
+    assert sorted(told) == sorted((id, id, status) for id in ids for status in ("processing", "completed"))
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note when a loader is joined, asked and left, and when somebody lets others have their turn."""
+    noted: list[str] = []
+    sleep = asyncio.sleep
+
+    async def note_sleep(seconds: float) -> None:
+        noted.append("sleep")
+        await sleep(seconds)
+
+    def watch(name: str) -> None:
+        method = getattr(Loader, name)
+
+        def note(*args: Any, **options: Any) -> Any:
+            noted.append(name)
+            return method(*args, **options)
+
+        monkeypatch.setattr(Loader, name, note)
+
+    for name in ("join", "ask", "leave"):
+        watch(name)
+    monkeypatch.setattr(asyncio, "sleep", note_sleep)
+    return noted
+
+
+def runs(events: list[str], name: str) -> list[int]:
+    """Return how often something happened between two turns of others."""
+    return [part.count(name) for part in " ".join(events).split("sleep") if name in part]
+
+
+async def test_a_batch_begins_and_ends_in_slices(serve: Any, events: list[str]) -> None:
+    service = serve(latency=1000.0)
+    batch = service.batch(policy=PollPolicy())
+    outcomes = batch.follow(service.add(MANY))
+    polling = asyncio.ensure_future(anext(outcomes))
+    await asyncio.wait([polling], timeout=1.0)
+    assert (runs(events, "join"), runs(events, "ask")) == ([SLICE, SLICE, 100], [SLICE, SLICE, 100])
+    polling.cancel()
+    await asyncio.wait([polling])
+    assert runs(events, "leave") == [SLICE, SLICE, 100]
+
+
+async def test_one_that_turns_out_to_have_finished_before_its_turn_is_not_polled(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, asked = serve(), list[str]()
+    loader, ids = service.loader, service.add(MANY, lasts=0.0)
+    ask, now = loader.ask, asyncio.get_running_loop().time()
+    stamp = ReadStamp(began=now, at=now, server_time=None, jitter_draw=0.5)
+
+    def note(entry: Entry[LipsyncRequest], timeout: float, **options: bool) -> None:
+        if not asked:
+            (last,) = loader._registry.named(ids[-1])
+            last.subscriber.on_snapshot(Snapshot(service.job(ids[-1]).shown(), stamp))
+        asked.append(entry.id)
+        ask(entry, timeout, **options)
+
+    monkeypatch.setattr(loader, "ask", note)
+    outcomes = await service.follow(ids)
+    assert (len(outcomes), asked) == (MANY, ids[:-1])
+
+
+async def test_its_schedule_is_freed_in_slices_and_takes_no_time(serve: Any) -> None:
+    service, pauses = serve(), iter(range(100, 100 + MANY))
+    policy = PollPolicy(wait=lambda _: next(pauses))
+    batch = service.batch(policy=policy)
+    outcomes = batch.follow(service.add(MANY))
+    polling = asyncio.ensure_future(anext(outcomes))
+    await asyncio.sleep(1.0)
+    assert len(batch._schedule) == MANY
+    polling.cancel()
+    await asyncio.wait([polling])
+    assert (batch._schedule, service.elapsed) == ({}, 1.0)
+
+
+async def test_what_is_known_in_one_moment_is_handed_over_in_one(serve: Any, events: list[str]) -> None:
+    service = serve()
+    outcomes = await service.follow(service.add(100, lasts=0.0))
+    assert (len(outcomes), events.count("sleep")) == (100, len(service.received))  # one for the service's answer
+
+
+async def test_each_is_told_once_unless_every_change_is_asked_for(serve: Any) -> None:
+    service = serve()
+    batch = service.batch()
+    async with aclosing(batch.follow(service.add(3, lasts=2.5))) as outcomes:
+        told = [outcome async for outcome in outcomes]
+    assert [outcome.request.status for outcome in told if outcome.request] == ["completed"] * 3
+
+
+async def test_all_are_told_that_the_client_was_closed(serve: Any) -> None:
+    service = serve(latency=1000.0)
+    waits = [service.start(id) for id in service.add(MANY)]
+    await asyncio.sleep(1.0)
+    service.loader.close(ClientClosedError("closed"))
+    ended = await asyncio.gather(*waits, return_exceptions=True)
+    assert [type(error) for error in ended] == [ClientClosedError] * MANY
+    assert service.elapsed == 1.0
+
+
+async def test_all_are_told_that_the_service_is_out_of_reach(serve: Any, trouble: Any) -> None:
+    service = serve(refuse=lambda _: trouble["unreachable"]())
+    outcomes = await service.follow(service.add(MANY), policy=PollPolicy(jitter=0.0, outage_budget=10.0))
+    assert {type(outcome.error) for outcome in outcomes.values()} == {WaitUnreachableError}
+    assert len(outcomes) == MANY
+    assert service.elapsed == pytest.approx(10.0, abs=1.0)
+
+
+@pytest.mark.parametrize("retry_after", [5.0, 60.0])
+async def test_a_pause_that_is_too_long_to_wait_for_ends_what_is_queued_in_slices(
+    serve: Any, refused: Any, retry_after: float
+) -> None:
+    service = serve(at_once=1, refuse=lambda _: refused(429, retry_after=retry_after))
+    policy = PollPolicy(max_retry_after=1.0, jitter=0.0)
+    outcomes = await service.follow(service.add(MANY, is_listed=False), policy=policy, attempts=3)
+    assert {type(outcome.error) for outcome in outcomes.values()} == {RateLimitError}
+    assert len(service.received) <= 3
+
+
+async def test_all_that_a_list_does_not_show_are_read_on_their_own(serve: Any) -> None:
+    service = serve()
+    ids = service.add(MANY, is_listed=False, lasts=0.0)
+    outcomes = await service.follow(ids)
+    assert {outcome.request.id for outcome in outcomes.values()} == set(ids)
+    assert sorted(read.id for read in service.gets) == sorted(ids)
+
+
+async def test_a_strategy_of_the_callers_gets_what_tenacity_would_give_it(serve: Any) -> None:
+    from tenacity import AsyncRetrying, RetryCallState
+
+    service, given = serve(), []
+
+    def strategy(attempt: RetryCallState) -> float:
+        outcome = attempt.outcome
+        assert outcome is not None
+        assert isinstance(attempt.retry_object, AsyncRetrying)
+        given.append((attempt.fn, attempt.args, attempt.kwargs, attempt.attempt_number, outcome.attempt_number))
+        return 1.0
+
+    await service.follow(service.add(lasts=1.5), policy=PollPolicy(wait=strategy))
+    assert given == [(None, (), {}, 1, 1), (None, (), {}, 2, 2)]
