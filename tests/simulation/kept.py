@@ -1,0 +1,52 @@
+"""What a client holds on to, found by following its own objects and nothing else."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import types
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Collection
+from typing import Any, Final
+
+__all__ = ["places_of_names"]
+
+_CONTAINERS: Final = (dict, list, set, frozenset, tuple, deque, OrderedDict, defaultdict)
+_PACKAGE: Final = "chamelaion_async"
+_ENDS: Final = (type, types.ModuleType, types.CodeType, types.FrameType)
+
+
+def places_of_names(root: object, names: Collection[str]) -> Counter[str]:
+    """Return in how many places the package's objects that can be reached from ``root`` hold each of ``names``."""
+    found: Counter[str] = Counter()
+    seen: set[int] = set()
+    stack: list[Any] = [root]
+    while stack:
+        thing = stack.pop()
+        if isinstance(thing, str):
+            if thing in names:
+                found[thing] += 1
+            continue
+        if id(thing) in seen or isinstance(thing, _ENDS):
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, types.FunctionType):
+            stack.extend(cell.cell_contents for cell in thing.__closure__ or () if _is_full(cell))
+        elif isinstance(thing, (types.MethodType, *_CONTAINERS)) or _is_ours(thing):
+            stack.extend(gc.get_referents(thing))
+    return found
+
+
+def _is_ours(thing: object) -> bool:
+    kind = type(thing)
+    return kind.__module__.startswith(_PACKAGE) or isinstance(
+        thing, (functools.partial, functools._lru_cache_wrapper)
+    )
+
+
+def _is_full(cell: types.CellType) -> bool:
+    try:
+        _ = cell.cell_contents
+    except ValueError:
+        return False
+    return True
