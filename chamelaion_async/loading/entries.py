@@ -248,7 +248,7 @@ class ListScan(EntryGroup[J]):
         return self.top is None or self.under_way * size >= len(self.asking)
 
     def may_go_on(self) -> bool:
-        """Whether the next page is likely enough to pay. Pages in vain cost at most a sixteenth of the GETs."""
+        """Whether the next page is likely to pay. Pages that find nothing are at most a sixteenth of the GETs."""
         return self.top != 0 and (not self.fruitless_pages or self.gets >= _GETS_PER_PAGE)
 
     def advance(self, size: int) -> int | None:
@@ -295,7 +295,7 @@ class Read(Generic[J]):
         timeout: Seconds for the answer.
         entry: The request of a GET; None for a page.
         id: The id that a GET asks for.
-        is_audit: Whether the GET only checks what a page says: it is nobody's poll, and its failure means nothing.
+        is_audit: Whether the GET only checks what a page says. Its failure counts for nothing.
         group: The bucket or the scan that a page is read for.
         covered: The entries that have to be asked for again if the page does not show them.
         offset: Where the page begins.
