@@ -296,6 +296,10 @@ class _Response(aiohttp.ClientResponse):
     on the connections that it has, while new ones reach the others.
     """
 
+    def __repr__(self) -> str:
+        # aiohttp 3.14.5 keeps the headers as None if they are shown before they are here, and then fails the call.
+        return super().__repr__() if self._headers is not None else f"<{type(self).__name__} that is under way>"
+
     async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
         protocol = connection.protocol
         await super().start(connection)

@@ -49,7 +49,7 @@ class _BatchPlan(WaitPlan, Generic[J]):
         batch: The batch.
     """
 
-    batch: Batch[J]
+    batch: Batch[J] = attrs.field(repr=False)  # dropped when the batch ends
 
 
 @attrs.define(kw_only=True, eq=False, weakref_slot=False)
@@ -214,7 +214,7 @@ class Batch(Generic[J]):
                 await asyncio.sleep(0)
                 self._leave_some(SLICE)
         finally:
-            self._leave_some(len(self._open))  # nobody has the time to wait who is cancelled once more
+            self._leave_some(len(self._open))  # a caller that is cancelled once more waits no longer
             if isinstance(self._plan, _BatchPlan):
                 del self._plan.batch  # a cycle, which only the garbage collector would free
         while len(self._schedule) > SLICE:  # the last that holds those who have ended; to free them takes time too
