@@ -28,7 +28,7 @@ from .work import WORK, Bench, Step
 pytestmark = pytest.mark.virtual_time
 
 POLLS: Final = int(os.environ.get("CHAMELAION_POLLS", "300"))
-_WARM_UP: Final = 100
+_WARM_UP: Final = 400  # until the tables of the interpreter and of the read queue have their size
 _REMEMBERED: Final = 1000  # answers of which a lane knows the time, by which it judges its rate
 _KEPT_URLS: Final = 128
 _KEPT_OBJECTS: Final = 255
