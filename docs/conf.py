@@ -18,10 +18,10 @@ version = release = chamelaion_async.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "examples"]
 nitpicky = True
-# What signatures name without it being public API: type variables, an alias, and classes of the standard library and
-# aiohttp that only their own documentation could describe.
+# What signatures name without it being public API: type variables, an alias, a protocol, and classes of the standard
+# library and aiohttp that only their own documentation could describe.
 nitpick_ignore_regex = [
-    ("py:.*", r"(.*\.)?(T_co|J)|Chunks|Any|Self|Literal|TracebackType|RetryCallState"),
+    ("py:.*", r"(.*\.)?(T_co|J|FormFile)|Chunks|Any|Self|Literal|TracebackType|RetryCallState"),
     ("py:.*", r"(collections|collections\.abc|datetime|types|typing|enum|abc|os|aiohttp|yarl|tenacity|pathlib)\..*"),
     ("py:.*", r"bool|bytes|dict|float|int|list|str|tuple|None"),
     ("py:.*", r"Exception|KeyError|OSError|RuntimeError|TimeoutError|ValueError"),
