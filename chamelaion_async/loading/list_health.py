@@ -18,9 +18,7 @@ PATIENCE: Final = 2.0
 _FAILURE_PAUSE: Final = (5.0, 300.0)  # seconds without pages after one that failed: first, longest
 _LAG_PAUSE: Final = (60.0, 480.0)  # seconds without pages after one that showed an old state: first, longest
 _MARGIN: Final = 0.02  # seconds that a page may be late
-_UNKNOWN: Final = (
-    0.05  # seconds after which the first page is accompanied by a GET, which tells how long answers take
-)
+_UNKNOWN: Final = 0.05  # seconds after which a GET goes out beside the first page, to tell how long answers take
 _UNKNOWN_GET: Final = 0.25  # seconds of patience with a GET while nothing tells how long one takes
 _FORGETS: Final = 8  # a time that was shorter than expected lowers the expectation by this part of the difference
 

@@ -14,7 +14,7 @@ from itertools import count, islice
 from typing import Final, Generic, TypeVar
 
 from ..models import Job
-from .entries import ALWAYS, NEVER, SLICE, Bucket, Entry, EntryGroup, ListScan, Read
+from .entries import ALWAYS, NEVER, SLICE, Bucket, Entry, ListScan, Read
 from .list_health import PATIENCE, ListHealth, doubled
 from .list_index import ListIndex
 
@@ -183,11 +183,11 @@ class ReadQueue(Generic[J]):
         if group not in self._queued and self._may_read(group):
             self._push(group, since)
 
-    def _may_read(self, group: EntryGroup[J]) -> bool:
+    def _may_read(self, group: Bucket[J] | ListScan[J]) -> bool:
         """Whether there is anything to send for a group that asks, besides what is under way for it."""
         if group.gets_allowed:
             return True
-        return group.page is None if isinstance(group, Bucket) else not group.covers_all(self.index.size)  # type: ignore[attr-defined] # the only other kind
+        return group.page is None if isinstance(group, Bucket) else not group.covers_all(self.index.size)
 
     def _push(self, place: Entry[J] | Bucket[J] | ListScan[J], since: float) -> None:
         number = next(self._numbers)
