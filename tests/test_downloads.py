@@ -1883,8 +1883,9 @@ def pipe_at(path: Path) -> Path:
 
 
 def socket_at(path: Path) -> Path:
-    with socket.socket(socket.AF_UNIX) as bound:
-        bound.bind(str(path))
+    # The address of a socket holds some hundred bytes; the path of a temporary folder may be longer.
+    with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(path.name)
     return path
 
 
