@@ -170,7 +170,7 @@ def leaks(session: nox.Session) -> None:
 def mutation(session: nox.Session) -> None:
     """Change the wire, the pace, the retries and the polling in some 3,000 ways; the tests must notice. Takes hours.
 
-    What was tried is kept in mutants/; `nox -s mutation -- --max-children 2 "chamelaion_async._wire*"` tries a part.
+    What was tried is kept in mutants/; `nox -s mutation -- --max-children 2 "chamelaion_async._http.*"` tries a part.
     """
     session.install(*locked("mutation"))
     session.run("mutmut", "run", *session.posargs)

@@ -1,5 +1,6 @@
 """An asyncio SDK for the Chamelaion lip sync and video translation API, built around waiting for jobs."""
 
+from ._media.uploads import Upload
 from ._version import __version__
 from .client import AsyncClient
 from .config import Pace, PollPolicy, RetryPolicy
@@ -42,7 +43,6 @@ from .models import (
     VideoTranslateRequest,
     Voice,
 )
-from .uploads import Upload
 
 __all__ = [
     "APIConnectionError",

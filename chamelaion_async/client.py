@@ -13,11 +13,13 @@ import aiohttp
 import attrs
 from yarl import URL
 
-from . import _wire
-from ._connection import Connection
-from ._pace import make_lanes
-from ._proxies import given_proxy
-from ._transport import Call, Transport
+from ._http.addresses import api_path, check_base_url, stable_query
+from ._http.answers import check_json
+from ._http.lanes import make_lanes
+from ._http.proxies import given_proxy
+from ._http.secrets import Secret, credential_headers, plain_headers
+from ._http.session import Connection
+from ._http.transport import Call, Transport
 from ._version import __version__
 from .config import ENVIRONMENTS, Pace, PollPolicy, RetryPolicy, check_seconds
 from .errors import ConfigurationError
@@ -25,8 +27,8 @@ from .models import Artifacts, DownloadProgress, LipsyncRequest, OnUpdate, RawRe
 from .resources.account import HealthResource, UsersResource
 from .resources.lipsync import LIPSYNC, LipsyncResource
 from .resources.requests import polls_of
+from .resources.submission import Submissions
 from .resources.video_translate import VIDEO_TRANSLATE, VideoTranslateResource
-from .submission import Submissions
 
 __all__ = ["AsyncClient"]
 
@@ -115,8 +117,8 @@ class AsyncClient:
                 trust_env=_checked_flag("trust_env", trust_env),
             ),
             lanes=make_lanes(pace),
-            base_url=_wire.check_base_url(url, allow_http=allow_http),
-            credentials=_wire.credential_headers(api_key, bearer_token),
+            base_url=check_base_url(url, allow_http=allow_http),
+            credentials=credential_headers(api_key, bearer_token),
             headers=_merged({"Accept": "application/json", "User-Agent": _USER_AGENT}, default_headers),
             timeout=check_seconds("timeout", timeout, positive=True),
             retry=retry,
@@ -281,7 +283,7 @@ class AsyncClient:
         A cancellation closes the part and keeps it in the same way.
         """
         # Part of what importing the package would cost, and not of what most programs do.
-        from .downloads import Downloads, names_folder, plan  # noqa: PLC0415
+        from ._media.downloads import Downloads, names_folder, plan  # noqa: PLC0415
 
         transport = self._transport
         downloads = Downloads(
@@ -330,16 +332,16 @@ def _secret(value: str | None, variable: str) -> str | None:
     Whatever it is, it is masked here at once; what is wrong with it is said where the headers are made.
     """
     if value is None:
-        value = _wire.Secret(os.environ.get(variable, "").strip())
+        value = Secret(os.environ.get(variable, "").strip())
         return value or None
-    return _wire.Secret(value if isinstance(value, str) else "")
+    return Secret(value if isinstance(value, str) else "")
 
 
-def _veiled(proxy: object) -> _wire.Secret | None:
+def _veiled(proxy: object) -> Secret | None:
     """Mask what may hold a password at once; what is wrong with it is said where it is parsed."""
     if proxy is None:
         return None
-    return _wire.Secret(proxy if isinstance(proxy, (str, URL)) else "")
+    return Secret(proxy if isinstance(proxy, (str, URL)) else "")
 
 
 def _checked_flag(name: str, value: object) -> bool:
@@ -361,7 +363,7 @@ def _choose_base_url(base_url: str | None, environment: str | None) -> str:
 
 def _merged(headers: Mapping[str, str], extra: Mapping[str, str] | None) -> dict[str, str]:
     """Add a caller's headers; the same name, in whatever case, replaces."""
-    checked = _wire.plain_headers(extra)
+    checked = plain_headers(extra)
     replaced = {name.lower() for name in checked}
     return {name: value for name, value in headers.items() if name.lower() not in replaced} | checked
 
@@ -375,5 +377,5 @@ def _call(
     verb = method.upper() if isinstance(method, str) else method
     if verb not in _METHODS:
         raise ConfigurationError(f"{method!r} is not one of the methods {', '.join(sorted(_METHODS))}")
-    _wire.check_json("json", json)
-    return Call(method=verb, path=_wire.api_path(path), params=_wire.stable_query(params), json=json)
+    check_json("json", json)
+    return Call(method=verb, path=api_path(path), params=stable_query(params), json=json)

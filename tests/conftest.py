@@ -85,7 +85,7 @@ def pytest_asyncio_loop_factories(
 def _no_thread_is_busy_on_virtual_time(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep lanes from comparing the processor's time with that of a loop that jumps."""
     if request.node.get_closest_marker("virtual_time"):
-        monkeypatch.setattr("chamelaion_async._width.thread_time", lambda: 0.0)
+        monkeypatch.setattr("chamelaion_async._http.concurrency.thread_time", lambda: 0.0)
 
 
 @pytest.fixture(scope="session", autouse=True)

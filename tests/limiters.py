@@ -16,7 +16,7 @@ from typing import Protocol
 
 import attrs
 
-from chamelaion_async._rate import AdaptiveRate, AnswerLog
+from chamelaion_async._http.rate import AdaptiveRate, AnswerLog
 
 SLOTS = 100  # calls under way at once, as a lane has them at most
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,39 +17,18 @@ import chamelaion_async
 PACKAGE = "chamelaion_async"
 ROOT = Path(chamelaion_async.__file__).parent
 
-# The table "Rooms". A room is a module or a package directly below ours.
-ROWS = {
-    "errors": 0,
-    "_version": 0,
-    "models": 1,
-    "config": 1,
-    "_wire": 1,
-    "_connecting": 2,
-    "_proxies": 2,
-    "_converter": 2,
-    "_frames": 0,
-    "_retry": 3,
-    "_pace": 3,
-    "_connection": 3,
-    "_part": 3,
-    "_rate": 2,
-    "_width": 2,
-    "_threads": 3,
-    "_transport": 4,
-    "loading": 5,
-    "downloads": 5,
-    "uploads": 5,
-    "listing": 3,
-    "submission": 5,
-    "polling": 6,
-    "_evidence": 2,
-    "_recent": 0,
-    "resources": 7,
-    "client": 8,
-    "cli": 9,
-    "testing": 9,
-}
-TOP_ROW = 9
+PROJECT = Path(__file__).parent.parent
+ROW = re.compile(r"\| (\d) \| (`.+`) \|")  # of the table in CONTRIBUTING.md
+
+
+def rows(text: str) -> dict[str, int]:
+    """Return the row of each room, a module or a package directly below ours, as a table in Markdown shows it."""
+    found = [(int(row[1]), re.findall(r"`(\w+)(?:\.py|/)`", row[2])) for row in ROW.finditer(text)]
+    return {room: number for number, rooms in found for room in rooms}
+
+
+ROWS = rows((PROJECT / "CONTRIBUTING.md").read_text("utf-8"))
+TOP_ROW = max(ROWS.values())
 CORE_NEEDS = {"aiohttp", "attrs", "cattrs", "tenacity", "multidict", "yarl"}  # the last two come with aiohttp
 SANDBOX_NEEDS = {"aiohttp", "attrs", "multidict", "yarl"}
 
@@ -126,7 +106,7 @@ def outsiders(source: str) -> set[str]:
 
 
 MODULES = [pytest.param(*module, id=module[0]) for module in modules()]
-CORE = [p for p in MODULES if room_of(str(p.values[0])) not in ("sandbox", "cli", "testing")]
+CORE = [p for p in MODULES if room_of(str(p.values[0])) not in ("sandbox", "cli")]
 SANDBOX = [p for p in MODULES if room_of(str(p.values[0])) == "sandbox"]
 
 
@@ -156,30 +136,26 @@ def test_the_sandbox_needs_no_more_than_the_core(name: str, is_package: bool, so
         ("errors", False, "from .models import Job"),
         ("models", False, "from .config import Pace"),
         ("config", False, "from . import models"),
-        ("_wire", False, "from chamelaion_async._converter import structure_hook"),
-        ("_wire", False, "import chamelaion_async._transport as t"),
-        ("_pace", False, "from ._retry import backoff"),
-        ("_connection", False, "from ._pace import Lane"),
-        ("_transport", False, "from . import _wire, client"),
-        ("_transport", False, "def late():\n    from .client import AsyncClient"),
-        ("_transport", False, "if TYPE_CHECKING:\n    from .resources.lipsync import X"),
-        ("_transport", False, "from . import AsyncClient"),
-        ("_transport", False, "import chamelaion_async"),
-        ("_transport", False, "from .sandbox import Sandbox"),
+        ("models", False, "from chamelaion_async._http.decoding import structure_hook"),
+        ("config", False, "import chamelaion_async._http.transport as t"),
+        ("_http.session", False, "from ..loading import reads"),
+        ("_http.transport", False, "from . import session\nfrom .. import client"),
+        ("_http.transport", False, "def late():\n    from ..client import AsyncClient"),
+        ("_http.transport", False, "if TYPE_CHECKING:\n    from ..resources.lipsync import X"),
+        ("_http.transport", False, "from .. import AsyncClient"),
+        ("_http.transport", False, "import chamelaion_async"),
+        ("_http.transport", False, "from ..sandbox import Sandbox"),
         ("loading.loader", False, "from ..polling.wait import poll_until_finished"),
-        ("loading.loader", False, "from .. import downloads"),
+        ("loading.loader", False, "from .._media import downloads"),
         ("polling.wait", False, "from ..resources import requests"),
-        ("loading", True, "from ..uploads import Upload"),
+        ("loading", True, "from .._media.uploads import Upload"),
         ("polling.deep", True, "from ...client import AsyncClient"),
-        ("uploads", False, "from .polling.wait import poll_until_finished"),
+        ("_media.uploads", False, "from ..polling.wait import poll_until_finished"),
         ("resources.lipsync", False, "from ..client import AsyncClient"),
-        ("client", False, "from .testing import sandbox"),
         ("client", False, "from .cli import main"),
         ("client", False, "import chamelaion_async.sandbox.server"),
-        ("cli.app", False, "from ..testing import sandbox"),
         ("", True, "from .cli import main"),
         ("", True, "from .sandbox import Sandbox"),
-        ("", True, "from . import testing"),
         ("sandbox.server", False, "from ..errors import ChamelaionError"),
         ("sandbox.server", False, "from .. import __version__"),
         ("sandbox", True, "import chamelaion_async.models"),
@@ -195,15 +171,14 @@ def test_the_check_sees_an_import_that_goes_up_or_sideways(name: str, is_package
     [
         ("errors", False, "import asyncio\nfrom attrs import frozen"),
         ("models", False, "from .errors import ChamelaionError"),
-        ("_transport", False, "from . import _wire\nfrom ._connection import Scope"),
+        ("_http.transport", False, "from . import secrets\nfrom .session import Scope"),
         ("polling.wait", False, "from .spacing import spacing\nfrom ..models import Job"),
         ("polling.wait", False, "from . import spacing"),
         ("polling.wait", False, "from ..loading.entries import Snapshot"),
         ("polling", True, "from .wait import poll_until_finished\nfrom . import batch"),
-        ("resources.lipsync", False, "from .. import _wire\nfrom .requests import RequestsResource"),
+        ("resources.lipsync", False, "from .._http import addresses\nfrom .requests import RequestsResource"),
         ("", True, "from .client import AsyncClient\nfrom ._version import __version__"),
         ("cli.app", False, "from .. import AsyncClient\nfrom ..sandbox import Sandbox\nfrom .text import show"),
-        ("testing", False, "from chamelaion_async import AsyncClient\nfrom .sandbox import Sandbox"),
         ("sandbox.server", False, "from .clock import Clock\nfrom . import lanes\nimport chamelaion_async.sandbox"),
     ],
 )
@@ -229,8 +204,57 @@ def test_the_check_sees_what_is_imported_along(source: str, found: set[str]) -> 
 
 def test_the_check_looks_at_every_room_of_the_package() -> None:
     seen = {room_of(name) for name, _, _ in modules()}
-    low = {"errors", "models", "_wire", "_transport", "loading"}
+    low = {"errors", "models", "_http", "_media", "loading"}
     assert seen >= {"", *low, "polling", "resources", "client", "sandbox"}
+
+
+def test_the_table_of_rows_names_every_room_once_and_no_other() -> None:
+    text = (PROJECT / "CONTRIBUTING.md").read_text("utf-8")
+    named = [room for row in ROW.finditer(text) for room in re.findall(r"`(\w+)(?:\.py|/)`", row[2])]
+    assert sorted(named) == sorted({room_of(name) for name, _, _ in modules()} - {"", "sandbox"})
+
+
+def circles(arrows: dict[str, set[str]]) -> list[str]:
+    """Return the modules that reach themselves along the arrows."""
+    found = []
+    for start in sorted(arrows):
+        reached: set[str] = set()
+        pending = {*arrows[start]}
+        while pending:
+            name = pending.pop()
+            if name not in reached:
+                reached.add(name)
+                pending |= arrows.get(name, set())
+        if start in reached:
+            found.append(start)
+    return found
+
+
+def arrows_between_modules(found: Iterable[tuple[str, bool, str]]) -> dict[str, set[str]]:
+    """Return which modules each module imports, ``TYPE_CHECKING`` and functions included."""
+    known = {name: (is_package, source) for name, is_package, source in found}
+    arrows: dict[str, set[str]] = {}
+    for name, (is_package, source) in known.items():
+        targets = set()
+        for full in imported(name, is_package, source):
+            target = full
+            while target and target not in known:
+                target = target.rpartition(".")[0]
+            targets.add(target)
+        arrows[name] = targets - {name, ""}
+    return arrows
+
+
+def test_no_module_reaches_itself_through_others() -> None:
+    assert circles(arrows_between_modules(modules())) == []
+
+
+def test_the_check_sees_a_circle_that_only_type_checkers_see() -> None:
+    first = ("p.a", False, "if TYPE_CHECKING:\n    from .b import B")
+    second = ("p.b", False, "from . import c")
+    third = ("p.c", False, "from .a import A")
+    assert circles(arrows_between_modules([first, second, third])) == ["p.a", "p.b", "p.c"]
+    assert circles(arrows_between_modules([first, second])) == []
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +277,7 @@ def test_a_fresh_interpreter_loads_the_client(loaded: set[str]) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["cyclopts", "rich", "orjson", "pytest", f"{PACKAGE}.sandbox", f"{PACKAGE}.cli", f"{PACKAGE}.testing"],
+    ["cyclopts", "rich", "orjson", "pytest", f"{PACKAGE}.sandbox", f"{PACKAGE}.cli"],
 )
 def test_importing_the_package_does_not_load(name: str, loaded: set[str]) -> None:
     assert [module for module in loaded if module == name or module.startswith(f"{name}.")] == []

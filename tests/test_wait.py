@@ -34,7 +34,7 @@ from chamelaion_async import (
     WaitTimeoutError,
     WaitUnreachableError,
 )
-from chamelaion_async._connection import Alarm, Connection
+from chamelaion_async._http.session import Alarm, Connection
 from chamelaion_async.loading.entries import Read
 from chamelaion_async.loading.loader import Loader
 from chamelaion_async.loading.packing import Packer

@@ -10,7 +10,7 @@ import attrs
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from .._wire import is_loopback
+from .._http.addresses import is_loopback
 from ..client import AsyncClient
 from ..errors import ConfigurationError
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
+from .._media.downloads import make_folder, names_folder, plan
 from ..client import AsyncClient
-from ..downloads import make_folder, names_folder, plan
 from ..errors import ConfigurationError, RequestFailedError
 from ..models import LipsyncRequest, VideoTranslateRequest
 from .output import note

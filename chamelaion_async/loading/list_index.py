@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 import attrs
 
-from ..listing import PAGE_SIZE
+from .._http.paging import PAGE_SIZE
 from ..models import Job, Pagination
 from .entries import Bucket, Entry
 

@@ -23,8 +23,8 @@ from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
-from .._frames import let_go
-from .._retry import is_ridden_out, retry_after_of
+from .._http.retry import is_ridden_out, retry_after_of
+from .._http.tracebacks import let_go
 from ..errors import (
     APIConnectionError,
     AuthenticationError,

@@ -9,11 +9,12 @@ from typing import Any, Generic, Self, TypeVar
 
 import attrs
 
-from .. import _wire
-from .._retry import is_foreign
-from .._transport import Call, StatusTurn, Transport, structure_hook
+from .._http.addresses import Query, id_segment
+from .._http.answers import server_time
+from .._http.paging import PAGE_SIZE
+from .._http.retry import is_foreign
+from .._http.transport import Call, StatusTurn, Transport, structure_hook
 from ..errors import APIStatusError, ConfigurationError, InvalidResponseError
-from ..listing import PAGE_SIZE
 from ..models import Job, Pagination, RawResponse
 from .entries import Read
 from .reads import Answer
@@ -51,8 +52,8 @@ class HttpSource(Generic[J]):
     def call_of(self, read: Read[J]) -> Call:
         """Return the call that makes a read."""
         if not read.is_page:
-            return Call(method="GET", path=f"{self.path}/{_wire.id_segment(read.id)}")
-        params: _wire.Query = {"limit": PAGE_SIZE, "offset": read.offset}
+            return Call(method="GET", path=f"{self.path}/{id_segment(read.id)}")
+        params: Query = {"limit": PAGE_SIZE, "offset": read.offset}
         return Call(method="GET", path=self.path, params=params)
 
     async def own_round(self) -> None:
@@ -68,7 +69,7 @@ class HttpSource(Generic[J]):
         """
         request = self.transport.structure(call, response, self.model)
         try:
-            _wire.id_segment(request.id)
+            id_segment(request.id)
         except ConfigurationError as error:
             raise self.transport.invalid(call, response, f"a request whose id cannot be one: {error}") from None
         if not is_same_request(read.must_be or read.id, request):
@@ -78,7 +79,7 @@ class HttpSource(Generic[J]):
             make=_as_it_is,
             pagination=None,
             is_newest_first=None,
-            server_time=_wire.server_time(response.headers),
+            server_time=server_time(response.headers),
         )
 
     def page_of(self, call: Call, response: RawResponse) -> Answer[J]:
@@ -99,7 +100,7 @@ class HttpSource(Generic[J]):
             make=make,
             pagination=pagination,
             is_newest_first=_is_newest_first(records, make),
-            server_time=_wire.server_time(response.headers),
+            server_time=server_time(response.headers),
         )
 
 

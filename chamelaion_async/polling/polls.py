@@ -7,8 +7,8 @@ import random
 from collections.abc import AsyncGenerator, Iterable
 from typing import Generic, TypeVar
 
-from .. import _wire
-from .._transport import Transport
+from .._http.addresses import id_segment
+from .._http.transport import Transport
 from ..config import PollPolicy
 from ..loading.loader import Loader
 from ..loading.packing import Packer
@@ -42,7 +42,7 @@ class Polls(Generic[J]):
 
     async def wait(self, id: str, *, timeout: float | None, policy: PollPolicy, on_update: OnUpdate[J] | None) -> J:
         """Wait for one request; see ``resources.requests`` for what a caller is promised."""
-        _wire.id_segment(id)
+        id_segment(id)
         plan = make_plan(timeout, policy, random.random, started=asyncio.get_running_loop().time())
         state: PollState[J] = PollState(id=id, plan=plan)
         subscription = WaitSubscription(self._loader, state, self._connection.sleep)
@@ -62,7 +62,7 @@ class Polls(Generic[J]):
     ) -> AsyncGenerator[Outcome[J], None]:
         """Wait for many, each of ``ids`` once; see ``WaitPlan`` and ``Batch`` for the arguments."""
         plan = make_plan(timeout, policy, random.random, attempts=attempts)
-        return Batch(self._loader, plan, check=_wire.id_segment, every_change=every_change).follow(ids)
+        return Batch(self._loader, plan, check=id_segment, every_change=every_change).follow(ids)
 
     def nudge(self, id: str) -> None:
         """Poll now. May be called in any thread."""

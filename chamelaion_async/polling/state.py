@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import attrs
 
-from .._retry import backoff, is_ridden_out, retry_after_of
+from .._http.retry import backoff, is_ridden_out, retry_after_of
 from ..config import PollPolicy, check_seconds
 from ..errors import (
     APITimeoutError,

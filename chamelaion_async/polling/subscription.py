@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Generic, Protocol, TypeVar
 
-from .._connection import Alarm
+from .._http.session import Alarm
 from ..loading.entries import Entry, Read, Snapshot
 from ..loading.loader import Loader
 from ..models import Job

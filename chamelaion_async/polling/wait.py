@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
-from .._frames import let_go
+from .._http.tracebacks import let_go
 from ..errors import ChamelaionError
 from ..loading.entries import Snapshot
 from ..models import Job, OnUpdate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._transport import Call, Transport
+from .._http.transport import Call, Transport
 from ..models import Health, User
 
 __all__ = ["HealthResource", "UsersResource"]

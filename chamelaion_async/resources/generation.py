@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from .. import _wire
-from .._threads import NoThreadError
-from .._transport import ONCE, Call, Transport
+from .._http.addresses import id_segment, public_url
+from .._http.answers import server_time
+from .._http.paging import PAGE_SIZE, read_page
+from .._http.transport import ONCE, Call, Transport
+from .._media.threads import NoThreadError
+from .._media.uploads import Form, Media, MediaSource, Progress, open_media
 from ..config import RetryPolicy, check_callback
 from ..errors import APITimeoutError, InvalidResponseError
-from ..listing import PAGE_SIZE, read_page
 from ..models import GenerateAccepted, Job, Page, RawResponse
-from ..submission import Listing, Submissions
-from ..uploads import Form, Media, MediaSource, Progress, open_media
+from .submission import Listing, Submissions
 
 __all__ = ["Generation", "media_url"]
 
@@ -69,7 +70,7 @@ class Generation(Generic[J]):
 
     async def _submit(self, call: Call, reference_id: str | None) -> GenerateAccepted:
         if reference_id is not None:
-            _wire.id_segment(reference_id)
+            id_segment(reference_id)
         self._transport.connection.check()  # from here on, a client that is closed leaves open what was sent
         return await self._submissions.submit(
             partial(self._post, call),
@@ -95,7 +96,7 @@ class Generation(Generic[J]):
         return Listing(
             jobs=list[Job](page.data),
             total=page.pagination.total,
-            server_time=_wire.server_time(response.headers),
+            server_time=server_time(response.headers),
         )
 
     async def _fetch_page(
@@ -109,7 +110,7 @@ class Generation(Generic[J]):
 
 def media_url(name: str, url: str) -> str:
     """Return the URL of a medium that the service is to fetch."""
-    return _wire.public_url(name, url, "a file is uploaded with generate_with_media")
+    return public_url(name, url, "a file is uploaded with generate_with_media")
 
 
 def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Final
 
-from .._transport import Transport
+from .._http.transport import Transport
+from .._media.uploads import MediaSource, Progress
 from ..config import PollPolicy
 from ..models import GenerateAccepted, LipsyncRequest, Page
-from ..submission import Submissions
-from ..uploads import MediaSource, Progress
 from .generation import Generation, media_url
 from .requests import Family, RequestsResource
+from .submission import Submissions
 
 if TYPE_CHECKING:
     from ..polling.polls import Polls

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import attrs
 
-from .. import _wire
-from .._transport import Call, Transport
+from .._http.addresses import Query, id_segment
+from .._http.transport import Call, Transport
 from ..config import PollPolicy
 from ..errors import ConfigurationError
-from ..listing import check_range, walk
 from ..models import Job, OnUpdate, Outcome, Page
+from .listing import check_range, walk
 
 if TYPE_CHECKING:
     from ..polling.polls import Polls
@@ -150,7 +150,7 @@ class RequestsResource(Generic[J]):
             ClientClosedError: The client was closed meanwhile.
             ChamelaionError: A refusal that no further poll would change, such as 401.
         """
-        _wire.id_segment(id)
+        id_segment(id)
         return _unwrapped(self._follow([id], timeout, polling, every_change=True))
 
     def as_finished(
@@ -274,17 +274,17 @@ class RequestsResource(Generic[J]):
             every_change=every_change,
         )
 
-    async def _page(self, filters: _wire.Query, limit: int | None, offset: int | None) -> Page[J]:
+    async def _page(self, filters: Query, limit: int | None, offset: int | None) -> Page[J]:
         check_range(limit, offset)
         call = Call(method="GET", path=self._family.path, params={**filters, "limit": limit, "offset": offset})
         page, _ = await self._transport.fetch(call, self._family.page_model)
         return page
 
-    def _walk(self, filters: _wire.Query, page_size: int | None) -> AsyncGenerator[J, None]:
+    def _walk(self, filters: Query, page_size: int | None) -> AsyncGenerator[J, None]:
         return walk(partial(self._page, filters), page_size=page_size, identity=lambda request: request.id)
 
     def _call(self, id: str) -> Call:
-        return Call(method="GET", path=f"{self._family.path}/{_wire.id_segment(id)}")
+        return Call(method="GET", path=f"{self._family.path}/{id_segment(id)}")
 
 
 def _unique(ids: Iterable[str]) -> list[str]:

@@ -7,16 +7,17 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import _wire
-from .._transport import Call, Transport
+from .._http.addresses import Query, public_url
+from .._http.answers import check_json
+from .._http.transport import Call, Transport
+from .._media.uploads import MediaSource, Progress, Upload
 from ..config import PollPolicy
 from ..errors import ConfigurationError
-from ..listing import check_range, walk
 from ..models import GenerateAccepted, Page, Subtitle, VideoTranslateRequest, Voice
-from ..submission import Submissions
-from ..uploads import MediaSource, Progress, Upload
 from .generation import Generation, media_url
+from .listing import check_range, walk
 from .requests import Family, RequestsResource
+from .submission import Submissions
 
 if TYPE_CHECKING:
     from ..polling.polls import Polls
@@ -148,7 +149,7 @@ class VoicesResource:
 
         return walk(fetch, page_size=page_size, identity=lambda voice: voice.voice_id)
 
-    async def _page(self, filters: _wire.Query, limit: int | None, offset: int | None) -> Page[Voice]:
+    async def _page(self, filters: Query, limit: int | None, offset: int | None) -> Page[Voice]:
         check_range(limit, offset)
         params = {**filters, "limit": limit, "offset": offset}
         call = Call(method="GET", path="/v1/video-translate/voices", params=params)
@@ -310,7 +311,7 @@ class VideoTranslateResource:
 
 
 def _webhook(url: str | None) -> str | None:
-    return None if url is None else _wire.public_url("webhook_url", url, "it is called when the job ends")
+    return None if url is None else public_url("webhook_url", url, "it is called when the job ends")
 
 
 def _languages(languages: Sequence[str]) -> list[str]:
@@ -337,7 +338,7 @@ def _config(
         merged["target_srts"] = {
             language: _subtitle(f"target_srts[{language!r}]", subtitle) for language, subtitle in target_srts.items()
         }
-    _wire.check_json("config", merged)
+    check_json("config", merged)
     return merged or None
 
 

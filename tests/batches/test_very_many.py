@@ -20,7 +20,7 @@ from chamelaion_async import (
     PollPolicy,
     WaitTimeoutError,
 )
-from chamelaion_async._transport import Transport
+from chamelaion_async._http.transport import Transport
 from chamelaion_async.loading.loader import Loader
 from chamelaion_async.loading.read_queue import ReadQueue
 from chamelaion_async.polling.batch import Batch

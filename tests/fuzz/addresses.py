@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from yarl import URL
 
-from chamelaion_async._wire import api_path, api_url, check_base_url, id_segment, public_url, stable_query
-from chamelaion_async.downloads import _address, plan
+from chamelaion_async._http.addresses import api_path, api_url, check_base_url, id_segment, public_url, stable_query
+from chamelaion_async._media.downloads import _address, plan
 from chamelaion_async.errors import ConfigurationError, DownloadError
 
 from .target import Target

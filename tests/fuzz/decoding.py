@@ -12,8 +12,8 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
-from chamelaion_async._connection import Connection
-from chamelaion_async._transport import ONCE, Call, Transport
+from chamelaion_async._http.session import Connection
+from chamelaion_async._http.transport import ONCE, Call, Transport
 from chamelaion_async.errors import InvalidResponseError, RequestFailedError
 from chamelaion_async.loading.source import HttpSource
 from chamelaion_async.models import (

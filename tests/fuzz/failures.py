@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from chamelaion_async import errors
-from chamelaion_async._wire import status_error
+from chamelaion_async._http.answers import status_error
 from chamelaion_async.errors import APIStatusError, InternalServerError, RateLimitError
 
 from .leaks import CREDENTIALS, KEY, assert_nothing_leaks

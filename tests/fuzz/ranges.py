@@ -12,10 +12,10 @@ from typing import Any
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from chamelaion_async._connection import Connection
-from chamelaion_async._part import Part
+from chamelaion_async._http.session import Connection
+from chamelaion_async._media.downloads import Downloads, _PassingError
+from chamelaion_async._media.partial_file import Part
 from chamelaion_async.config import RetryPolicy
-from chamelaion_async.downloads import Downloads, _PassingError
 from chamelaion_async.errors import DownloadError
 
 from .failures import headers_of

@@ -6,7 +6,7 @@ import math
 import re
 from datetime import UTC, datetime
 
-from chamelaion_async._wire import parse_http_date, parse_retry_after
+from chamelaion_async._http.answers import parse_http_date, parse_retry_after
 
 from .target import Target
 

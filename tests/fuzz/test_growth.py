@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from chamelaion_async._converter import ShapeError, structure_hook
-from chamelaion_async._wire import api_path, api_url, check_base_url, id_segment, public_url
-from chamelaion_async.downloads import plan
+from chamelaion_async._http.addresses import api_path, api_url, check_base_url, id_segment, public_url
+from chamelaion_async._http.decoding import ShapeError, structure_hook
+from chamelaion_async._media.downloads import plan
 from chamelaion_async.errors import ChamelaionError
 from chamelaion_async.models import LipsyncRequest, Page, VideoTranslateRequest
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chamelaion_async import _part, _transport, _wire, downloads
+from chamelaion_async._http import addresses, answers, transport
+from chamelaion_async._media import downloads, partial_file
 
 from .leaks import KEY
 from .mutation import MAX_SIZE, mutant
@@ -24,9 +25,9 @@ EXAMPLES = dict.fromkeys(TARGETS, 400) | {"downloads": 40}
 def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decode with the extra ``speed`` and without it."""
     if request.param == "plain":
-        monkeypatch.setattr(_wire, "_fast_loads", lambda: None)
+        monkeypatch.setattr(answers, "_fast_loads", lambda: None)
     else:
-        assert _wire._fast_loads() is not None
+        assert answers._fast_loads() is not None
 
 
 @pytest.mark.usefixtures("decoder")
@@ -68,27 +69,27 @@ def unmasked(value: Any, secrets: Iterable[str]) -> Any:
 @pytest.mark.parametrize(
     ("name", "where", "what", "fault"),
     [
-        ("decoding", _wire, "redact", unmasked),
-        ("decoding", _wire, "redact_body", unmasked),
-        ("decoding", _transport, "_EXCERPT", MAX_SIZE),
-        ("decoding", _transport, "_MAX_REASON", MAX_SIZE),
-        ("decoding", _transport, "structure_hook", lambda model: lambda data: data),
-        ("failures", _wire, "redact", unmasked),
-        ("failures", _wire, "redact_headers", unmasked),
-        ("failures", _wire, "_redact_json", unmasked),
-        ("failures", _wire, "_MAX_MESSAGE", MAX_SIZE),
-        ("failures", _wire, "_KINDS", {}),
-        ("retry-after", _wire, "_DELAY_SECONDS", re.compile(r"-?\d+(\.\d+)?")),
-        ("retry-after", _wire, "_DELAY_SECONDS", re.compile(r"[\d.eE+-]+", re.ASCII)),
-        ("addresses", _wire, "_PLAIN_ID", re.compile(r"[^?#]{1,512}")),
-        ("addresses", _wire, "_encodable", str),
-        ("addresses", _wire, "is_host", bool),
-        ("addresses", _wire, "_shown", str),
+        ("decoding", transport, "redact", unmasked),
+        ("decoding", transport, "redact_body", unmasked),
+        ("decoding", transport, "_EXCERPT", MAX_SIZE),
+        ("decoding", transport, "_MAX_REASON", MAX_SIZE),
+        ("decoding", transport, "structure_hook", lambda model: lambda data: data),
+        ("failures", answers, "redact", unmasked),
+        ("failures", answers, "redact_headers", unmasked),
+        ("failures", answers, "redact_json", unmasked),
+        ("failures", answers, "_MAX_MESSAGE", MAX_SIZE),
+        ("failures", answers, "_KINDS", {}),
+        ("retry-after", answers, "_DELAY_SECONDS", re.compile(r"-?\d+(\.\d+)?")),
+        ("retry-after", answers, "_DELAY_SECONDS", re.compile(r"[\d.eE+-]+", re.ASCII)),
+        ("addresses", addresses, "_PLAIN_ID", re.compile(r"[^?#]{1,512}")),
+        ("addresses", addresses, "_encodable", str),
+        ("addresses", addresses, "is_host", bool),
+        ("addresses", addresses, "shown", str),
         ("addresses", downloads, "_shortened", str),
         ("ranges", downloads, "_validator", lambda headers: headers.get("ETag")),
         ("ranges", downloads, "_CONTENT_RANGE", re.compile(r"bytes \D*(\d{1,9})\D+(\d{1,9})\D*(\d{1,9}|\*)")),
         ("ranges", downloads, "_CONTENT_RANGE", re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")),
-        ("downloads", _part.Part, "_let_go", lambda part: part._file.close()),
+        ("downloads", partial_file.Part, "_let_go", lambda part: part._file.close()),
     ],
 )
 def test_the_search_finds_a_fault(
@@ -120,14 +121,14 @@ def test_the_key_comes_with_some_bodies(name: str) -> None:
 def test_a_good_part_of_the_bodies_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bodies that are all refused as no JSON would try nothing that comes after."""
     random, structured = Random(8), 0
-    structure_hook = _transport.structure_hook
+    structure_hook = transport.structure_hook
 
     def counted(model: Any) -> Any:
         nonlocal structured
         structured += 1
         return structure_hook(model)
 
-    monkeypatch.setattr(_transport, "structure_hook", counted)
+    monkeypatch.setattr(transport, "structure_hook", counted)
     for _ in range(500):
         TARGETS["decoding"].check(mutant(random, TARGETS["decoding"]))
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 import pytest
 
 from chamelaion_async import AsyncClient
-from chamelaion_async._recent import CAPACITY
+from chamelaion_async.resources.recent import CAPACITY
 
 from .service import Service, uuid
 from .work import WORK, Bench, Step

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from chamelaion_async import AsyncClient, ChamelaionError, PollPolicy, RetryPolicy, WaitTimeoutError
-from chamelaion_async._connection import Connection
+from chamelaion_async._http.session import Connection
 from chamelaion_async.loading.loader import Loader
 from chamelaion_async.polling.subscription import WaitSubscription
 

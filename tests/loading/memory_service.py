@@ -26,8 +26,8 @@ from chamelaion_async import (
     PollPolicy,
     RateLimitError,
 )
-from chamelaion_async._connection import Connection, Scope
-from chamelaion_async._pace import make_lanes
+from chamelaion_async._http.lanes import make_lanes
+from chamelaion_async._http.session import Connection, Scope
 from chamelaion_async.loading.entries import Read
 from chamelaion_async.loading.loader import Loader
 from chamelaion_async.loading.packing import Packer

@@ -20,18 +20,18 @@ _STUCK: Final = 20.0  # seconds after which a test will not end any more
 _TIMED_OUT: Final = 36  # the exit code by which mutmut knows it
 
 _WITNESSES: Final = {
-    "_wire": ("test_refusals", "test_wire", "test_errors", "test_transport", "test_secrets", "test_resources"),
-    "_pace": ("test_pace", "test_width", "test_transport", "test_lifecycle"),
-    "_rate": ("test_rate", "test_pace"),
-    "_width": ("test_width",),
-    "_retry": ("test_retry", "test_transport", "test_submission", "test_wait"),
-    "loading.source": ("loading/test_source", "polling/test_sharing", "test_resources"),
+    "_http.lanes": ("http/test_lanes", "http/test_concurrency", "http/test_transport", "test_lifecycle"),
+    "_http.rate": ("http/test_rate", "http/test_lanes"),
+    "_http.concurrency": ("http/test_concurrency",),
+    "_http.retry": ("http/test_retry", "http/test_transport", "resources/test_submission", "test_wait"),
+    "_http": ("http/", "test_errors", "test_secrets", "resources/test_resources"),
+    "loading.source": ("loading/test_source", "polling/test_sharing", "resources/test_resources"),
     "loading": ("loading/", "polling/", "batches/"),
     "polling.spacing": ("polling/test_spacing", "test_wait"),
     "polling.state": ("polling/test_state", "test_wait", "polling/", "batches/"),
     "polling.wait": ("test_wait", "polling/test_subscription", "polling/test_sharing"),
     "polling.subscription": ("polling/test_subscription", "test_wait", "polling/test_sharing"),
-    "polling.polls": ("test_wait", "polling/test_state", "test_lifecycle", "test_resources", "batches/"),
+    "polling.polls": ("test_wait", "polling/test_state", "test_lifecycle", "resources/test_resources", "batches/"),
     "polling": ("polling/", "batches/"),
 }
 """Where the tests of a module are; the first that fits counts."""

@@ -1,0 +1,196 @@
+"""Answers of the service as values: times, JSON, and the error for each status. No I/O, no clock."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from http import HTTPStatus
+from typing import Any, Final
+
+from ..errors import (
+    APIStatusError,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    ConflictError,
+    InternalServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    QuotaExceededError,
+    RateLimitError,
+    UnprocessableEntityError,
+)
+from .addresses import shown
+from .secrets import redact, redact_headers, redact_json
+
+__all__ = [
+    "MAX_BODY",
+    "check_json",
+    "decode_json",
+    "parse_http_date",
+    "parse_retry_after",
+    "server_time",
+    "status_error",
+]
+
+MAX_BODY: Final = 8 * 1024 * 1024
+"""Largest body of an API answer in bytes, after decompression."""
+_MAX_MESSAGE: Final = 300
+_MAX_DATE: Final = 64
+_DELAY_SECONDS = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+
+
+def check_json(name: str, value: object) -> None:
+    """Refuse what JSON cannot hold."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{name} cannot be sent as JSON: {error}") from None
+
+
+def parse_http_date(value: str | None) -> datetime | None:
+    """Read an HTTP date (RFC 9110, section 5.6.7) as aware UTC, or None where it is not one."""
+    if not value or len(value) > _MAX_DATE or not (value.isascii() and value.isprintable()):
+        return None
+    try:
+        time = parsedate_to_datetime(value)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def server_time(headers: Mapping[str, str]) -> datetime | None:
+    """Return when the service answered, by its own clock."""
+    return parse_http_date(headers.get("Date"))
+
+
+def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
+    """Read ``Retry-After`` (RFC 9110, section 10.2.3) as seconds from ``now``.
+
+    Fractions of a second are taken too, a time in the past is 0, and what is neither is None.
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    if _DELAY_SECONDS.fullmatch(text):
+        seconds = float(text)
+        return seconds if 0 <= seconds < math.inf else None
+    date = parse_http_date(text)
+    return None if date is None else max(0.0, (date - now).total_seconds())
+
+
+def decode_json(body: bytes) -> Any:
+    """Decode a body that must be JSON.
+
+    Raises:
+        ValueError: It is not; the text says why.
+    """
+    if not body.strip():
+        raise ValueError("the body is empty")
+    if (fast := _fast_loads()) is not None:
+        try:
+            return fast(body)
+        except ValueError:
+            pass  # json takes more: a byte order mark, UTF-16, lone surrogates
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise ValueError("the body is nested too deeply") from None
+
+
+@cache
+def _fast_loads() -> Callable[[bytes], Any] | None:
+    """Return orjson's decoder where the extra ``speed`` is installed."""
+    try:
+        from orjson import loads  # noqa: PLC0415 - importing the package must import no extra
+    except ImportError:
+        return None
+    decode: Callable[[bytes], Any] = loads
+    return decode
+
+
+_KINDS: Final[Mapping[int, tuple[type[APIStatusError], str]]] = {
+    400: (BadRequestError, "Sending it again unchanged will not help; check the arguments."),
+    401: (AuthenticationError, "Check the API key or bearer token and that it belongs to this environment."),
+    403: (PermissionDeniedError, "The credentials are known but may not do this."),
+    404: (NotFoundError, "Check the id, and that it belongs to this account and environment."),
+    409: (ConflictError, "It conflicts with the present state; read that first."),
+    412: (QuotaExceededError, "The plan's quota is used up; waiting does not help, raising the quota does."),
+    422: (UnprocessableEntityError, "Sending it again unchanged will not help; check the arguments."),
+    429: (RateLimitError, "Try again later, or lower Pace(max_rate=…)."),
+}
+_SERVER_KIND = (InternalServerError, "The service failed; try again later.")
+_OTHER_KIND = (APIStatusError, "This status is not documented.")
+
+
+def status_error(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    method: str,
+    path: str,
+    attempts: int,
+    now: datetime,
+    secrets: Iterable[str] = (),
+) -> APIStatusError:
+    """Turn an answer that is not a success into the error of its class.
+
+    ``now`` is our clock; the answer's own ``Date`` is preferred for reading a ``Retry-After`` date.
+    """
+    text = body.decode("utf-8-sig", "replace")
+    try:
+        content = redact_json(decode_json(text.encode()), secrets)
+    except (ValueError, RecursionError):
+        content = redact(text, secrets)
+    message = _message(content) or _phrase(status)
+    headers = redact_headers(headers, secrets)
+    kind, advice = _KINDS.get(status) or (_SERVER_KIND if 500 <= status < 600 else _OTHER_KIND)
+    extra: dict[str, Any] = {}
+    if 300 <= status < 400:
+        target = shown(headers.get("Location", ""))
+        advice = f"It points to {target}, which is not followed, since the key would travel along; check base_url."
+    elif issubclass(kind, (RateLimitError, InternalServerError)):
+        retry_after = parse_retry_after(headers.get("Retry-After"), now=server_time(headers) or now)
+        extra["retry_after"] = retry_after
+        if retry_after is not None and kind is RateLimitError:
+            advice = f"The service asks to wait {retry_after:g} s; lower Pace(max_rate=…) if this recurs."
+    tries = f" after {attempts} attempts" if attempts > 1 else ""
+    return kind(
+        f"{method} {path} was answered {status}{tries}: {message[:_MAX_MESSAGE]}. {advice}",
+        status=status,
+        message=message,
+        headers=headers,
+        body=content,
+        method=method,
+        path=path,
+        attempts=attempts,
+        **extra,
+    )
+
+
+def _message(content: Any) -> str:
+    """Find the service's words: documented is ``{"error": text}``; proxies answer otherwise."""
+    if isinstance(content, dict):
+        for key in ("error", "message", "detail"):
+            value = content.get(key)
+            if isinstance(value, dict):
+                value = value.get("message")
+            if isinstance(value, str) and value.strip():
+                return value
+        return ""
+    if isinstance(content, str) and not content.lstrip().startswith("<"):
+        return " ".join(content[: 2 * _MAX_MESSAGE].split())[:_MAX_MESSAGE]
+    return ""
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "no reason given"
