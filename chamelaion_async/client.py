@@ -16,9 +16,9 @@ from yarl import URL
 from ._http.addresses import api_path, check_base_url, stable_query
 from ._http.answers import check_json
 from ._http.lanes import make_lanes
+from ._http.lifecycle import Lifecycle
 from ._http.proxies import given_proxy
 from ._http.secrets import Secret, credential_headers, plain_headers
-from ._http.session import Connection
 from ._http.transport import Call, Transport
 from ._version import __version__
 from .config import ENVIRONMENTS, Pace, PollPolicy, RetryPolicy, check_seconds
@@ -111,7 +111,7 @@ class AsyncClient:
         proxy = _veiled(proxy)
         url = _choose_base_url(base_url, environment)
         transport = Transport(
-            connection=Connection(
+            lifecycle=Lifecycle(
                 session,
                 proxy=None if proxy is None else given_proxy(proxy),
                 trust_env=_checked_flag("trust_env", trust_env),
@@ -180,7 +180,7 @@ class AsyncClient:
     @property
     def is_closed(self) -> bool:
         """Whether the client has been closed."""
-        return self._transport.connection.closed
+        return self._transport.lifecycle.closed
 
     async def wait_until_finished(
         self,
@@ -287,7 +287,7 @@ class AsyncClient:
 
         transport = self._transport
         downloads = Downloads(
-            connection=transport.connection,
+            lifecycle=transport.lifecycle,
             headers={"User-Agent": _USER_AGENT},
             timeout=transport.timeout,
             retry=transport.retry,
@@ -305,10 +305,10 @@ class AsyncClient:
 
         May be called any number of times. A session that was passed in stays open.
         """
-        await self._transport.connection.aclose()
+        await self._transport.lifecycle.aclose()
 
     async def __aenter__(self) -> Self:
-        self._transport.connection.check()
+        self._transport.lifecycle.check()
         return self
 
     async def __aexit__(

@@ -572,7 +572,7 @@ def test_a_second_loop_after_the_first_is_a_clear_error(elsewhere: Sandbox) -> N
 
     async def close() -> None:
         # What the first loop left open is its own; here the sockets are closed so that no warning disturbs.
-        session = client._transport.connection._session
+        session = client._transport.lifecycle._session
         assert session is not None
         await session.close()
 
@@ -763,11 +763,11 @@ async def test_a_closed_client_is_freed(sandbox: Sandbox) -> None:
     client = AsyncClient("sk-key", base_url=sandbox.base_url)
     await client.users.me()
     await client.aclose()
-    connection = weakref.ref(client._transport.connection)
+    lifecycle = weakref.ref(client._transport.lifecycle)
     del client
     gc.collect()
 
-    assert connection() is None
+    assert lifecycle() is None
 
 
 async def test_a_client_that_made_no_call_leaves_no_warning_when_it_is_dropped() -> None:
@@ -782,4 +782,4 @@ async def test_many_calls_leave_no_record_of_themselves(mock: aioresponses) -> N
         for _ in range(50):
             await client.users.me()
 
-        assert (len(client._transport.connection._scopes), len(client._transport.connection._sleepers)) == (0, 0)
+        assert (len(client._transport.lifecycle._scopes), len(client._transport.lifecycle._sleepers)) == (0, 0)

@@ -619,7 +619,7 @@ def test_a_constructor_that_fails_for_another_reason_does_not_show_the_password_
 @pytest.mark.parametrize("kind", [repr, str, lambda thing: repr(vars(thing))], ids=["repr", "str", "vars"])
 def test_a_client_and_its_parts_do_not_show_the_password_of_the_proxy(kind: Callable[[object], str]) -> None:
     client = behind(f"http://user:{PASSWORD}@proxy.test")
-    parts = [client, client.with_options(timeout=1), client._transport.connection, client.lipsync]
+    parts = [client, client.with_options(timeout=1), client._transport.lifecycle, client.lipsync]
 
     shown = " ".join(kind(part) for part in parts)
     assert (PASSWORD in shown, BASIC in shown) == (False, False)

@@ -34,7 +34,7 @@ from chamelaion_async import (
     WaitTimeoutError,
     WaitUnreachableError,
 )
-from chamelaion_async._http.session import Alarm, Connection
+from chamelaion_async._http.lifecycle import Alarm, Lifecycle
 from chamelaion_async.loading.entries import Read
 from chamelaion_async.loading.loader import Loader
 from chamelaion_async.loading.packing import Packer
@@ -90,7 +90,7 @@ class ScriptedService:
     began: float = attrs.field(factory=now)
     polls: list[float] = attrs.field(factory=list)
     timeouts: list[float] = attrs.field(factory=list)
-    connection: Connection = attrs.field(init=False, factory=Connection)
+    lifecycle: Lifecycle = attrs.field(init=False, factory=Lifecycle)
     loader: Loader[LipsyncRequest] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -135,7 +135,7 @@ class ScriptedService:
         on_update: OnUpdate[LipsyncRequest] | None = None,
     ) -> LipsyncRequest:
         async def pause(seconds: float, alarm: Alarm) -> None:
-            await (self.connection.sleep(seconds, alarm) if sleep is None else sleep(seconds))
+            await (self.lifecycle.sleep(seconds, alarm) if sleep is None else sleep(seconds))
 
         plan = make_plan(timeout, policy, random, started=now())
         state: PollState[LipsyncRequest] = PollState(id="job", plan=plan)

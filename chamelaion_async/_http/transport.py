@@ -30,9 +30,9 @@ from .addresses import Query, api_url
 from .answers import MAX_BODY, decode_json, status_error
 from .connecting import NotConnectedError
 from .lanes import Lane, LaneName
+from .lifecycle import CancelScope, Lifecycle, given_session_closed
 from .retry import is_passing, repeat, was_not_accepted
 from .secrets import Secret, redact, redact_body, redact_headers
-from .session import Connection, Scope, given_session_closed
 from .tracebacks import let_go
 
 __all__ = ["ONCE", "Call", "StatusTurn", "Transport", "structure_hook"]
@@ -104,7 +104,7 @@ class Transport:
         retry: How calls are repeated unless they say otherwise.
     """
 
-    connection: Connection
+    lifecycle: Lifecycle
     lanes: Mapping[LaneName, Lane]
     base_url: str
     credentials: Mapping[str, Secret] = attrs.field(repr=False)
@@ -134,7 +134,7 @@ class Transport:
                 after=error,
                 policy=retry or self.retry,
                 repeatable=is_passing if call.is_read else was_not_accepted,
-                sleep=self.connection.sleep,
+                sleep=self.lifecycle.sleep,
                 random=random.random,
             )
 
@@ -204,7 +204,7 @@ class Transport:
 
     async def _attempt(self, call: Call, timeout: float, number: int) -> RawResponse:
         lane = self.lanes["status" if call.is_read else "generation"]
-        with Scope(self.connection):
+        with CancelScope(self.lifecycle):
             # Queueing in a lane is our own doing and does not count against the time for an answer.
             if not lane.try_acquire():
                 await lane.acquire()
@@ -268,13 +268,13 @@ class Transport:
             await body.aclose()
 
     async def _request(self, call: Call, timeout: float, number: int, body: Body | None) -> _Answer:
-        session = self.connection.session()
+        session = self.lifecycle.session()
         url = api_url(self.base_url, call.path, call.params)
         # A dict for this call alone: instrumentation writes into what it is handed.
         headers = {**self.headers, **self.credentials} if call.authenticated else {**self.headers}
         options: dict[str, Any] = {}
-        if self.connection.may_need_proxy:
-            options = await self.connection.proxy_options(url)
+        if self.lifecycle.may_need_proxy:
+            options = await self.lifecycle.proxy_options(url)
             headers |= options.pop("headers", {})
         if call.json is not None:
             options["json"] = call.json
@@ -347,11 +347,11 @@ class StatusTurn:
 
     transport: Transport
     lane: Lane
-    _scope: Scope = attrs.field(init=False)
+    _scope: CancelScope = attrs.field(init=False)
     _has_slot: bool = attrs.field(init=False, default=False)
 
     async def __aenter__(self) -> Self:
-        self._scope = Scope(self.transport.connection)
+        self._scope = CancelScope(self.transport.lifecycle)
         self._scope.__enter__()
         try:
             if not self.lane.try_acquire():

@@ -25,8 +25,8 @@ from yarl import URL
 
 from .._http.addresses import is_host, is_url_object
 from .._http.answers import parse_http_date
+from .._http.lifecycle import CancelScope, Lifecycle, given_session_closed
 from .._http.retry import backoff
-from .._http.session import Connection, Scope, given_session_closed
 from .._http.tracebacks import let_go
 from ..config import RetryPolicy, check_callback
 from ..errors import ConfigurationError, DownloadError
@@ -191,7 +191,7 @@ class Downloads:
         retry: How often in a row an attempt that brings nothing is repeated, and after which pause.
     """
 
-    connection: Connection
+    lifecycle: Lifecycle
     headers: Mapping[str, str]
     timeout: float
     retry: RetryPolicy
@@ -238,7 +238,7 @@ class Downloads:
         failures, furthest = 0, part.size
         while True:
             try:
-                with Scope(self.connection):
+                with CancelScope(self.lifecycle):
                     return await self._attempt(part, url, on_progress)
             except aiohttp.InvalidURL:
                 # The text would show where it leads, which may be signed.
@@ -251,10 +251,10 @@ class Downloads:
                 furthest = max(furthest, part.size)
                 if failures >= self.retry.attempts:
                     raise self._broken_off(part, url, error)  # noqa: B904 - its cause is set there
-            await self.connection.sleep(backoff(failures, self.retry.initial, self.retry.max, random.random))
+            await self.lifecycle.sleep(backoff(failures, self.retry.initial, self.retry.max, random.random))
 
     async def _attempt(self, part: Part, url: URL, on_progress: DownloadProgress | None) -> None:
-        session = self.connection.session()
+        session = self.lifecycle.session()
         # Interim answers (RFC 9110, section 15.2) would keep sock_read from ever tripping.
         headers_due = asyncio.timeout(self.timeout)
         try:
@@ -314,8 +314,8 @@ class Downloads:
         self, session: aiohttp.ClientSession, url: URL, resume_headers: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
         options: dict[str, Any] = {}
-        if self.connection.may_need_proxy:
-            options = await self.connection.proxy_options(url)
+        if self.lifecycle.may_need_proxy:
+            options = await self.lifecycle.proxy_options(url)
         headers = {**self.headers, "Accept": "*/*", "Accept-Encoding": "identity", **resume_headers}
         headers |= options.pop("headers", {})
         return await session.get(

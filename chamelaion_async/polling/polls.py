@@ -35,17 +35,17 @@ class Polls(Generic[J]):
     """
 
     def __init__(self, transport: Transport, *, path: str, model: type[J], read_timeout: float) -> None:
-        self._connection = transport.connection
+        self._lifecycle = transport.lifecycle
         source = HttpSource(transport=transport, path=path, model=model)
         self._loader: Loader[J] = Loader(source, Packer(model), random=random.random, read_timeout=read_timeout)
-        self._connection.at_close(self._loader.close)
+        self._lifecycle.at_close(self._loader.close)
 
     async def wait(self, id: str, *, timeout: float | None, policy: PollPolicy, on_update: OnUpdate[J] | None) -> J:
         """Wait for one request; see ``resources.requests`` for what a caller is promised."""
         id_segment(id)
         plan = make_plan(timeout, policy, random.random, started=asyncio.get_running_loop().time())
         state: PollState[J] = PollState(id=id, plan=plan)
-        subscription = WaitSubscription(self._loader, state, self._connection.sleep)
+        subscription = WaitSubscription(self._loader, state, self._lifecycle.sleep)
         try:
             return await poll_until_finished(state, subscription, on_update)
         finally:
@@ -66,4 +66,4 @@ class Polls(Generic[J]):
 
     def nudge(self, id: str) -> None:
         """Poll now. May be called in any thread."""
-        self._connection.call_in_loop(self._loader.nudge, id)
+        self._lifecycle.call_in_loop(self._loader.nudge, id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Generic, Protocol, TypeVar
 
-from .._http.session import Alarm
+from .._http.lifecycle import Alarm
 from ..loading.entries import Entry, Read, Snapshot
 from ..loading.loader import Loader
 from ..models import Job
@@ -17,7 +17,7 @@ J = TypeVar("J", bound=Job)
 
 
 class Sleep(Protocol):
-    """Pauses, as ``Connection.sleep`` does."""
+    """Pauses, as ``Lifecycle.sleep`` does."""
 
     async def __call__(self, seconds: float, alarm: Alarm) -> None:
         """Return after some seconds, or when the alarm rings."""

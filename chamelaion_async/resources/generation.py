@@ -71,12 +71,12 @@ class Generation(Generic[J]):
     async def _submit(self, call: Call, reference_id: str | None) -> GenerateAccepted:
         if reference_id is not None:
             id_segment(reference_id)
-        self._transport.connection.check()  # from here on, a client that is closed leaves open what was sent
+        self._transport.lifecycle.check()  # from here on, a client that is closed leaves open what was sent
         return await self._submissions.submit(
             partial(self._post, call),
             reference_id=reference_id,
             list_jobs=self._list_jobs,
-            sleep=self._transport.connection.sleep,
+            sleep=self._transport.lifecycle.sleep,
         )
 
     async def _post(self, call: Call) -> GenerateAccepted:

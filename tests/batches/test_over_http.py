@@ -96,6 +96,6 @@ async def test_leaving_closes_the_connection_that_is_not_answered(
 
 
 def connections_in_use(client: AsyncClient) -> int:
-    connector = client._transport.connection.session().connector
+    connector = client._transport.lifecycle.session().connector
     assert connector is not None
     return len(connector._acquired)

@@ -42,14 +42,14 @@ def _is_ours(module: str) -> bool:
 
 
 def _of_calls(client: AsyncClient) -> Iterator[str]:
-    connection = client._transport.connection
-    if connection._scopes:
-        yield f"{len(connection._scopes)} calls under way"
-    if connection._sleepers:
-        yield f"{len(connection._sleepers)} pauses"
+    lifecycle = client._transport.lifecycle
+    if lifecycle._scopes:
+        yield f"{len(lifecycle._scopes)} calls under way"
+    if lifecycle._sleepers:
+        yield f"{len(lifecycle._sleepers)} pauses"
     if not (client._shared.lipsync.is_idle and client._shared.translations.is_idle):
         yield "submissions under way"
-    session = connection._session
+    session = lifecycle._session
     connector = None if session is None else session.connector
     if connector is not None:
         if connector._acquired:

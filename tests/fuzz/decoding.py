@@ -12,7 +12,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
-from chamelaion_async._http.session import Connection
+from chamelaion_async._http.lifecycle import Lifecycle
 from chamelaion_async._http.transport import ONCE, Call, Transport
 from chamelaion_async.errors import InvalidResponseError, RequestFailedError
 from chamelaion_async.loading.source import HttpSource
@@ -49,7 +49,7 @@ MODELS: dict[str, Any] = {
 
 
 _TRANSPORT = Transport(
-    connection=Connection(),
+    lifecycle=Lifecycle(),
     lanes={},
     base_url="https://api.example.com",
     credentials=CREDENTIALS,

@@ -12,7 +12,7 @@ from typing import Any
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from chamelaion_async._http.session import Connection
+from chamelaion_async._http.lifecycle import Lifecycle
 from chamelaion_async._media.downloads import Downloads, _PassingError
 from chamelaion_async._media.partial_file import Part
 from chamelaion_async.config import RetryPolicy
@@ -25,7 +25,7 @@ __all__ = ["RANGES"]
 
 _URL = URL("https://cdn.example.com/out/film.mp4")
 _MAX_TEXT = 1000
-_DOWNLOADS = Downloads(connection=Connection(), headers={}, timeout=1.0, retry=RetryPolicy())
+_DOWNLOADS = Downloads(lifecycle=Lifecycle(), headers={}, timeout=1.0, retry=RetryPolicy())
 _FIELD = re.compile(r"[\x20-\x7e]+")
 _RANGE = re.compile(r"bytes ([0-9]+)-")
 _SEPARATOR = b"\n====\n"

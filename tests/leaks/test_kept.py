@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from chamelaion_async import AsyncClient, ChamelaionError, PollPolicy, RetryPolicy, WaitTimeoutError
-from chamelaion_async._http.session import Connection
+from chamelaion_async._http.lifecycle import Lifecycle
 from chamelaion_async.loading.loader import Loader
 from chamelaion_async.polling.subscription import WaitSubscription
 
@@ -72,7 +72,7 @@ def is_large(thing: object) -> bool:
 
 
 ANSWERS: Final = (aiohttp.ClientResponse, aiohttp.StreamReader)
-CLIENT: Final = (*ANSWERS, aiohttp.ClientSession, AsyncClient, Connection, Loader)
+CLIENT: Final = (*ANSWERS, aiohttp.ClientSession, AsyncClient, Lifecycle, Loader)
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
@@ -122,7 +122,7 @@ async def test_an_error_holds_no_answer(
         await call(hasty, tmp_path)
     except ChamelaionError as error:
         # The frame of the method that was called holds the client, whatever is done about the frames below it.
-        kept = behind(error, doors=(Connection, Loader, aiohttp.ClientSession))
+        kept = behind(error, doors=(Lifecycle, Loader, aiohttp.ClientSession))
         assert [thing for thing in kept if isinstance(thing, ANSWERS) or is_large(thing)] == []
     else:
         # Bytes that are no JSON are a good output.
@@ -200,9 +200,9 @@ async def test_nothing_of_a_client_that_is_closed_outlives_the_next_collection(s
     service.finished = 8
     async with AsyncClient("sk-test-key", base_url=BASE_URL) as client:
         await client.wait_until_finished(ID)
-        connection = client._transport.connection
-        seen: list[weakref.ref[Any]] = [weakref.ref(connection), weakref.ref(connection.session())]
-        del connection
+        lifecycle = client._transport.lifecycle
+        seen: list[weakref.ref[Any]] = [weakref.ref(lifecycle), weakref.ref(lifecycle.session())]
+        del lifecycle
     del client
     gc.collect()
 

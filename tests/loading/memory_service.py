@@ -27,7 +27,7 @@ from chamelaion_async import (
     RateLimitError,
 )
 from chamelaion_async._http.lanes import make_lanes
-from chamelaion_async._http.session import Connection, Scope
+from chamelaion_async._http.lifecycle import CancelScope, Lifecycle
 from chamelaion_async.loading.entries import Read
 from chamelaion_async.loading.loader import Loader
 from chamelaion_async.loading.packing import Packer
@@ -181,7 +181,7 @@ class MemoryService:
     received: list[Received] = attrs.field(init=False, factory=list)
     under_way: int = attrs.field(init=False, default=0)
     most_under_way: int = attrs.field(init=False, default=0)
-    connection: Connection = attrs.field(init=False, factory=Connection)
+    lifecycle: Lifecycle = attrs.field(init=False, factory=Lifecycle)
     loader: Loader[LipsyncRequest] = attrs.field(init=False)
     _lane: Any = attrs.field(init=False)
     _by_name: dict[str, Record] = attrs.field(init=False, factory=dict)
@@ -189,7 +189,7 @@ class MemoryService:
     def __attrs_post_init__(self) -> None:
         self._lane = make_lanes(Pace(max_rate=self.rate, max_concurrency=self.at_once))["status"]
         self.loader = Loader(self, Packer(LipsyncRequest), random=lambda: 0.5, read_timeout=20.0)
-        self.connection.at_close(self.loader.close)
+        self.lifecycle.at_close(self.loader.close)
 
     # What it holds
 
@@ -220,7 +220,7 @@ class MemoryService:
         """Wait as ``requests.wait_until_finished`` does."""
         plan = make_plan(timeout, policy, lambda: 0.5, started=now())
         state: PollState[LipsyncRequest] = PollState(id=id, plan=plan)
-        subscription = WaitSubscription(self.loader, state, self.connection.sleep)
+        subscription = WaitSubscription(self.loader, state, self.lifecycle.sleep)
         try:
             return await poll_until_finished(state, subscription, **options)
         finally:
@@ -291,7 +291,7 @@ class MemoryService:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[_Turn]:
         """Wait for the lane, as ``Transport.turn`` does."""
-        with Scope(self.connection):
+        with CancelScope(self.lifecycle):
             if not self._lane.try_acquire():
                 await self._lane.acquire()
             turn = _Turn(self)

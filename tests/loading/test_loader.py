@@ -645,7 +645,7 @@ class TestTheEnd:
         tasks.append(asyncio.create_task(service.follow(service.add(30))))  # type: ignore[arg-type] # ends likewise
         await asyncio.sleep(at)
         began = service.elapsed
-        await service.connection.aclose()
+        await service.lifecycle.aclose()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         assert all(isinstance(result, ClientClosedError) for result in results)
         assert service.elapsed == began
@@ -654,7 +654,7 @@ class TestTheEnd:
     async def test_waiting_after_the_close_is_refused(self, serve: type[MemoryService]) -> None:
         service = serve()
         (id,) = service.add()
-        await service.connection.aclose()
+        await service.lifecycle.aclose()
         with pytest.raises(ClientClosedError):
             await service.wait(id)
 

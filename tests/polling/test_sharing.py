@@ -447,7 +447,7 @@ class TestTheEnd:
         (id,) = service.add()
         tasks = [service.start(id) for _ in range(MANY)]
         await asyncio.sleep(3.2)
-        await service.connection.aclose()
+        await service.lifecycle.aclose()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         assert all(isinstance(result, ClientClosedError) for result in results)
         assert service.elapsed == pytest.approx(3.2)

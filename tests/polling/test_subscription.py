@@ -34,7 +34,7 @@ def snapshot(id: str, status: str, *, is_page: bool = False) -> Snapshot[Lipsync
 
 def subscribe(service: MemoryService, id: str, *, timeout: float | None = None) -> Subscription:
     plan = make_plan(timeout, STEADY, lambda: 0.5, started=now())
-    return WaitSubscription(service.loader, PollState(id=id, plan=plan), service.connection.sleep)
+    return WaitSubscription(service.loader, PollState(id=id, plan=plan), service.lifecycle.sleep)
 
 
 @pytest.mark.virtual_time

@@ -21,7 +21,7 @@ from ..errors import ClientClosedError, ConfigurationError
 from .connecting import trace, translate
 from .proxies import Proxy, environment_proxy, session_proxy
 
-__all__ = ["Alarm", "Connection", "Scope", "given_session_closed"]
+__all__ = ["Alarm", "CancelScope", "Lifecycle", "given_session_closed"]
 
 _KEEPALIVE = 60.0  # seconds; aiohttp's 15 would reconnect between any two polls at the longest interval
 _GATEWAY_FAILURES = frozenset({502, 503, 504})
@@ -41,7 +41,7 @@ class Alarm:
             _resolve(self.waiter, True)
 
 
-class Connection:
+class Lifecycle:
     """The session of a client, made on first use in the running loop."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Connection:
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        self._scopes: set[Scope] = set()
+        self._scopes: set[CancelScope] = set()
         self._sleepers: set[asyncio.Future[bool]] = set()
         self._drained: asyncio.Future[None] | None = None
         self._at_close: list[Callable[[ClientClosedError], None]] = []
@@ -226,12 +226,12 @@ class Connection:
                 self._drained = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._drained)
 
-    def enter(self, scope: Scope) -> None:
+    def enter(self, scope: CancelScope) -> None:
         """Count a call as under way."""
         self.check()
         self._scopes.add(scope)
 
-    def leave(self, scope: Scope) -> None:
+    def leave(self, scope: CancelScope) -> None:
         """Count a call as done."""
         self._scopes.discard(scope)
         if self._drained is not None:
@@ -242,7 +242,7 @@ class Connection:
         return self._given is not None and self._given.closed
 
 
-class Scope:
+class CancelScope:
     """A call under way, which closing the client ends.
 
     Closing cancels the task as ``asyncio.timeout`` would: counted, so that a cancellation which the caller asked for
@@ -251,7 +251,7 @@ class Scope:
 
     __slots__ = ("_cancelling", "_closing", "_connection", "task")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Lifecycle) -> None:
         self._connection = connection
 
     def __enter__(self) -> None:
