@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,12 +14,13 @@ from yarl import URL
 
 from ._http.addresses import api_path, check_base_url, stable_query
 from ._http.answers import check_json
+from ._http.call import Call
+from ._http.headers import EVERY_CALL, USER_AGENT, credential_headers, merge_headers
 from ._http.lanes import make_lanes
 from ._http.lifecycle import Lifecycle
 from ._http.proxies import given_proxy
-from ._http.secrets import Secret, credential_headers, plain_headers
-from ._http.transport import Call, Transport
-from ._version import __version__
+from ._http.secrets import Secret
+from ._http.transport import Transport
 from .config import ENVIRONMENTS, Pace, PollPolicy, RetryPolicy, check_seconds
 from .errors import ConfigurationError
 from .models import Artifacts, DownloadProgress, LipsyncRequest, OnUpdate, RawResponse, VideoTranslateRequest
@@ -32,9 +32,6 @@ from .resources.video_translate import VIDEO_TRANSLATE, VideoTranslateResource
 
 __all__ = ["AsyncClient"]
 
-_USER_AGENT: Final = (
-    f"chamelaion-async/{__version__} aiohttp/{aiohttp.__version__} Python/{platform.python_version()}"
-)
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -119,7 +116,7 @@ class AsyncClient:
             lanes=make_lanes(pace),
             base_url=check_base_url(url, allow_http=allow_http),
             credentials=credential_headers(api_key, bearer_token),
-            headers=_merged({"Accept": "application/json", "User-Agent": _USER_AGENT}, default_headers),
+            headers=merge_headers(EVERY_CALL, default_headers),
             timeout=check_seconds("timeout", timeout, positive=True),
             retry=retry,
         )
@@ -163,7 +160,7 @@ class AsyncClient:
         view._wire_up(
             attrs.evolve(
                 transport,
-                headers=_merged(transport.headers, default_headers),
+                headers=merge_headers(transport.headers, default_headers),
                 timeout=transport.timeout if timeout is None else check_seconds("timeout", timeout, positive=True),
                 retry=retry or transport.retry,
             ),
@@ -288,7 +285,7 @@ class AsyncClient:
         transport = self._transport
         downloads = Downloads(
             lifecycle=transport.lifecycle,
-            headers={"User-Agent": _USER_AGENT},
+            headers={"User-Agent": USER_AGENT},
             timeout=transport.timeout,
             retry=transport.retry,
         )
@@ -359,13 +356,6 @@ def _choose_base_url(base_url: str | None, environment: str | None) -> str:
     if environment is not None:
         return ENVIRONMENTS[environment]
     return os.environ.get("CHAMELAION_BASE_URL", "").strip() or ENVIRONMENTS["production"]
-
-
-def _merged(headers: Mapping[str, str], extra: Mapping[str, str] | None) -> dict[str, str]:
-    """Add a caller's headers; the same name, in whatever case, replaces."""
-    checked = plain_headers(extra)
-    replaced = {name.lower() for name in checked}
-    return {name: value for name, value in headers.items() if name.lower() not in replaced} | checked
 
 
 def _call(

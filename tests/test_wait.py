@@ -34,7 +34,7 @@ from chamelaion_async import (
     WaitTimeoutError,
     WaitUnreachableError,
 )
-from chamelaion_async._http.lifecycle import Alarm, Lifecycle
+from chamelaion_async._http.lifecycle import Lifecycle
 from chamelaion_async.loading.entries import Read
 from chamelaion_async.loading.loader import Loader
 from chamelaion_async.loading.packing import Packer
@@ -134,12 +134,12 @@ class ScriptedService:
         sleep: Callable[[float], Awaitable[None]] | None = None,
         on_update: OnUpdate[LipsyncRequest] | None = None,
     ) -> LipsyncRequest:
-        async def pause(seconds: float, alarm: Alarm) -> None:
-            await (self.lifecycle.sleep(seconds, alarm) if sleep is None else sleep(seconds))
+        async def paused(seconds: float, pause: asyncio.Future[bool]) -> None:
+            await (self.lifecycle.sleep(seconds, pause) if sleep is None else sleep(seconds))
 
         plan = make_plan(timeout, policy, random, started=now())
         state: PollState[LipsyncRequest] = PollState(id="job", plan=plan)
-        subscription = WaitSubscription(self.loader, state, pause)
+        subscription = WaitSubscription(self.loader, state, paused)
         try:
             return await poll_until_finished(state, subscription, on_update)
         finally:

@@ -1,4 +1,4 @@
-"""The one cattrs converter: decoded JSON in, models out, and no silent coercion on the way.
+"""The cattrs converter: decoded JSON in, models out, and no silent coercion on the way.
 
 cattrs by default turns ``null`` into ``"None"`` and ``5`` into ``"5"``. Here a value of another type than
 the field's is an error that names its path.
@@ -25,11 +25,7 @@ Hook = Callable[[Any, Any], Any]
 
 
 class ShapeError(ValueError):
-    """Decoded JSON that is not of the shape of the model; the text names the path."""
-
-
-class _MistypedError(Exception):
-    """One value of the wrong type, without its path."""
+    """Decoded JSON that is not of the shape of the model. Hooks raise it without the path, callers get it with it."""
 
 
 _MAX_FAULTS = 5
@@ -46,9 +42,9 @@ _JSON_NAMES: dict[type[Any], str] = {
 }
 
 
-def _mistyped(kind: type[Any], value: object) -> _MistypedError:
+def _mistyped(kind: type[Any], value: object) -> ShapeError:
     found = _JSON_NAMES.get(type(value), type(value).__name__)
-    return _MistypedError(f"expected {_JSON_NAMES[kind]}, got {found}")
+    return ShapeError(f"expected {_JSON_NAMES[kind]}, got {found}")
 
 
 def _exactly(kind: type[Any]) -> Hook:
@@ -82,9 +78,9 @@ def _datetime(value: Any, _: Any) -> datetime:
             return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    # All of it or nothing, for a part of it may be a part of the key, which is masked only as a whole.
+    # All of it or nothing: a part of it may be a part of the key, which is masked only as a whole.
     found = repr(value) if len(value) <= _MAX_QUOTE else f"{len(value)} characters"
-    raise _MistypedError(f"expected an RFC 3339 date-time, got {found}")
+    raise ShapeError(f"expected an RFC 3339 date-time, got {found}")
 
 
 def _optional_string(value: Any, _: Any) -> str | None:
@@ -98,7 +94,7 @@ def _optional_datetime(value: Any, target: Any) -> datetime | None:
 
 
 def _guard(kind: type[Any], inner: Hook) -> Hook:
-    """Check the JSON type first: a string is iterable too, and cattrs would make a list of its letters."""
+    """Check the JSON type first: a string is iterable too, and cattrs would make a list of its characters."""
 
     def hook(value: Any, target: Any) -> Any:
         if type(value) is not kind:
@@ -123,15 +119,15 @@ def _mapping_hook(target: Any, converter: Converter) -> Hook:
 def _structured(
     pairs: Iterable[tuple[int | str, Any]], inner: Hook, item: Any, target: Any
 ) -> Iterator[tuple[int | str, Any]]:
-    """Structure what is in a list or mapping, and give up after as many faults as are named.
+    """Structure the items of a list or mapping, and stop after as many faults as the text names.
 
-    cattrs' own hooks go on to the end, which takes minutes and gigabytes where 8 MiB are wrong throughout.
+    cattrs' own hooks go on to the end, which takes minutes and gigabytes if all of 8 MiB are wrong.
     """
     faults: list[Exception] = []
     for place, value in pairs:
         try:
             made = inner(value, item)
-        except (BaseValidationError, _MistypedError) as error:
+        except (BaseValidationError, ShapeError) as error:
             error.add_note(IterableValidationNote(f"Structuring {target} @ {place!r}", place, item))
             faults.append(error)
             if len(faults) == _MAX_FAULTS:
@@ -187,23 +183,24 @@ _converter = _make_converter()
 
 
 def structure_hook(model: type[T]) -> Callable[[Any], T]:
-    """Return what builds ``model`` from decoded JSON, or raises ShapeError that lists what is wrong, and where.
+    """Return the function that builds ``model`` from decoded JSON.
 
-    A model's hook may be kept, which spares the many records of a page the search for it.
+    It may be kept: a page with many records then searches for it once. It raises ShapeError, which lists what is
+    wrong, and where.
     """
     hook = _converter.get_structure_hook(model)
 
     def structure(data: Any) -> T:
         try:
             made: T = hook(data, model)
-        except (BaseValidationError, _MistypedError) as error:
-            raise _shape_error(error, model) from error
+        except (BaseValidationError, ShapeError) as error:
+            raise _with_paths(error, model) from error
         return made
 
     return structure
 
 
-def _shape_error(error: BaseException, model: type[Any]) -> ShapeError:
+def _with_paths(error: BaseException, model: type[Any]) -> ShapeError:
     faults = transform_error(error, format_exception=_describe)
     if _is_page(model):  # cattrs names attributes, not keys
         faults = [fault.replace("@ $.data", f"@ $.{_page_key(model)}") for fault in faults]
@@ -211,4 +208,4 @@ def _shape_error(error: BaseException, model: type[Any]) -> ShapeError:
 
 
 def _describe(error: BaseException, target: type[Any] | None) -> str:
-    return str(error) if isinstance(error, _MistypedError) else format_exception(error, target)
+    return str(error) if isinstance(error, ShapeError) else format_exception(error, target)

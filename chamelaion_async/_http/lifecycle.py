@@ -1,8 +1,8 @@
-"""The life of a client on its event loop: the aiohttp session, and everything that is under way on it.
+"""The life of a client on its event loop: what is under way, and how closing ends it.
 
-Closing must end calls and waits at once, leave nothing pending, and be told apart from the caller's own
-cancellation. Each call therefore runs in a scope that closing cancels, and each pause is a future that closing
-resolves.
+Closing ends calls and pauses at once, leaves nothing pending, and can be told apart from a cancellation that the
+caller asked for. Each call therefore runs in a scope that closing cancels, and each pause awaits a future that
+closing resolves.
 """
 
 from __future__ import annotations
@@ -18,31 +18,23 @@ import aiohttp
 from yarl import URL
 
 from ..errors import ClientClosedError, ConfigurationError
-from .connecting import trace, translate
 from .proxies import Proxy, environment_proxy, session_proxy
+from .session import check_session, given_session_closed, open_session
 
-__all__ = ["Alarm", "CancelScope", "Lifecycle", "given_session_closed"]
-
-_KEEPALIVE = 60.0  # seconds; aiohttp's 15 would reconnect between any two polls at the longest interval
-_GATEWAY_FAILURES = frozenset({502, 503, 504})
-
-
-class Alarm:
-    """Ends a pause before its time."""
-
-    __slots__ = ("waiter",)
-
-    def __init__(self) -> None:
-        self.waiter: asyncio.Future[bool] | None = None
-
-    def ring(self) -> None:
-        """End the pause, if there is one."""
-        if self.waiter is not None:
-            _resolve(self.waiter, True)
+__all__ = ["CancelScope", "Lifecycle"]
 
 
 class Lifecycle:
-    """The session of a client, made on first use in the running loop."""
+    """A client from its first call to its end: its loop, its session and proxy, its calls and pauses.
+
+    Args:
+        given: A session that the user passed in. It is never closed.
+        proxy: The proxy for every call.
+        trust_env: Whether the environment may name one.
+
+    Raises:
+        ConfigurationError: The session is none, or comes with a proxy beside it.
+    """
 
     def __init__(
         self,
@@ -52,7 +44,7 @@ class Lifecycle:
         trust_env: bool = False,
     ) -> None:
         if given is not None:
-            _check_session(given)
+            check_session(given)
             if proxy is not None or trust_env:
                 raise ConfigurationError(
                     "proxy and trust_env must not be passed with session: the session has its own; "
@@ -89,60 +81,23 @@ class Lifecycle:
             raise _other_loop()
 
     def session(self) -> aiohttp.ClientSession:
-        """Return the session that calls go through."""
+        """Return the session that calls go through; the first call makes it."""
         if self._session is None:
-            self._session = self._open()
+            self._session = open_session(self._given, self._loop, through_proxy=self.may_need_proxy)
+            if self._given is not None:
+                # It owns no connector; without this, aiohttp would warn of an unclosed session that is not one.
+                weakref.finalize(self, self._session.detach)
         elif self._given is not None and self._given.closed:
             raise given_session_closed()
         return self._session
 
-    def _open(self) -> aiohttp.ClientSession:
-        """Make a session of our own settings; from one that was given, only the connector and its proxy are used.
-
-        Session-wide headers, cookies, credentials, ``raise_for_status`` or ``base_url`` cannot be taken off a single
-        call, so a given session is never called itself. Nor do its middlewares run: they would see the key, and one
-        that repeats requests would pay for a submission twice.
-        """
-        given = self._given
-        settings: dict[str, Any] = {}
-        if given is not None:
-            if given.closed:
-                raise given_session_closed()
-            if getattr(given, "_loop", self._loop) is not self._loop:
-                raise _given_session_of_another_loop()
-            settings["connector_owner"] = False
-        if self._has_foreign_parts:
-            settings["middlewares"] = (translate,)
-        connector = given.connector if given is not None else None
-        try:
-            session = aiohttp.ClientSession(
-                # The lanes bound what is under way; a second limit here would only hide waiting in the pool.
-                connector=connector or aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                requote_redirect_url=False,  # a redirected download may be signed to the byte
-                response_class=_Response,
-                **settings,
-            )
-        except RuntimeError as error:
-            raise _given_session_of_another_loop() from error
-        # aiohttp would send GET, PUT and DELETE a second time after a lost connection, unseen and uncounted.
-        session._retry_connection = False  # noqa: SLF001 - there is no public switch
-        if self._has_foreign_parts:
-            traces = _joined(given.trace_configs if given is not None else [], session.trace_configs)
-            session._trace_configs = [trace(), *traces]  # noqa: SLF001 - what is passed in comes on top of others
-        if given is not None:
-            # It owns nothing; without this, aiohttp would warn of an unclosed session that is not one.
-            weakref.finalize(self, session.detach)
-        return session
-
-    @property
-    def _has_foreign_parts(self) -> bool:
-        """Whether code that is not aiohttp's, or a proxy, makes the connections."""
-        return self._given is not None or self.may_need_proxy
+    def session_lost(self) -> bool:
+        """Whether the session that was passed in has been closed by its owner."""
+        return self._given is not None and self._given.closed
 
     @property
     def may_need_proxy(self) -> bool:
-        """Whether calls go through a proxy, or take one from the environment."""
+        """Whether calls go through a proxy, or the environment may name one."""
         return self._proxy is not None or self._trust_env
 
     async def proxy_options(self, url: URL) -> dict[str, Any]:
@@ -156,29 +111,35 @@ class Lifecycle:
             proxy = environment_proxy(url)
         return {} if proxy is None else proxy.options(url)
 
-    async def sleep(self, seconds: float, alarm: Alarm | None = None) -> None:
-        """Pause; closing the client ends the pause with ``ClientClosedError``, ringing the alarm ends it quietly."""
+    async def sleep(self, seconds: float, pause: asyncio.Future[bool] | None = None) -> None:
+        """Pause.
+
+        Args:
+            seconds: How long.
+            pause: A new future of the caller's, who may resolve it with True to end the pause early.
+
+        Raises:
+            ClientClosedError: The client is closed, or was closed during the pause.
+        """
         self.check()
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[bool] = loop.create_future()
-        timer = loop.call_later(seconds, _resolve, waiter, True)
-        self._sleepers.add(waiter)
-        if alarm is not None:
-            alarm.waiter = waiter
+        sleeper = loop.create_future() if pause is None else pause
+        timer = loop.call_later(seconds, _resolve, sleeper, True)
+        self._sleepers.add(sleeper)
         try:
-            slept = await waiter
+            slept = await sleeper
         finally:
             timer.cancel()
-            self._sleepers.discard(waiter)
+            self._sleepers.discard(sleeper)
         if not slept:
             raise _closed_while_waiting()
 
     def at_close(self, end: Callable[[ClientClosedError], None]) -> None:
-        """Call ``end`` when closing begins, with the error for whoever waits."""
+        """Call ``end`` when closing begins, with the error for those who wait."""
         self._at_close.append(end)
 
     def call_in_loop(self, function: Callable[[str], None], argument: str) -> None:
-        """Call from whichever thread this is in the loop that the client lives in, if it still does."""
+        """Call a function in the client's loop, from any thread; after the loop has ended, do nothing."""
         if self._loop is None or self._closed:
             return
         try:
@@ -188,25 +149,25 @@ class Lifecycle:
         if is_here:
             function(argument)
         else:
-            with contextlib.suppress(RuntimeError):  # that loop has come to its end
+            with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(function, argument)
 
     async def aclose(self) -> None:
-        """End every call and pause, wait until they are gone, and close the session. Idempotent."""
+        """End every call and pause, wait until they have ended, and close the session. Idempotent."""
         if self._closed and not self._scopes and (self._session is None or self._session.closed):
             return
         if self._loop is not None and self._loop is not asyncio.get_running_loop():
             raise _other_loop()
         self._closed = True
-        for waiter in self._sleepers:
-            _resolve(waiter, False)
+        for sleeper in self._sleepers:
+            _resolve(sleeper, False)
         for end in self._at_close:
             end(_closed_while_waiting())
         self._at_close.clear()
         try:
             await self._drain()
         except asyncio.CancelledError:
-            await self._end_session()  # nobody may come to close the client once more
+            await self._end_session()  # there may be no second call of aclose
             raise
         await self._end_session()
 
@@ -221,7 +182,7 @@ class Lifecycle:
         current = asyncio.current_task()
         while others := [scope for scope in self._scopes if scope.task is not current]:
             for scope in others:
-                scope.close()
+                scope.cancel()
             if self._drained is None or self._drained.done():
                 self._drained = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._drained)
@@ -237,36 +198,32 @@ class Lifecycle:
         if self._drained is not None:
             _resolve(self._drained, None)
 
-    def session_lost(self) -> bool:
-        """Whether the session that was given has been closed by its owner."""
-        return self._given is not None and self._given.closed
-
 
 class CancelScope:
-    """A call under way, which closing the client ends.
+    """A call under way, which closing the client cancels.
 
-    Closing cancels the task as ``asyncio.timeout`` would: counted, so that a cancellation which the caller asked for
-    is told apart and goes through as it is. Time limits are aiohttp's.
+    The task is cancelled as ``asyncio.timeout`` does it: counted, so that a cancellation which the caller asked for
+    is told apart and passes through unchanged. Time limits are aiohttp's.
     """
 
-    __slots__ = ("_cancelling", "_closing", "_connection", "task")
+    __slots__ = ("_cancelling", "_is_cancelled", "_lifecycle", "task")
 
-    def __init__(self, connection: Lifecycle) -> None:
-        self._connection = connection
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self._lifecycle = lifecycle
 
     def __enter__(self) -> None:
         task = asyncio.current_task()
         if task is None:
             raise ConfigurationError("calls of AsyncClient must be made from a coroutine that runs as a task")
         self.task = task
-        self._closing = False
+        self._is_cancelled = False
         self._cancelling = task.cancelling()
-        self._connection.enter(self)
+        self._lifecycle.enter(self)
 
-    def close(self) -> None:
-        """End the call; it leaves with ``ClientClosedError``."""
-        if not self._closing:
-            self._closing = True
+    def cancel(self) -> None:
+        """Cancel the call; it ends with ``ClientClosedError``."""
+        if not self._is_cancelled:
+            self._is_cancelled = True
             self.task.cancel()
 
     def __exit__(
@@ -275,54 +232,18 @@ class CancelScope:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._connection.leave(self)
-        ours = self._closing and self.task.uncancel() <= self._cancelling
+        self._lifecycle.leave(self)
+        ours = self._is_cancelled and self.task.uncancel() <= self._cancelling
         if error is None:
             return
         if isinstance(error, asyncio.CancelledError):
             if ours:
                 raise ClientClosedError("the AsyncClient was closed during this call") from None
-            if self._connection.session_lost() and not self.task.cancelling():
-                # aiohttp cancels whoever queues for a connection of a session that closes: nobody asked for it.
+            if self._lifecycle.session_lost() and not self.task.cancelling():
+                # aiohttp cancels calls that wait for a connection of a session that closes; no caller asked for it.
                 raise given_session_closed() from error
         elif ours and isinstance(error, Exception) and not isinstance(error, ClientClosedError):
             raise ClientClosedError("the AsyncClient was closed during this call") from error
-
-
-class _Response(aiohttp.ClientResponse):
-    """An answer that gives up its connection where a gateway could not reach the service behind it.
-
-    A load balancer keeps a connection on one instance. If that instance is being drained, it goes on to answer 503
-    on the connections that it has, while new ones reach the others.
-    """
-
-    def __repr__(self) -> str:
-        # aiohttp 3.14.5 keeps the headers as None if they are shown before they are here, and then fails the call.
-        return super().__repr__() if self._headers is not None else f"<{type(self).__name__} that is under way>"
-
-    async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
-        protocol = connection.protocol
-        await super().start(connection)
-        if self.status in _GATEWAY_FAILURES and protocol is not None:
-            if connection.protocol is None:
-                protocol.close()  # the answer came whole, so that the pool has the connection already
-            else:
-                protocol.force_close()
-        return self
-
-
-def _joined(given: list[aiohttp.TraceConfig], added: list[aiohttp.TraceConfig]) -> list[aiohttp.TraceConfig]:
-    """Return the traces of a given session, and those that instrumentation adds to every new session, each once.
-
-    OpenTelemetry and Sentry make new trace settings for each session, from the same functions.
-    """
-    known = {_handlers(config) for config in given}
-    return [*given, *(config for config in added if _handlers(config) not in known)]
-
-
-def _handlers(config: aiohttp.TraceConfig) -> tuple[object, ...]:
-    signals = (getattr(config, name) for name in dir(config) if name.startswith("on_"))
-    return tuple(getattr(handler, "__code__", handler) for signal in signals for handler in signal)
 
 
 def _other_loop() -> ConfigurationError:
@@ -331,31 +252,8 @@ def _other_loop() -> ConfigurationError:
     )
 
 
-def given_session_closed() -> ClientClosedError:
-    """Return the error for a call whose session was closed by its owner."""
-    return ClientClosedError(
-        "the aiohttp session passed to AsyncClient is closed; keep it open while the client is in use, "
-        "or pass none and let the client make its own"
-    )
-
-
 def _closed_while_waiting() -> ClientClosedError:
     return ClientClosedError("the AsyncClient was closed while this was waiting")
-
-
-def _check_session(session: object) -> None:
-    if not isinstance(session, aiohttp.ClientSession):
-        kind = type(session)
-        raise ConfigurationError(
-            f"session must be an aiohttp.ClientSession, not {kind.__module__}.{kind.__qualname__}; "
-            "of a wrapper, pass the session that it wraps"
-        )
-
-
-def _given_session_of_another_loop() -> ConfigurationError:
-    return ConfigurationError(
-        "the aiohttp session passed in belongs to another event loop; make it in the loop that uses it"
-    )
 
 
 def _resolve(future: asyncio.Future[Any], value: object) -> None:

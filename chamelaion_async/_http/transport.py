@@ -1,18 +1,15 @@
-"""One call: pace, send, cap, decode, and a value or an error of ours; retries around it."""
+"""Calls of the API: each waits for its lane, is sent, repeated where that is safe, and decoded."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import math
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import partial
 from types import TracebackType
-from typing import Any, Final, Literal, Protocol, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
-import aiohttp
 import attrs
 
 from ..config import RetryPolicy
@@ -26,80 +23,38 @@ from ..errors import (
     RateLimitError,
 )
 from ..models import RawResponse
-from .addresses import Query, api_url
-from .answers import MAX_BODY, decode_json, status_error
-from .connecting import NotConnectedError
+from .addresses import api_url
+from .answers import decode_json, status_error
+from .call import Body, Call
+from .clock import loop_time
+from .exchange import MAX_REASON, exchange, translated
 from .lanes import Lane, LaneName
-from .lifecycle import CancelScope, Lifecycle, given_session_closed
+from .lifecycle import CancelScope, Lifecycle
 from .retry import is_passing, repeat, was_not_accepted
-from .secrets import Secret, redact, redact_body, redact_headers
+from .secrets import Secret, redact, redact_body
 from .tracebacks import let_go
 
-__all__ = ["ONCE", "Call", "StatusTurn", "Transport", "structure_hook"]
+__all__ = ["ONCE", "StatusTurn", "Transport", "structure_hook"]
 
 T = TypeVar("T")
-_Answer = tuple[int, Mapping[str, str], bytes]
-logger = logging.getLogger("chamelaion_async")
 
 ONCE: Final = RetryPolicy(attempts=1)
 """For callers that are a retry loop themselves."""
 
-_EXCERPT: Final = 512
-_MAX_REASON: Final = 1000
+_EXCERPT: Final = 512  # bytes of a body that an error holds
 _SERVER_ERRORS: Final = 500
-# In its first turn the loop runs this task before it reads the sockets, in the second after it. TLS learns of the end
-# one turn later, and TLS within the TLS of a proxy yet another turn later.
-_TURNS: Final = 4
-_IDEMPOTENT: Final = frozenset({"GET", "HEAD"})
-
-
-class Body(Protocol):
-    """A form on its way. See ``uploads.Form``."""
-
-    data: aiohttp.MultipartWriter
-    is_complete: bool
-    failure: Exception | None
-
-    async def aclose(self) -> None:
-        """End the sending and let go of the files."""
-
-
-@attrs.define(kw_only=True)
-class Call:
-    """What to ask of the API. The path is already checked and quoted.
-
-    Attributes:
-        method: HTTP method.
-        path: Path below the base URL.
-        params: Query.
-        json: Body to send as JSON.
-        form: Body to upload instead, made anew for each attempt; its argument is to be called at each step forward.
-        authenticated: Whether to send the credentials.
-    """
-
-    method: str
-    path: str
-    params: Query | None = None
-    json: Any = None
-    form: Callable[[Callable[[], None]], Body] | None = None
-    authenticated: bool = True
-    is_read: bool = attrs.field(init=False)
-    """Whether the call changes nothing and costs nothing."""
-
-    def __attrs_post_init__(self) -> None:
-        self.is_read = self.method in _IDEMPOTENT
 
 
 @attrs.frozen(kw_only=True)
 class Transport:
-    """Carries calls to one base URL with one set of credentials.
+    """Sends calls to one base URL with one set of credentials.
 
     Attributes:
-        connection: The session and what is under way on it; shared between views of a client.
-        lanes: The lanes; shared likewise.
+        lifecycle: The session, and the calls under way on it; the views of a client share it.
+        lanes: Bound how many calls are sent at once, and how soon; shared likewise.
         base_url: Checked, without a trailing slash.
         credentials: Headers with secrets; added per call, and only here, so that no redirect or download sees them.
-        headers: All other headers.
+        headers: All other headers of every call.
         timeout: Seconds for one attempt, from sending to the last byte.
         retry: How calls are repeated unless they say otherwise.
     """
@@ -139,7 +94,7 @@ class Transport:
             )
 
     def turn(self) -> StatusTurn:
-        """Return a context that waits for the status lane, for a read that is decided upon only then."""
+        """Return a context that waits for the status lane; only in it the caller decides which read to send."""
         return StatusTurn(transport=self, lane=self.lanes["status"])
 
     async def fetch(
@@ -192,7 +147,7 @@ class Transport:
         secrets = self.credentials.values()
         return InvalidResponseError(
             f"{call.method} {call.path} was answered {response.status}, but the body is "
-            f"{redact(reason, secrets)[:_MAX_REASON]}. "
+            f"{redact(reason, secrets)[:MAX_REASON]}. "
             "If this lasts, the API has changed or something else answers at base_url",
             method=call.method,
             path=call.path,
@@ -202,28 +157,28 @@ class Transport:
             excerpt=redact_body(response.body, secrets)[:_EXCERPT],
         )
 
-    async def _attempt(self, call: Call, timeout: float, number: int) -> RawResponse:
+    async def _attempt(self, call: Call, timeout: float, attempt: int) -> RawResponse:
         lane = self.lanes["status" if call.is_read else "generation"]
         with CancelScope(self.lifecycle):
-            # Queueing in a lane is our own doing and does not count against the time for an answer.
+            # The time in the queue of a lane does not count against the time for an answer.
             if not lane.try_acquire():
                 await lane.acquire()
-            return await self.exchange_in(lane, call, timeout, number)
+            return await self.exchange_in(lane, call, timeout, attempt)
 
     async def exchange_in(
-        self, lane: Lane, call: Call, timeout: float, number: int, *, may_have_own_limit: bool = False
+        self, lane: Lane, call: Call, timeout: float, attempt: int, *, may_have_own_limit: bool = False
     ) -> RawResponse:
-        """Make a call in the slot of a lane, and hand the slot on.
+        """Send a call once in a slot of a lane, return its 2xx answer, and release the slot.
 
         Args:
-            lane: Where a slot was had.
+            lane: The lane whose slot was acquired.
             call: What to ask.
             timeout: Seconds for the answer.
-            number: Which attempt this is.
-            may_have_own_limit: Whether a 429 may not concern the other calls of the lane: then they wait for a second
-                at most, until one of them tells.
+            attempt: Which attempt this is, from 1.
+            may_have_own_limit: Whether a 429 may not concern the other calls of the lane. Then it does not close the
+                lane: another call of it is answered 429 as well, within a second, if it does concern them.
         """
-        sent = asyncio.get_running_loop().time()
+        sent = loop_time()
         try:
             if call.authenticated and not self.credentials:
                 raise ConfigurationError(
@@ -231,10 +186,20 @@ class Transport:
                     "pass api_key to AsyncClient or set CHAMELAION_API_KEY"
                 )
             if call.form is None:
-                answer = await self._request(call, timeout, number, None)
+                response = await self._exchange(call, timeout, attempt)
             else:
-                answer = await self._upload(call, call.form, timeout, number)
-            response = self._judged(call, answer, number)
+                response = await self._upload(call, call.form, timeout, attempt)
+            if not 200 <= response.status < 300:
+                raise status_error(
+                    response.status,
+                    response.headers,
+                    response.body,
+                    method=call.method,
+                    path=call.path,
+                    attempts=attempt,
+                    now=datetime.now(UTC),
+                    secrets=self.credentials.values(),
+                )
         except ChamelaionError as error:
             if isinstance(error, RateLimitError):
                 if not may_have_own_limit:
@@ -250,100 +215,38 @@ class Transport:
         finally:
             lane.release()
 
+    def _exchange(self, call: Call, timeout: float, attempt: int, body: Body | None = None) -> Awaitable[RawResponse]:
+        return exchange(
+            call,
+            body,
+            lifecycle=self.lifecycle,
+            url=api_url(self.base_url, call.path, call.params),
+            headers={**self.headers, **self.credentials} if call.authenticated else {**self.headers},
+            secrets=self.credentials.values(),
+            timeout=timeout,
+            attempt=attempt,
+        )
+
     async def _upload(
-        self, call: Call, form: Callable[[Callable[[], None]], Body], timeout: float, number: int
-    ) -> _Answer:
-        # An upload takes as long as it takes; what is bounded is the time without a step forward.
-        clock = asyncio.get_running_loop().time
+        self, call: Call, form: Callable[[Callable[[], None]], Body], timeout: float, attempt: int
+    ) -> RawResponse:
+        # An upload takes as long as it takes; what is bounded is the time between two chunks.
         stall = asyncio.timeout(timeout)
-        body = form(lambda: stall.reschedule(clock() + timeout))
+        body = form(lambda: stall.reschedule(loop_time() + timeout))
         try:
             async with stall:
-                return await self._request(call, timeout, number, body)
+                return await self._exchange(call, timeout, attempt, body)
         except TimeoutError as error:
             if error is body.failure or isinstance(error, APITimeoutError):
                 raise
-            raise _translated(error, call, timeout, number, body, (), None) from error
+            raise translated(error, call, timeout, attempt, body) from error
         finally:
             await body.aclose()
-
-    async def _request(self, call: Call, timeout: float, number: int, body: Body | None) -> _Answer:
-        session = self.lifecycle.session()
-        url = api_url(self.base_url, call.path, call.params)
-        # A dict for this call alone: instrumentation writes into what it is handed.
-        headers = {**self.headers, **self.credentials} if call.authenticated else {**self.headers}
-        options: dict[str, Any] = {}
-        if self.lifecycle.may_need_proxy:
-            options = await self.lifecycle.proxy_options(url)
-            headers |= options.pop("headers", {})
-        if call.json is not None:
-            options["json"] = call.json
-        elif body is not None:
-            options["data"] = body.data
-        if not call.is_read:
-            await _notice_closed_connections()
-        status: int | None = None
-        try:
-            async with session.request(
-                call.method,
-                url,
-                headers=headers,
-                allow_redirects=False,
-                timeout=_client_timeout(timeout, call.is_read, body is not None),
-                **options,
-            ) as response:
-                status = response.status
-                answered: Mapping[str, str] = response.headers
-                content = await _read_capped(response)
-        except _TooLargeError as error:
-            raise InvalidResponseError(
-                f"{call.method} {call.path} was answered {status} with more than {MAX_BODY} bytes, which no "
-                "answer of this API needs; it was not read to the end. Check that base_url is the API's",
-                method=call.method,
-                path=call.path,
-                status=status,
-                attempts=number,
-            ) from error
-        except (aiohttp.ClientError, OSError) as error:
-            if session.closed:
-                raise given_session_closed() from error
-            if body is not None and body.failure is not None:
-                raise body.failure  # noqa: B904 - it has a cause of its own
-            secrets = self.credentials.values()
-            is_harmless = redact(str(error), secrets) == str(error)
-            # Given no name: its traceback would hold it by that.
-            raise _translated(error, call, timeout, number, body, secrets, status) from error if is_harmless else None
-        except RuntimeError as error:
-            if session.closed:
-                raise given_session_closed() from error
-            raise
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("%s %s -> %d, %d bytes, attempt %d", call.method, call.path, status, len(content), number)
-        # A service that echoes the key must not bring it into errors, or into frames that a traceback shows.
-        if 200 <= status < 300:
-            return status, answered, content
-        secrets = self.credentials.values()
-        return status, redact_headers(answered, secrets), redact_body(content, secrets)
-
-    def _judged(self, call: Call, answer: _Answer, number: int) -> RawResponse:
-        status, headers, content = answer
-        if 200 <= status < 300:
-            return RawResponse(status=status, headers=headers, body=content, attempts=number)
-        raise status_error(
-            status,
-            headers,
-            content,
-            method=call.method,
-            path=call.path,
-            attempts=number,
-            now=datetime.now(UTC),
-            secrets=self.credentials.values(),
-        )
 
 
 @attrs.define(kw_only=True, eq=False)
 class StatusTurn:
-    """A slot of the status lane, for at most one read. Handed on when the read was answered, or at the end."""
+    """A slot of the status lane, for at most one read; released after it, or at the end of the context."""
 
     transport: Transport
     lane: Lane
@@ -373,7 +276,7 @@ class StatusTurn:
     async def send(self, call: Call, timeout: float, *, is_page: bool) -> RawResponse:
         """Make one attempt, and return its 2xx answer.
 
-        A page that is answered 429 does not close the lane: the limit may be the list's alone, and a GET will tell.
+        A page that is answered 429 does not close the lane: the limit may be the list's alone. The next GET shows.
 
         Raises:
             ChamelaionError: One of the tree in ``errors``, and nothing else.
@@ -387,91 +290,3 @@ def structure_hook(model: type[T]) -> Callable[[Any], T]:
     from . import decoding  # noqa: PLC0415
 
     return decoding.structure_hook(model)
-
-
-class _TooLargeError(Exception):
-    """A body that went beyond the cap."""
-
-
-async def _notice_closed_connections() -> None:
-    """Let the loop see which connections the service has closed while the loop was busy with something else.
-
-    The pool would hand such a connection out, and whether a POST on it was received could not be told.
-    """
-    for _ in range(_TURNS):
-        await asyncio.sleep(0)
-
-
-async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
-    """Read a body, but never more than the cap: aiohttp itself would inflate a bomb to its end."""
-    content = response.content
-    body = await content.readany()
-    if content.at_eof():
-        return body
-    chunks, size = [body], len(body)
-    while chunk := await content.readany():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BODY:
-            response.close()
-            raise _TooLargeError
-    return b"".join(chunks)
-
-
-@lru_cache(maxsize=16)
-def _client_timeout(seconds: float, is_read: bool, is_upload: bool = False) -> aiohttp.ClientTimeout:
-    """Bound a whole exchange, without aiohttp's rounding up to full seconds.
-
-    A call that changes something gets half of the time to connect: when that fails, it is certain that nothing was
-    sent, which the total timeout could not tell.
-    """
-    connect = None if is_read else seconds / 2
-    return aiohttp.ClientTimeout(total=None if is_upload else seconds, connect=connect, ceil_threshold=math.inf)
-
-
-def _translated(
-    error: aiohttp.ClientError | OSError,
-    call: Call,
-    timeout: float,
-    number: int,
-    body: Body | None,
-    secrets: Iterable[str],
-    status: int | None,
-) -> APIConnectionError | InvalidResponseError:
-    """Name an error of aiohttp in our terms. Its repr may hold headers, so only its str is used."""
-    where = f"{call.method} {call.path}"
-    # aiohttp quotes what it could not read, up to 64 KiB of it.
-    reason = redact(" ".join(str(error).split()), secrets)[:_MAX_REASON] or type(error).__name__
-    if isinstance(error, aiohttp.ClientResponseError) and not isinstance(error, aiohttp.ClientHttpProxyError):
-        return InvalidResponseError(
-            f"{where} was answered with something that is not HTTP: {reason}. "
-            "Check that base_url is the API's and what stands between",
-            method=call.method,
-            path=call.path,
-            attempts=number,
-            status=status,
-        )
-    # A form that is not whole cannot have been accepted, however much of it arrived.
-    lost = isinstance(error, _NOT_SENT) or (body is not None and not body.is_complete)
-    sent: Literal["no", "maybe"] = "no" if lost else "maybe"
-    fate = "it was not sent" if lost else "it may have been received"
-    kind, advice = APIConnectionError, "Check the network and base_url"
-    if isinstance(error, TimeoutError):
-        kind, advice = APITimeoutError, "Try again, or allow more time with timeout=…"
-        reason = f"no complete answer came within {timeout:g} s"
-    return kind(
-        f"{where} failed in attempt {number}: {reason}; {fate}. {advice}",
-        sent=sent,
-        method=call.method,
-        path=call.path,
-        attempts=number,
-        status=status,
-    )
-
-
-_NOT_SENT: Final = (
-    NotConnectedError,
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientHttpProxyError,
-    aiohttp.ConnectionTimeoutError,
-)

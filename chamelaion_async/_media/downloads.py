@@ -25,7 +25,8 @@ from yarl import URL
 
 from .._http.addresses import is_host, is_url_object
 from .._http.answers import parse_http_date
-from .._http.lifecycle import CancelScope, Lifecycle, given_session_closed
+from .._http.lifecycle import CancelScope, Lifecycle
+from .._http.session import given_session_closed
 from .._http.retry import backoff
 from .._http.tracebacks import let_go
 from ..config import RetryPolicy, check_callback

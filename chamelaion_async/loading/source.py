@@ -11,9 +11,10 @@ import attrs
 
 from .._http.addresses import Query, id_segment
 from .._http.answers import server_time
+from .._http.call import Call
 from .._http.paging import PAGE_SIZE
 from .._http.retry import is_foreign
-from .._http.transport import Call, StatusTurn, Transport, structure_hook
+from .._http.transport import StatusTurn, Transport, structure_hook
 from ..errors import APIStatusError, ConfigurationError, InvalidResponseError
 from ..models import Job, Pagination, RawResponse
 from .entries import Read

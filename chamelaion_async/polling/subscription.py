@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Generic, Protocol, TypeVar
 
-from .._http.lifecycle import Alarm
 from ..loading.entries import Entry, Read, Snapshot
 from ..loading.loader import Loader
 from ..models import Job
@@ -19,21 +18,21 @@ J = TypeVar("J", bound=Job)
 class Sleep(Protocol):
     """Pauses, as ``Lifecycle.sleep`` does."""
 
-    async def __call__(self, seconds: float, alarm: Alarm) -> None:
-        """Return after some seconds, or when the alarm rings."""
+    async def __call__(self, seconds: float, pause: asyncio.Future[bool]) -> None:
+        """Return after some seconds, or when the future is resolved with True."""
 
 
 class WaitSubscription(Generic[J]):
     """Polls and sleeps for one wait. To be closed when the wait ends, in whichever way."""
 
-    __slots__ = ("_alarm", "_answer", "_last", "_loader", "_sleep", "_state", "_unread", "entry", "id", "sent_at")
+    __slots__ = ("_answer", "_last", "_loader", "_pause", "_sleep", "_state", "_unread", "entry", "id", "sent_at")
 
     def __init__(self, loader: Loader[J], state: PollState[J], sleep: Sleep) -> None:
         self.id = state.id
         self._state = state
         self._loader = loader
         self._sleep = sleep
-        self._alarm = Alarm()
+        self._pause: asyncio.Future[bool] | None = None
         self._answer: asyncio.Future[Snapshot[J]] | None = None
         self._last: Snapshot[J] | None = None
         self.sent_at: float | None = None
@@ -87,7 +86,8 @@ class WaitSubscription(Generic[J]):
         if self._has_news():
             return  # it came at the same moment as the last answer
         self._loader.expect(self.entry, asyncio.get_running_loop().time() + seconds)
-        await self._sleep(seconds, self._alarm)
+        self._pause = asyncio.get_running_loop().create_future()
+        await self._sleep(seconds, self._pause)
 
     def on_snapshot(self, snapshot: Snapshot[J]) -> None:
         """Receive the request as it was read."""
@@ -97,8 +97,8 @@ class WaitSubscription(Generic[J]):
                 return
             self._ask(self._state.read_timeout(self._state.began))
         self._unread = snapshot
-        if self._has_news():
-            self._alarm.ring()
+        if self._has_news() and self._pause is not None and not self._pause.done():
+            self._pause.set_result(True)
 
     def _has_news(self) -> bool:
         """Whether something was read that the wait does not know yet."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .._http.transport import Call, Transport
+from .._http.call import Call
+from .._http.transport import Transport
 from ..models import Health, User
 
 __all__ = ["HealthResource", "UsersResource"]

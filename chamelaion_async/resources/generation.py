@@ -8,8 +8,9 @@ from typing import Any, Generic, TypeVar
 
 from .._http.addresses import id_segment, public_url
 from .._http.answers import server_time
+from .._http.call import Call
 from .._http.paging import PAGE_SIZE, read_page
-from .._http.transport import ONCE, Call, Transport
+from .._http.transport import ONCE, Transport
 from .._media.threads import NoThreadError
 from .._media.uploads import Form, Media, MediaSource, Progress, open_media
 from ..config import RetryPolicy, check_callback

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import attrs
 
 from .._http.addresses import Query, id_segment
-from .._http.transport import Call, Transport
+from .._http.call import Call
+from .._http.transport import Transport
 from ..config import PollPolicy
 from ..errors import ConfigurationError
 from ..models import Job, OnUpdate, Outcome, Page

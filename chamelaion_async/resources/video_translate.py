@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._http.addresses import Query, public_url
 from .._http.answers import check_json
-from .._http.transport import Call, Transport
+from .._http.call import Call
+from .._http.transport import Transport
 from .._media.uploads import MediaSource, Progress, Upload
 from ..config import PollPolicy
 from ..errors import ConfigurationError

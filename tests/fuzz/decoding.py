@@ -12,8 +12,9 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
+from chamelaion_async._http.call import Call
 from chamelaion_async._http.lifecycle import Lifecycle
-from chamelaion_async._http.transport import ONCE, Call, Transport
+from chamelaion_async._http.transport import ONCE, Transport
 from chamelaion_async.errors import InvalidResponseError, RequestFailedError
 from chamelaion_async.loading.source import HttpSource
 from chamelaion_async.models import (

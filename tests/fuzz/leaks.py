@@ -8,7 +8,8 @@ import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 
-from chamelaion_async._http.secrets import Secret, credential_headers
+from chamelaion_async._http.headers import credential_headers
+from chamelaion_async._http.secrets import Secret
 from chamelaion_async.errors import ChamelaionError
 
 __all__ = ["CREDENTIALS", "KEY", "assert_nothing_leaks"]

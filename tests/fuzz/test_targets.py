@@ -72,7 +72,7 @@ def unmasked(value: Any, secrets: Iterable[str]) -> Any:
         ("decoding", transport, "redact", unmasked),
         ("decoding", transport, "redact_body", unmasked),
         ("decoding", transport, "_EXCERPT", MAX_SIZE),
-        ("decoding", transport, "_MAX_REASON", MAX_SIZE),
+        ("decoding", transport, "MAX_REASON", MAX_SIZE),
         ("decoding", transport, "structure_hook", lambda model: lambda data: data),
         ("failures", answers, "redact", unmasked),
         ("failures", answers, "redact_headers", unmasked),

@@ -9,7 +9,7 @@ import pytest
 
 from chamelaion_async._http.addresses import api_path, api_url, check_base_url, id_segment, public_url, stable_query
 from chamelaion_async._http.answers import check_json
-from chamelaion_async._http.secrets import credential_headers, plain_headers
+from chamelaion_async._http.headers import credential_headers, plain_headers
 from chamelaion_async.errors import ConfigurationError
 
 BASE = "https://api.example.com/api"

@@ -26,7 +26,8 @@ import chamelaion_async
 from chamelaion_async._http import answers
 from chamelaion_async._http.addresses import api_path, api_url, check_base_url, id_segment
 from chamelaion_async._http.answers import decode_json, parse_http_date, parse_retry_after, status_error
-from chamelaion_async._http.secrets import Secret, credential_headers, plain_headers, redact
+from chamelaion_async._http.headers import credential_headers, plain_headers
+from chamelaion_async._http.secrets import Secret, redact
 from chamelaion_async.errors import (
     APIStatusError,
     AuthenticationError,

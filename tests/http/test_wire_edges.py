@@ -14,7 +14,8 @@ from multidict import CIMultiDict
 from chamelaion_async._http import answers
 from chamelaion_async._http.addresses import check_base_url, id_segment, is_host, public_url, stable_query
 from chamelaion_async._http.answers import decode_json, parse_http_date, status_error
-from chamelaion_async._http.secrets import plain_headers, redact
+from chamelaion_async._http.headers import plain_headers
+from chamelaion_async._http.secrets import redact
 from chamelaion_async.errors import APIStatusError, ConfigurationError
 
 
