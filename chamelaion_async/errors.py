@@ -25,15 +25,15 @@
     ├── SubmissionUncertainError
     └── DownloadError
 
-Exceptions of aiohttp, tenacity and cattrs never reach the caller; where one was the reason it is the
-``__cause__``. ``asyncio.CancelledError`` passes through untouched. All errors can be
-pickled and copied, and none of them holds the API key.
+Exceptions of aiohttp, tenacity and cattrs never reach the caller; if one was the reason, it is the ``__cause__``.
+``asyncio.CancelledError`` passes through unchanged. All errors can be pickled and copied, and none of them holds the
+API key. A new class has to be known in several places, which ``tests/test_errors.py`` names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 __all__ = [
     "APIConnectionError",
@@ -77,11 +77,11 @@ def _rebuild(kind: type[ChamelaionError], args: tuple[object, ...], state: dict[
 
 
 class ConfigurationError(ChamelaionError, ValueError):
-    """An argument or setting cannot work. Nothing was submitted, and mostly nothing sent at all."""
+    """An argument or setting cannot work. Nothing was submitted, and in most cases nothing was sent."""
 
 
 class ClientClosedError(ChamelaionError):
-    """The client, or the session that it was given, is closed. Calls and waits under way end with this too."""
+    """The client, or the session that was passed to it, is closed. Calls and waits under way end with this too."""
 
 
 class APIConnectionError(ChamelaionError):
@@ -122,9 +122,9 @@ class APIStatusError(ChamelaionError):
 
     Attributes:
         status: HTTP status code.
-        message: The service's own words, such as ``lipsync request not found``.
+        message: The text of the service, such as ``lipsync request not found``.
         headers: Headers of the answer; names ignore case.
-        body: The decoded JSON body, or its text where it is not JSON. "…" stands for what is nested over 100 deep.
+        body: The decoded JSON body, or its text where it is not JSON. "…" replaces what is nested over 100 deep.
         method: HTTP method of the call.
         path: Path of the call below the base URL.
         attempts: How many times the call was tried.
@@ -160,8 +160,7 @@ class AuthenticationError(APIStatusError):
     """401: the API key or bearer token is missing, malformed or not accepted.
 
     A wait, or a call for many requests, ends with it at once if the answer is in the API's form, ``{"error": text}``.
-    A page of the list that is answered so is checked by a GET first. A second one in a row ends all waits of the
-    client.
+    A list page that is answered so is checked by a GET first. A second one in a row ends all waits of the client.
     """
 
 
@@ -206,7 +205,7 @@ class RateLimitError(APIStatusError):
 
 
 class InternalServerError(APIStatusError):
-    """5xx: the service, or a proxy before it, failed.
+    """5xx: the service, or a proxy in front of it, failed.
 
     Attributes:
         retry_after: Seconds that the service asked to wait, or None where it did not say. Waits obey it, up to
@@ -251,7 +250,7 @@ class InvalidResponseError(ChamelaionError):
 
 
 class RequestFailedError(ChamelaionError):
-    """The job itself ended without a result. Raised by ``request.raise_for_failure()`` only.
+    """The job failed. Raised by ``request.raise_for_failure()`` only.
 
     Attributes:
         request: The request as it was last read; ``request.error_message`` says why.
@@ -263,14 +262,14 @@ class RequestFailedError(ChamelaionError):
 
 
 class WaitError(ChamelaionError):
-    """A wait ended before its job did. The job itself is not touched by this and goes on.
+    """A wait ended before its job did. The job goes on.
 
     Attributes:
         id: The id that was waited for, as it was given.
         last: The request as it was last read, or None if it was never read.
         elapsed: Seconds that the wait lasted.
-        polls: Number of times that the status was asked for.
-        last_error: The error of the last failed poll since the last good one, or None.
+        polls: How many times the status was polled.
+        last_error: The error of the last poll, or None if it succeeded.
     """
 
     def __init__(
@@ -292,7 +291,7 @@ class WaitError(ChamelaionError):
 
 
 class WaitTimeoutError(WaitError, TimeoutError):
-    """The job had not finished when the timeout of the wait ran out."""
+    """The job had not finished at the end of the wait's timeout."""
 
 
 class WaitUnreachableError(WaitError):
@@ -312,4 +311,29 @@ class SubmissionUncertainError(ChamelaionError):
 
 
 class DownloadError(ChamelaionError):
-    """An output could not be brought to disk complete. No half file stands under the final name."""
+    """An output could not be downloaded. There is no incomplete file under the final name."""
+
+
+STATUS_ERRORS: Final[Mapping[int, tuple[type[APIStatusError], str]]] = {
+    400: (BadRequestError, "Sending it again unchanged will not help; check the arguments."),
+    401: (AuthenticationError, "Check the API key or bearer token and that it belongs to this environment."),
+    403: (PermissionDeniedError, "The credentials are known but may not do this."),
+    404: (NotFoundError, "Check the id, and that it belongs to this account and environment."),
+    409: (ConflictError, "It conflicts with the present state; read that first."),
+    412: (QuotaExceededError, "The plan's quota is used up; waiting does not help, raising the quota does."),
+    422: (UnprocessableEntityError, "Sending it again unchanged will not help; check the arguments."),
+    429: (RateLimitError, "Try again later, or lower Pace(max_rate=…)."),
+}
+"""The class of each status, and the advice in its text. Every 5xx is an ``InternalServerError``."""
+
+PASSING_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses after which the same read may succeed a little later (RFC 9110, section 15; RFC 8470; RFC 6585)."""
+
+
+def status_class(status: int) -> tuple[type[APIStatusError], str]:
+    """Return the class for a status that is not a success, and what to do about it."""
+    if status in STATUS_ERRORS:
+        return STATUS_ERRORS[status]
+    if 500 <= status < 600:
+        return InternalServerError, "The service failed; try again later."
+    return APIStatusError, "This status is not documented."

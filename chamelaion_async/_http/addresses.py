@@ -1,4 +1,4 @@
-"""URLs that are safe to send to: the base URL, paths, ids and queries, checked and quoted."""
+"""URLs that are safe to send requests to: the base URL, paths, ids and queries, checked and quoted."""
 
 from __future__ import annotations
 
@@ -27,45 +27,53 @@ __all__ = [
 ]
 
 _MAX_ID: Final = 512
+_MAX_SHOWN: Final = 200
 _PLAIN_ID = re.compile(r"[0-9A-Za-z_-]{1,512}")
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 Query = Mapping[str, "str | float | bool | Iterable[str] | None"]
 
 
 def check_base_url(url: str, *, allow_http: bool) -> str:
-    """Return ``url`` without a trailing slash, or say why nothing should be sent there."""
+    """Return ``url`` without a trailing slash.
+
+    Raises:
+        ConfigurationError: It is no http(s) URL, holds credentials or a query, or is plain http to another machine.
+    """
     if not isinstance(url, str):
         raise ConfigurationError(f"base_url must be a str, not {type(url).__name__}")
     try:
         parsed = URL(url)
         host, port = parsed.host, parsed.port
-    except (ValueError, IndexError):  # yarl 1.25 looks for the first letter of an empty host
-        # The reason would show a part of the URL that may be a password.
-        raise ConfigurationError(f"base_url {shown(url)} is not a URL") from None
+    except (ValueError, IndexError):  # yarl 1.25 reads the first letter of an empty host
+        # yarl's text would show a part of the URL that may be a password.
+        raise ConfigurationError(f"base_url {shown(url)!r} is not a URL") from None
     if parsed.scheme not in ("http", "https") or not host or not is_host(parsed.raw_host or ""):
-        raise ConfigurationError(f"base_url {shown(url)} must begin with https:// (or http://) and a host")
+        raise ConfigurationError(f"base_url {shown(url)!r} must begin with https:// (or http://) and a host")
     if parsed.user is not None or parsed.password is not None:
         raise ConfigurationError("base_url must not hold credentials; pass api_key or bearer_token")
     if "?" in url or "#" in url or port == 0:
-        raise ConfigurationError(f"base_url {shown(url)} must be scheme, host, port and path only")
+        raise ConfigurationError(f"base_url {shown(url)!r} must be scheme, host, port and path only")
     if parsed.scheme == "http" and not is_loopback(host) and not allow_http:
         raise ConfigurationError(
-            f"base_url {shown(url)} is plain http to another machine, so the key would travel in the clear; "
+            f"base_url {shown(url)!r} is plain http to another machine, so the key would travel in the clear; "
             "use https, or pass allow_http=True if that network is trusted"
         )
     return str(parsed).rstrip("/")
 
 
 def shown(url: object) -> str:
-    """Return a URL for a message, without what may be a secret: credentials, query and fragment."""
+    """Return a URL for a message, at most 200 characters of it, without its secrets.
+
+    Credentials are masked; query and fragment are left out, since a signature is as good as a password.
+    """
     text = re.split(r"[?#]", str(url), maxsplit=1)[0]
     credentials, at, rest = text.rpartition("@")
     scheme = re.match(r"https?:/*", credentials)
-    return repr(f"{scheme[0] if scheme else ''}{MASK}@{rest}" if at else text)[:200]
+    return (f"{scheme[0] if scheme else ''}{MASK}@{rest}" if at else text)[:_MAX_SHOWN]
 
 
 def is_host(host: str) -> bool:
-    """Whether a name can be looked up (RFC 1123, section 2.1); brackets of IPv6 are gone already."""
+    """Whether a name can be resolved (RFC 1123, section 2.1). An IPv6 address comes without its brackets."""
     if ":" not in host:
         return all(_LABEL.fullmatch(label) for label in host.removesuffix(".").split("."))
     try:
@@ -86,7 +94,7 @@ def is_loopback(host: str) -> bool:
 
 
 def id_segment(id: str) -> str:
-    """Return ``id`` as one path segment that no URL parser can turn into something else.
+    """Return ``id`` as one path segment that every URL parser reads as this id.
 
     Raises:
         ConfigurationError: The id is empty, ``.``, ``..``, not text, not encodable or too long.
@@ -95,7 +103,7 @@ def id_segment(id: str) -> str:
         return id
     if not isinstance(id, str):
         raise ConfigurationError(f"an id must be a str, not {type(id).__name__}")
-    id = str.__str__(id)  # an enum's str() would be its name
+    id = str.__str__(id)  # str() of an enum is its name, not its value
     if id in ("", ".", ".."):
         raise ConfigurationError(f"{id!r} is not an id; pass the request_id or the reference_id of a job")
     if len(id) > _MAX_ID:
@@ -107,7 +115,11 @@ def id_segment(id: str) -> str:
 
 
 def api_path(path: str) -> str:
-    """Return a caller's path, quoted, or refuse what could leave the API below the base URL."""
+    """Return a user's path, quoted.
+
+    Raises:
+        ConfigurationError: It could lead to something outside of the base URL.
+    """
     if not isinstance(path, str) or not path.startswith("/") or path.startswith("//"):
         raise ConfigurationError(
             f"path must begin with a single slash, such as '/v1/users/me', not {path!r}; the host comes from base_url"
@@ -117,14 +129,14 @@ def api_path(path: str) -> str:
     if any(unquote(segment) in (".", "..") for segment in path.split("/")):
         raise ConfigurationError(f"path {path!r} must not hold '.' or '..' segments")
     try:
-        # Percent signs stay: a caller who quoted an id must not have it quoted twice.
+        # Percent signs stay: an id that the user has quoted must not be quoted twice.
         return quote(path, safe="/%:@!$&'()*+,;=~")
     except UnicodeEncodeError:
         raise ConfigurationError(f"path {path!r} cannot be encoded as UTF-8") from None
 
 
 def api_url(base_url: str, path: str, params: Query | None = None) -> URL:
-    """Join what is already checked and quoted; a parameter of None is left out, booleans are lower case."""
+    """Return the URL of a checked and quoted path. A parameter of None is left out; booleans are lower case."""
     if params:
         pairs = [pair for name, value in params.items() for pair in _pairs(name, value)]
         if pairs:
@@ -133,7 +145,7 @@ def api_url(base_url: str, path: str, params: Query | None = None) -> URL:
 
 
 def stable_query(params: Query | None) -> Query | None:
-    """Return a caller's parameters so that they can be sent more than once, checked."""
+    """Return a user's parameters, checked; an iterator among them becomes a tuple, for the next attempt."""
     if params is None:
         return None
     stable = {
@@ -172,7 +184,11 @@ def is_url_object(value: object) -> bool:
 
 
 def public_url(name: str, url: str, advice: str) -> str:
-    """Return a URL that the service is to fetch or call, or refuse what is not http(s)."""
+    """Return a URL that the service will fetch or call.
+
+    Raises:
+        ConfigurationError: It is no http(s) URL.
+    """
     if is_url_object(url):
         raise ConfigurationError(f"{name} must be a URL as a str, not as {type(url).__name__}; pass str(url)")
     try:
@@ -180,5 +196,5 @@ def public_url(name: str, url: str, advice: str) -> str:
     except (ValueError, IndexError):
         parsed = URL()
     if parsed.scheme not in ("http", "https") or not is_host(parsed.raw_host or ""):
-        raise ConfigurationError(f"{name} {shown(url)} must be an http(s) URL that the service can reach; {advice}")
+        raise ConfigurationError(f"{name} {shown(url)!r} must be an http(s) URL that the service can reach; {advice}")
     return url

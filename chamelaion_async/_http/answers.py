@@ -1,4 +1,4 @@
-"""Answers of the service as values: times, JSON, and the error for each status. No I/O, no clock."""
+"""Answers of the service as values: their times, their JSON, and the error that a status becomes. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,19 +12,7 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
 
-from ..errors import (
-    APIStatusError,
-    AuthenticationError,
-    BadRequestError,
-    ConfigurationError,
-    ConflictError,
-    InternalServerError,
-    NotFoundError,
-    PermissionDeniedError,
-    QuotaExceededError,
-    RateLimitError,
-    UnprocessableEntityError,
-)
+from ..errors import APIStatusError, ConfigurationError, InternalServerError, RateLimitError, status_class
 from .addresses import shown
 from .secrets import redact, redact_headers, redact_json
 
@@ -46,7 +34,7 @@ _DELAY_SECONDS = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
 def check_json(name: str, value: object) -> None:
-    """Refuse what JSON cannot hold."""
+    """Raise ``ConfigurationError`` for a value that JSON cannot hold."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -54,7 +42,7 @@ def check_json(name: str, value: object) -> None:
 
 
 def parse_http_date(value: str | None) -> datetime | None:
-    """Read an HTTP date (RFC 9110, section 5.6.7) as aware UTC, or None where it is not one."""
+    """Read an HTTP date (RFC 9110, section 5.6.7) as aware UTC; None for any other text."""
     if not value or len(value) > _MAX_DATE or not (value.isascii() and value.isprintable()):
         return None
     try:
@@ -65,14 +53,14 @@ def parse_http_date(value: str | None) -> datetime | None:
 
 
 def server_time(headers: Mapping[str, str]) -> datetime | None:
-    """Return when the service answered, by its own clock."""
+    """Return the ``Date`` of an answer: when the service sent it, by its own clock."""
     return parse_http_date(headers.get("Date"))
 
 
 def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
     """Read ``Retry-After`` (RFC 9110, section 10.2.3) as seconds from ``now``.
 
-    Fractions of a second are taken too, a time in the past is 0, and what is neither is None.
+    A fraction of a second is accepted too, a time in the past is 0, and any other text is None.
     """
     if value is None:
         return None
@@ -88,7 +76,7 @@ def decode_json(body: bytes) -> Any:
     """Decode a body that must be JSON.
 
     Raises:
-        ValueError: It is not; the text says why.
+        ValueError: It is no JSON; the text says why.
     """
     if not body.strip():
         raise ValueError("the body is empty")
@@ -96,7 +84,7 @@ def decode_json(body: bytes) -> Any:
         try:
             return fast(body)
         except ValueError:
-            pass  # json takes more: a byte order mark, UTF-16, lone surrogates
+            pass  # json reads more: a byte order mark, UTF-16, lone surrogates
     try:
         return json.loads(body)
     except RecursionError:
@@ -105,27 +93,13 @@ def decode_json(body: bytes) -> Any:
 
 @cache
 def _fast_loads() -> Callable[[bytes], Any] | None:
-    """Return orjson's decoder where the extra ``speed`` is installed."""
+    """Return orjson's decoder if the extra ``speed`` is installed."""
     try:
         from orjson import loads  # noqa: PLC0415 - importing the package must import no extra
     except ImportError:
         return None
     decode: Callable[[bytes], Any] = loads
     return decode
-
-
-_KINDS: Final[Mapping[int, tuple[type[APIStatusError], str]]] = {
-    400: (BadRequestError, "Sending it again unchanged will not help; check the arguments."),
-    401: (AuthenticationError, "Check the API key or bearer token and that it belongs to this environment."),
-    403: (PermissionDeniedError, "The credentials are known but may not do this."),
-    404: (NotFoundError, "Check the id, and that it belongs to this account and environment."),
-    409: (ConflictError, "It conflicts with the present state; read that first."),
-    412: (QuotaExceededError, "The plan's quota is used up; waiting does not help, raising the quota does."),
-    422: (UnprocessableEntityError, "Sending it again unchanged will not help; check the arguments."),
-    429: (RateLimitError, "Try again later, or lower Pace(max_rate=…)."),
-}
-_SERVER_KIND = (InternalServerError, "The service failed; try again later.")
-_OTHER_KIND = (APIStatusError, "This status is not documented.")
 
 
 def status_error(
@@ -139,9 +113,9 @@ def status_error(
     now: datetime,
     secrets: Iterable[str] = (),
 ) -> APIStatusError:
-    """Turn an answer that is not a success into the error of its class.
+    """Return the error for an answer that is not 2xx.
 
-    ``now`` is our clock; the answer's own ``Date`` is preferred for reading a ``Retry-After`` date.
+    A ``Retry-After`` date counts from the answer's own ``Date``, and from ``now``, our clock, if it has none.
     """
     text = body.decode("utf-8-sig", "replace")
     try:
@@ -150,11 +124,11 @@ def status_error(
         content = redact(text, secrets)
     message = _message(content) or _phrase(status)
     headers = redact_headers(headers, secrets)
-    kind, advice = _KINDS.get(status) or (_SERVER_KIND if 500 <= status < 600 else _OTHER_KIND)
+    kind, advice = status_class(status)
     extra: dict[str, Any] = {}
     if 300 <= status < 400:
         target = shown(headers.get("Location", ""))
-        advice = f"It points to {target}, which is not followed, since the key would travel along; check base_url."
+        advice = f"It points to {target!r}, which is not followed, since the key would travel along; check base_url."
     elif issubclass(kind, (RateLimitError, InternalServerError)):
         retry_after = parse_retry_after(headers.get("Retry-After"), now=server_time(headers) or now)
         extra["retry_after"] = retry_after
@@ -175,7 +149,7 @@ def status_error(
 
 
 def _message(content: Any) -> str:
-    """Find the service's words: documented is ``{"error": text}``; proxies answer otherwise."""
+    """Return the service's text. The API documents ``{"error": text}``; proxies use other forms."""
     if isinstance(content, dict):
         for key in ("error", "message", "detail"):
             value = content.get(key)

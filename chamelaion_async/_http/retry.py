@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..config import RetryPolicy
 from ..errors import (
+    PASSING_STATUSES,
     APIConnectionError,
     APIStatusError,
     ChamelaionError,
@@ -22,14 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["backoff", "is_foreign", "is_passing", "is_ridden_out", "repeat", "retry_after_of", "was_not_accepted"]
 
 T = TypeVar("T")
-_PASSING_STATUSES = frozenset({408, 425})
 _REFUSALS = frozenset({401, 403, 404, 405, 410})
 
 
 def is_passing(error: BaseException) -> bool:
     """Whether the same read may succeed a little later."""
-    return isinstance(error, (APIConnectionError, RateLimitError, InternalServerError)) or (
-        isinstance(error, APIStatusError) and error.status in _PASSING_STATUSES
+    return isinstance(error, (APIConnectionError, InternalServerError)) or (
+        isinstance(error, APIStatusError) and error.status in PASSING_STATUSES
     )
 
 

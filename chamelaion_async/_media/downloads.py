@@ -23,14 +23,14 @@ import aiohttp
 import attrs
 from yarl import URL
 
-from .._http.addresses import is_host, is_url_object
+from .._http.addresses import is_host, is_url_object, shown
 from .._http.answers import parse_http_date
 from .._http.lifecycle import CancelScope, Lifecycle
-from .._http.session import given_session_closed
 from .._http.retry import backoff
+from .._http.session import given_session_closed
 from .._http.tracebacks import let_go
 from ..config import RetryPolicy, check_callback
-from ..errors import ConfigurationError, DownloadError
+from ..errors import PASSING_STATUSES, ConfigurationError, DownloadError
 from ..models import Artifacts, DownloadProgress, LipsyncRequest, VideoTranslateRequest
 from .partial_file import DiskError, Part
 from .threads import NoThreadError, in_thread
@@ -77,7 +77,6 @@ _PAGE_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
 _PAGE_SUFFIXES: Final = frozenset({".html", ".htm", ".xhtml"})
 _NAMES: Final = {"video": "video.mp4", "audio": "audio.wav", "srt": "subtitles.srt"}
 _SUFFIXES: Final = {"video": ".mp4", "audio": ".wav", "srt": ".srt"}
-_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 def plan(source: Source, path: str | os.PathLike[str]) -> dict[Path, str]:
@@ -219,7 +218,7 @@ class Downloads:
             except (OSError, NoThreadError) as error:
                 raise DownloadError(f"{target} could not be written: {error}") from error
             try:
-                part.belong_to(_shown(address))
+                part.belong_to(_identity(address))
                 await self._fill(part, address, on_progress)
                 await in_thread(partial(part.finish, overwrite=overwrite), timeout=self.timeout)
             except DownloadError as error:
@@ -352,7 +351,7 @@ class Downloads:
                 return False
             part.restart(None, None)
             raise _PassingError("the part on disk was refused (416)")
-        if status in _PASSING:
+        if status in PASSING_STATUSES:
             raise _PassingError(f"the server answered {status}")
         if status not in (200, 206):
             advice = _EXPIRED if status in (401, 403, 404, 410) else "Check the URL"
@@ -382,7 +381,7 @@ class Downloads:
 
     def _failed(self, part: Part, url: URL, reason: str, advice: str = "Try again") -> DownloadError:
         return DownloadError(
-            f"{part.target} could not be downloaded from {_shown(url)}: {reason}. {advice}. {part.fate}"
+            f"{part.target} could not be downloaded from {shown(url)}: {reason}. {advice}. {part.fate}"
         )
 
 
@@ -458,14 +457,13 @@ def _address(url: str) -> URL:
     """Parse what the caller passed; the query may be signed, and so is in no message."""
     if not isinstance(url, str):
         raise ConfigurationError(f"a URL must be a str, not {type(url).__name__}")
-    shown = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("@")[2][:200]
     try:
         address = _parsed(url.encode())
         is_web = _is_web(address)
     except (ValueError, IndexError):  # yarl 1.25 looks for the first letter of an empty host
-        raise DownloadError(f"{shown!r} is not a URL") from None
+        raise DownloadError(f"{shown(url)!r} is not a URL") from None
     if not is_web:
-        raise DownloadError(f"{shown!r} is not an http(s) URL")
+        raise DownloadError(f"{shown(url)!r} is not an http(s) URL")
     return address
 
 
@@ -517,8 +515,8 @@ def _percent(found: re.Match[bytes]) -> bytes:
     return b"%%%02X" % found[0][0]
 
 
-def _shown(url: URL) -> str:
-    """Leave out the query, whose signature is as good as a password, and credentials."""
+def _identity(url: URL) -> str:
+    """Return what two downloads of one output have in common: the query is signed for each of them."""
     return str(url.with_query(None).with_fragment(None).with_user(None))
 
 

@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import Final, TypeVar
 
 from ..errors import (
+    PASSING_STATUSES,
     APIConnectionError,
     APIStatusError,
     AuthenticationError,
@@ -71,7 +72,7 @@ def of_error(error: ChamelaionError) -> ExitCode:
     if isinstance(error, APIStatusError):
         if 300 <= error.status < 400:  # a redirect is never followed: the base URL is wrong
             return ExitCode.USAGE
-        if error.status in (408, 425):
+        if error.status in PASSING_STATUSES:
             return ExitCode.UNAVAILABLE
     return ExitCode.FAILED
 

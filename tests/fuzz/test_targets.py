@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chamelaion_async import errors
 from chamelaion_async._http import addresses, answers, transport
 from chamelaion_async._media import downloads, partial_file
 
@@ -78,7 +79,7 @@ def unmasked(value: Any, secrets: Iterable[str]) -> Any:
         ("failures", answers, "redact_headers", unmasked),
         ("failures", answers, "redact_json", unmasked),
         ("failures", answers, "_MAX_MESSAGE", MAX_SIZE),
-        ("failures", answers, "_KINDS", {}),
+        ("failures", errors, "STATUS_ERRORS", {}),
         ("retry-after", answers, "_DELAY_SECONDS", re.compile(r"-?\d+(\.\d+)?")),
         ("retry-after", answers, "_DELAY_SECONDS", re.compile(r"[\d.eE+-]+", re.ASCII)),
         ("addresses", addresses, "_PLAIN_ID", re.compile(r"[^?#]{1,512}")),
