@@ -1,7 +1,8 @@
 """Lanes: how many calls may be under way, and how soon the next one may start.
 
-A lane grants a slot, which bounds what this process has under way, and a permit from the budget, which bounds the
-rate. The budget is a protocol, so that many processes on one account can share theirs.
+Generation calls and status calls have a lane each. A lane gives a slot, which bounds the calls of this process under
+way, and a permit of the budget, which bounds the rate. The budget is a protocol, so that processes on one account can
+share one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections import OrderedDict
 from typing import Literal, Protocol
 
 from ..config import Pace
-from .concurrency import MOMENT, Width
+from .clock import loop_time
+from .concurrency import MOMENT, ConcurrencyLimit
 from .rate import AdaptiveRate, AnswerLog
 
 __all__ = ["Budget", "Lane", "LaneName", "LocalBudget", "make_lanes"]
@@ -21,7 +23,7 @@ LaneName = Literal["generation", "status"]
 
 
 class Budget(Protocol):
-    """Grants the permits of the lanes."""
+    """Gives the permits of the lanes."""
 
     def try_acquire(self, lane: LaneName) -> bool:
         """Take one permit if that needs no waiting; False is always a correct answer."""
@@ -32,23 +34,23 @@ class Budget(Protocol):
     def throttled(
         self, lane: LaneName, seconds: float | None, answered: int | None, lately: tuple[int, float] = (0, 0.0)
     ) -> None:
-        """Take note of a 429, and close the lane for a while.
+        """Record a 429, and close the lane for a while.
 
         Args:
             lane: Whose call it was.
-            seconds: How long the service wants to be left alone, or None where it does not say.
-            answered: Calls of this process that were answered well since its last 429, or in the last second where
-                the lane was not throttled; 0 where the service refuses still, which is no second reason to slow
-                down; None where the call was sent before the last 429 came, which is none either.
+            seconds: What ``Retry-After`` asks for, or None if it names no time.
+            answered: Good answers of this process since its last 429, or in the last second if the lane was not
+                throttled. 0 if the service still refuses, and None if the call was sent before the last 429 came:
+                neither is a second reason to slow down.
             lately: Good answers in the ten seconds before the first 429, and seconds from the first of them to it.
         """
 
     def is_throttled(self, lane: LaneName) -> bool:
-        """Whether 429s hold the lane back at present: it is closed, or its rate was learned from them."""
+        """Whether 429s hold the lane back: it is closed, or its rate was learned from them."""
 
 
 class _Gate:
-    """A queue of callers for permits whose times are known."""
+    """The permits of one lane: a queue of callers, and a timer for the next permit."""
 
     def __init__(self, limit: float) -> None:
         self.rate = AdaptiveRate(limit)
@@ -58,8 +60,8 @@ class _Gate:
     def try_pass(self, n: int) -> bool:
         if self._queue:
             return False
-        # No rate, and no 429 so far: most clients, most of the time. No clock is read for them.
-        return self.rate.is_free or self.rate.take(asyncio.get_running_loop().time(), n)
+        # No rate, and no 429 so far: most clients, most of the time. This path reads no clock.
+        return self.rate.is_free or self.rate.take(loop_time(), n)
 
     async def acquire(self, n: int) -> None:
         if self.try_pass(n):
@@ -73,7 +75,7 @@ class _Gate:
         except asyncio.CancelledError:
             self._queue.pop(waiter, None)
             if not waiter.cancelled():
-                self.rate.give_back()  # the permit was granted in the same moment
+                self.rate.give_back()  # the permit came in the same turn of the loop
                 self._disarm()
             if self._queue:
                 self._arm(loop)
@@ -95,7 +97,7 @@ class _Gate:
         while self._queue:
             waiter, n = next(iter(self._queue.items()))
             if not waiter.done():
-                # Not due if the lane was closed since the timer was set, or if the loop's timers go off early.
+                # Not due if the lane was closed since the timer was set, or if the loop's timer fires early.
                 if not self.rate.take(loop.time(), n):
                     self._arm(loop)
                     return
@@ -114,7 +116,7 @@ class LocalBudget:
         }
 
     def try_acquire(self, lane: LaneName) -> bool:
-        """Take one permit if the gate is open and no caller waits for one."""
+        """Take one permit if it is due and no caller waits for one."""
         return self._gates[lane].try_pass(1)
 
     async def acquire(self, lane: LaneName, n: int = 1) -> None:
@@ -124,22 +126,22 @@ class LocalBudget:
     def throttled(
         self, lane: LaneName, seconds: float | None, answered: int | None, lately: tuple[int, float] = (0, 0.0)
     ) -> None:
-        """Take note of a 429: nothing of ``lane`` may start for a while, and then more slowly than before."""
-        self._gates[lane].rate.throttled(asyncio.get_running_loop().time(), seconds, answered, lately)
+        """Record a 429: nothing of ``lane`` starts for a while, and then more slowly than before."""
+        self._gates[lane].rate.throttled(loop_time(), seconds, answered, lately)
 
     def is_throttled(self, lane: LaneName) -> bool:
         """Whether the lane is closed, or its rate was learned from 429s."""
-        return self._gates[lane].rate.is_throttled(asyncio.get_running_loop().time())
+        return self._gates[lane].rate.is_throttled(loop_time())
 
 
 class Lane:
-    """What one kind of call has to pass before it is sent: a slot first, then a permit, each in order of arrival."""
+    """The queue of one kind of call: a slot first, then a permit, each in order of arrival."""
 
     def __init__(self, name: LaneName, budget: Budget, max_concurrency: int) -> None:
         self._name = name
         self._budget = budget
         self.max_concurrency = max_concurrency
-        self._width = Width(max_concurrency)
+        self._limit = ConcurrencyLimit(max_concurrency)
         self._under_way = 0
         self._judging: asyncio.TimerHandle | None = None
         self._queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
@@ -147,19 +149,19 @@ class Lane:
 
     @property
     def is_throttled(self) -> bool:
-        """Whether 429s hold the lane back at present: it is closed, or its rate was learned from them."""
+        """Whether 429s hold the lane back: it is closed, or its rate was learned from them."""
         return self._budget.is_throttled(self._name)
 
     def try_acquire(self) -> bool:
-        """Enter if nothing has to be waited for; the quick way for a lane that is neither full nor closed."""
-        if self._under_way >= self._width.allowed or not self._budget.try_acquire(self._name):
+        """Take a slot and a permit if both are free, without waiting."""
+        if self._under_way >= self._limit.allowed or not self._budget.try_acquire(self._name):
             return False
         self._under_way += 1
         return True
 
     async def acquire(self) -> None:
         """Wait for a slot and a permit."""
-        if self._under_way < self._width.allowed:
+        if self._under_way < self._limit.allowed:
             self._under_way += 1
         else:
             await self._queue_for_slot()
@@ -170,39 +172,39 @@ class Lane:
             raise
 
     def release(self) -> None:
-        """Hand the slot to whoever has waited longest."""
+        """Give the slot back; the caller that has waited longest gets it."""
         self._under_way -= 1
-        self._width.ended()
+        self._limit.ended()
         self._let_in()
         if not self._under_way and self._judging is not None:
             self._judging.cancel()
             self._judging = None
 
     def _let_in(self) -> None:
-        while self._queue and self._under_way < self._width.allowed:
+        while self._queue and self._under_way < self._limit.allowed:
             waiter, _ = self._queue.popitem(last=False)
             if not waiter.done():
                 waiter.set_result(None)
                 self._under_way += 1
 
     def answered(self, sent: float | None = None) -> None:
-        """Take note of an answer that is not a 429.
+        """Record an answer that is not a 429.
 
         Args:
             sent: When the call was sent, by the loop's clock; at the latest now.
         """
-        now = asyncio.get_running_loop().time()
+        now = loop_time()
         self._answers.answered(now, now if sent is None else sent)
 
     def throttled(self, seconds: float | None, sent: float | None = None) -> None:
         """Close the lane for all calls after a 429.
 
         Args:
-            seconds: What its ``Retry-After`` asks for. What is not positive says as little as None does: it names no
-                time at which the next call would be taken.
+            seconds: What its ``Retry-After`` asks for. 0 and less count as None: they name no time at which the next
+                call would be accepted.
             sent: When the call was sent, by the loop's clock; at the latest now.
         """
-        now = asyncio.get_running_loop().time()
+        now = loop_time()
         is_throttled = self._budget.is_throttled(self._name)
         answered = self._answers.refused(now, now if sent is None else sent, is_throttled=is_throttled)
         asked = seconds if seconds is not None and seconds > 0 else None
@@ -212,21 +214,21 @@ class Lane:
         loop = asyncio.get_running_loop()
         waiter = loop.create_future()
         self._queue[waiter] = None  # ordered, and a cancelled waiter leaves without a search
-        if self._judging is None and not self._width.is_fixed:
-            self._width.begin(loop.time())
+        if self._judging is None and not self._limit.is_fixed:
+            self._limit.begin(loop.time())
             self._judging = loop.call_later(MOMENT, self._judge, loop)
         try:
             await waiter
         except asyncio.CancelledError:
             if not waiter.cancelled():
-                self.release()  # the slot was handed over in the same moment
+                self.release()  # the slot came in the same turn of the loop
             self._queue.pop(waiter, None)
             raise
 
     def _judge(self, loop: asyncio.AbstractEventLoop) -> None:
         self._judging = None
         if self._queue:
-            self._width.judge(loop.time())
+            self._limit.adapt(loop.time())
             self._let_in()
             self._judging = loop.call_later(MOMENT, self._judge, loop)
 

@@ -1,4 +1,4 @@
-"""The size of a list page: what is asked for, and what is asked for where the service refuses that."""
+"""The size of a list page: the one to ask for, and smaller ones if the service refuses it."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ __all__ = ["PAGE_SIZE", "read_page"]
 T = TypeVar("T")
 
 PAGE_SIZE: Final = 100
-"""Records asked for at a time; a service that allows fewer lowers it and says so, or refuses."""
+"""Records to ask for in one page. A service that allows fewer sends fewer and says so, or refuses."""
 
 _DEFAULT_SIZE: Final = 20  # the API's documented page size where none is asked for
 
 
 async def read_page(fetch: Callable[[int | None], Awaitable[T]], limit: int | None) -> tuple[T, int | None]:
-    """Read a page, and a smaller one where the service refuses one of that size (400, 422).
+    """Read a page, and a smaller one if the service refuses one of that size (400, 422).
 
-    The largest size that the API allows is not documented. What it gives where none is asked for, it cannot refuse.
+    The largest size that the API allows is not documented. A page without a limit cannot be refused for its size.
 
     Args:
-        fetch: Reads the page of a limit; None leaves the limit to the service.
+        fetch: Reads a page with a limit; with None, the service chooses the limit.
         limit: Records to ask for.
 
     Returns:
-        The page, and the limit that was not refused.
+        The page, and the limit that the service accepted.
 
     Raises:
-        ChamelaionError: It could not be read, whatever its size.
+        ChamelaionError: The page could not be read with any limit.
     """
     is_large = limit is not None and limit > _DEFAULT_SIZE
     *larger, smallest = (limit, _DEFAULT_SIZE, None) if is_large else (limit,)

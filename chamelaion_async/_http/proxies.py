@@ -1,8 +1,8 @@
-"""Which proxy a call goes through, and how the proxy is told its credentials.
+"""Which proxy a call goes through, and with which credentials.
 
-aiohttp could do both by itself. But its ``trust_env`` sends credentials from netrc as well, and a proxy URL that
-holds credentials shows them in the repr of its requests and errors. So aiohttp is handed addresses without
-credentials, and these as a header.
+aiohttp could do both by itself. But its ``trust_env`` sends credentials from netrc as well, and it shows the
+credentials of a proxy URL in the repr of requests and errors. So aiohttp gets URLs without credentials, and these as
+a header.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Any
 
-# typeshed knows proxy_bypass alone, which may ask the system.
+# typeshed declares proxy_bypass alone, which may read the settings of the system.
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 import aiohttp
@@ -30,7 +30,7 @@ class Proxy:
 
     Attributes:
         url: Its address: scheme, host and port.
-        authorization: Value of ``Proxy-Authorization`` (RFC 9110, section 11.7.2), if it asks for one.
+        authorization: Value of ``Proxy-Authorization`` (RFC 9110, section 11.7.2), or None.
     """
 
     url: URL
@@ -40,7 +40,7 @@ class Proxy:
         """Return the arguments that send an aiohttp call for ``target`` through the proxy."""
         options: dict[str, Any] = {"proxy": self.url}
         if self.authorization is not None:
-            # A tunnel is opened with headers of its own; where there is none, they stand in the request.
+            # A tunnel is opened with headers of its own; without one, they are headers of the request.
             name = "headers" if target.scheme == "http" else "proxy_headers"
             options[name] = {"Proxy-Authorization": self.authorization}
         return options
@@ -67,7 +67,7 @@ def session_proxy(session: aiohttp.ClientSession) -> Proxy | None:
     Raises:
         ConfigurationError: It cannot be one.
     """
-    # There is no public name for either, and neither must be dropped without a word.
+    # There is no public name for either, and neither may be dropped silently.
     named = getattr(session, "_default_proxy", None)
     auth = getattr(session, "_default_proxy_auth", None)
     if named is None:
@@ -89,7 +89,7 @@ def environment_proxy(target: URL) -> Proxy | None:
 
 
 def _named_by_environment(target: URL) -> Secret | None:
-    # The variables alone: what else urllib asks on Windows and macOS may block the loop.
+    # The variables alone: reading the settings of Windows and macOS, as urllib does, may block the loop.
     proxies = getproxies_environment()
     address = proxies.get(target.scheme)
     if not address or proxy_bypass_environment(f"{target.host}:{target.port}", proxies):
@@ -105,11 +105,11 @@ def _proxy(text: Secret, source: str) -> Proxy:
 
 
 def _parsed(text: Secret) -> tuple[Proxy | None, str]:
-    """Return a proxy, or what is wrong with it: raised from here, an error would show the frame with the password."""
+    """Return a proxy, or what is wrong with it: an error raised here would show this frame, with the password."""
     try:
         url = URL(text)
         host, port, user, password = url.raw_host, url.port, url.user, url.password
-    except (ValueError, IndexError):  # yarl 1.25 looks for the first letter of an empty host
+    except (ValueError, IndexError):  # yarl 1.25 reads the first letter of an empty host
         return None, "is not a URL"
     if url.scheme.startswith("socks"):
         return None, (

@@ -1,17 +1,17 @@
-"""How fast a lane may go, learned from 429 answers. Pure: time comes in as an argument.
+"""The rate of a lane, learned from 429 answers. Pure: time comes in as an argument.
 
 What the service allows is documented for generation calls only, and may change, so nothing is assumed. Until the
-first 429 there is no bound but the user's own. From then on the rate follows additive increase, multiplicative
+first 429 the only bound is the user's own. From then on the rate follows additive increase, multiplicative
 decrease (Chiu and Jain, "Analysis of the Increase and Decrease Algorithms for Congestion Avoidance in Computer
 Networks", 1989), with the growth curve of CUBIC (RFC 9438): each 429 sets a *level*; the rate starts a little below
-it, is flat around it, and grows faster the longer no 429 comes. So a limit that was raised is found soon, and one
-that was not costs few 429s.
+it, is flat around it, and grows faster the longer no 429 comes. So a raised limit is found soon, and an unchanged one
+costs few 429s.
 
 The level is estimated from a whole *cycle*, from one opening of the lane to the next. Whether a limiter counts in
-windows or fills a bucket, it allows at least the good answers of a cycle divided by its length, the closed time
-included, and less than the rate at which it refused. The level is the geometric mean of the two. Refusals without a
-good answer between them are one event: each makes the closure longer, and with it the cycle, so the level falls by
-what that says and not by a factor for each.
+windows or fills a bucket, it allows at least the good answers of a cycle divided by its length (with the closed
+time), and less than the rate at which it refused. The level is the geometric mean of the two. Refusals without a
+good answer between them are one event: each makes the closure longer, and with it the cycle, so the level falls
+with the length of the cycle and not by a factor for each.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ __all__ = ["AdaptiveRate", "AnswerLog"]
 
 _PAUSE: Final = 1.0  # seconds that a lane closes after a 429 that names no time; doubled while the refusals go on
 _LONGEST_PAUSE: Final = 8.0  # seconds to which that is doubled
-_LATELY: Final = 1.0  # seconds before the first 429 whose answers tell the rate
-_FIRST: Final = 4.0  # answers in that time below which they tell nothing, and requests a second to search from
+_LATELY: Final = 1.0  # seconds before the first 429 whose answers show the rate
+_FIRST: Final = 4.0  # fewer answers in that time show nothing; requests a second that the search starts from
 _DOUBLES_IN: Final = 2.0  # seconds in which the search doubles the rate
-_LONG_WINDOW: Final = 10.0  # seconds whose answers tell more where the service refuses for longer than a second
+_LONG_WINDOW: Final = 10.0  # seconds whose answers count if the service refuses for longer than a second
 _DIP: Final = 0.1  # part of the level by which the rate starts below it
 _CLIMB: Final = (12.0, 100.0)  # seconds until the rate is back at the level: least, most
-_CLIMB_REQUESTS: Final = 80.0  # requests that this takes at least: a 429 for each hundred or so is cheap
-_CLIMB_CLOSURES: Final = 4.0  # closures that it takes at least, as a long one tells of a long window
+_CLIMB_REQUESTS: Final = 80.0  # requests that this takes at least: one 429 in a hundred requests is cheap
+_CLIMB_CLOSURES: Final = 4.0  # closures that it takes at least, since a long closure shows a long window
 _IDLE: Final = 0.1  # part of the time without demand that counts as growth
 _LEAST: Final = 0.1  # requests a second below which no number of 429s brings a lane
-_FREE: Final = 1000.0  # requests a second beyond which the learned bound is forgotten
+_FREE: Final = 1000.0  # requests a second from which on the learned bound is dropped
 _MANY: Final = 60  # doublings that are as good as infinitely many, and no overflow
-_REMEMBERED: Final = 1000  # answers by which the first 429 is judged; a faster lane has no bound worth a name
-_OUTAGE: Final = 12  # refusals in a row after which they are no limit but an outage: 79 s at least
+_REMEMBERED: Final = 1000  # answers kept for the first 429; a lane with more in ten seconds needs no bound
+_OUTAGE: Final = 12  # refusals in a row that are an outage and no limit: 79 s at least
 _AFTER_OUTAGE: Final = 1.0  # requests a second to search from after it
 _ALWAYS: Final = -math.inf
 
@@ -104,22 +104,22 @@ class AdaptiveRate:
     def throttled(
         self, now: float, seconds: float | None, answered: int | None, lately: tuple[int, float] = (0, 0.0)
     ) -> None:
-        """Take note of a 429, as a ``Budget`` is told of it.
+        """Record a 429; see ``Budget.throttled``.
 
         Args:
             now: When it came.
-            seconds: How long the service wants to be left alone, or None where it does not say.
-            answered: Good answers since the last 429, or in the last second where none bound the lane; 0 where the
-                service refuses still; None where the call was sent before the last 429 came.
+            seconds: What ``Retry-After`` asks for, or None if it names no time.
+            answered: Good answers since the last 429, or in the last second if the lane was not throttled; 0 if the
+                service still refuses; None if the call was sent before the last 429 came.
             lately: Good answers in the ten seconds before the first 429, and seconds from the first of them to it.
         """
         if now < self._closed_until:
-            # Sent before the lane closed: no second reason to slow down, but its Retry-After is to be obeyed.
+            # Sent before the lane closed: no second reason to slow down, but its Retry-After counts.
             self._answered += answered or 0
             self._close(max(self._closed_until, now + (seconds or 0.0)))
             return
         if answered is None:
-            # Sent before, too, but the lane has opened since.
+            # Sent before the last 429 as well, but the lane has opened since.
             until = max(self.opens_at, now + (seconds or 0.0))
             self._grows_since += until - self.opens_at
             self.opens_at = until
@@ -133,13 +133,13 @@ class AdaptiveRate:
         else:
             self._repeats += 1
             if self._refused_rate == math.inf and self._repeats == 1:
-                # It counts for longer than a second, so what it answered before the last second counts as well.
+                # The service counts over more than a second, so its answers before the last second count as well.
                 count, span = lately
                 self._answered, self._began_at = max(self._answered, count), self._began_at - span
         self._refused_at = now
         pause = min(_PAUSE * 2.0 ** min(self._repeats, _MANY), _LONGEST_PAUSE)
         if seconds is not None:
-            # A service that refuses again after the time it named is left alone for longer than it says.
+            # A service that refuses again after the time it named gets a longer pause than it names.
             pause = max(seconds, pause) if self._repeats else seconds
         self._close(now + pause)
 
@@ -167,9 +167,9 @@ class AdaptiveRate:
             self._is_searching = False
         most = self._refused_rate
         if not self._is_searching and (most == math.inf or self._repeats > 1):
-            # What was answered before the service began to refuse was all that it allows until it ends to. This is
-            # all that is known of the first cycle, since its rate was not bound. Later it holds for long windows,
-            # which show by more than one refusal in a row.
+            # The answers before the first refusal are all that the service allows until its last refusal. Nothing
+            # else is known of the first cycle, whose rate had no bound. In a later cycle this holds for long
+            # windows, which show in more than one refusal in a row.
             most = min(most, self._answered / max(self._refused_at - self._began_at, _LATELY))
         if most == math.inf:
             level = _FIRST * 0.5 ** min(self._repeats, _MANY)
@@ -179,7 +179,7 @@ class AdaptiveRate:
             level = most
         self._level = max(level, _LEAST)
         if self._repeats >= _OUTAGE:
-            # Refused for so long, nothing is known any more of what the service allows.
+            # After so long an outage, what was learned before says nothing of what the service allows.
             self._level, self._is_searching = max(level, _AFTER_OUTAGE), True
         least_climb, most_climb = _CLIMB
         closures = _CLIMB_CLOSURES * (until - self._first_refused_at) if self._repeats else 0.0
@@ -187,7 +187,7 @@ class AdaptiveRate:
 
 
 class AnswerLog:
-    """What the calls of one process were answered, as a budget wants to be told with a 429.
+    """The answers to the calls of one process, counted for ``Budget.throttled``.
 
     Attributes:
         lately: Good answers in the ten seconds before the first 429, and the seconds from the first of them to it.
@@ -201,19 +201,19 @@ class AnswerLog:
         self._is_let_in = False
 
     def answered(self, now: float, sent: float) -> None:
-        """Take note of a good answer to a call that was sent at a time."""
+        """Record a good answer to a call that was sent at a time."""
         self._times.append(now)
         self._count += 1
         if sent > self._refused_at:
             self._is_let_in = True
 
     def refused(self, now: float, sent: float, *, is_throttled: bool) -> int | None:
-        """Take note of a 429, and return the ``answered`` of ``AdaptiveRate.throttled``."""
+        """Record a 429, and return the ``answered`` of ``AdaptiveRate.throttled``."""
         if sent <= self._refused_at:
-            return None  # at the very moment, too, since a 429 closes the lane at once
+            return None  # also at the same time, since a 429 closes the lane at once
         self._refused_at = now
         if not is_throttled:
-            # Where a call takes longer than that, those answered before it are the burst that it was refused after.
+            # If the call took longer than that, the answers since it was sent are the burst that it belongs to.
             since = now - max(_LATELY, now - sent)
             count = sum(time >= since for time in self._times)
             times = [time for time in self._times if time >= now - _LONG_WINDOW]

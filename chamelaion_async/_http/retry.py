@@ -1,4 +1,4 @@
-"""Which failures may pass, and the repetition of a single call around them, driven by tenacity."""
+"""Which failures may pass, and repeating a single call after them, driven by tenacity."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def is_passing(error: BaseException) -> bool:
 
 
 def is_ridden_out(error: BaseException) -> bool:
-    """Whether a wait goes on after a failed poll: it may pass, or is no answer of the API."""
+    """Whether a wait goes on after a failed poll: the failure may pass, or the answer is not the API's."""
     return is_passing(error) or isinstance(error, InvalidResponseError)
 
 
 def is_foreign(error: BaseException) -> bool:
     """Whether a refusal comes from something between here and the API, such as a gateway without a backend.
 
-    The API words its refusals ``{"error": text}`` (its error reference); any other is not its answer.
+    The API's refusals have the form ``{"error": text}`` (its error reference); any other is not its answer.
     """
     if not isinstance(error, APIStatusError) or error.status not in _REFUSALS:
         return False
@@ -52,7 +52,7 @@ def is_foreign(error: BaseException) -> bool:
 def retry_after_of(error: BaseException) -> float | None:
     """Return the seconds that a 429 or 5xx asks to wait (RFC 9110, section 10.2.3), or None where it names none.
 
-    0 names none: a service that says "now" and goes on refusing must not be hammered.
+    0 counts as none: a service that says "now" and refuses again must not get a call at once.
     """
     if isinstance(error, (RateLimitError, InternalServerError)):
         return error.retry_after or None
@@ -66,7 +66,7 @@ def was_not_accepted(error: BaseException) -> bool:
 
 def backoff(failures: int, initial: float, longest: float, random: Callable[[], float]) -> float:
     """Return the pause after ``failures`` failures in a row: doubled each time, jittered by up to half."""
-    # The exponent is bounded, since a float overflows long before a patient caller gives up.
+    # The exponent is bounded, since a float overflows after 1024 failures.
     return min(initial * 2.0 ** min(failures - 1, 60), longest) * (1 - random() / 2)
 
 
@@ -79,16 +79,16 @@ async def repeat(
     sleep: Callable[[float], Awaitable[None]],
     random: Callable[[], float],
 ) -> T:
-    """Run ``attempt(number)`` again until it succeeds, fails for good, or the policy's attempts are used up.
+    """Run ``attempt(number)`` until it succeeds, fails in a way that stays, or the policy's attempts are used up.
 
-    The first attempt is the caller's and runs outside tenacity, which would cost a quick call a good part of its
-    time; its error is ``after``, which tenacity is handed as the outcome of attempt one.
+    The caller makes the first attempt outside of tenacity, which costs more than a call that succeeds should pay. Its
+    error is ``after``, which tenacity gets as the outcome of attempt one.
     """
-    # Loaded by the first failure: it is a good part of what importing the package would cost.
+    # Imported by the first failure: it takes a large part of the time to import the package.
     from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt  # noqa: PLC0415
 
     outcomes = [after]
-    del after  # it would hold this frame, and be held by it
+    del after  # a reference cycle with this frame
     number = 0
 
     async def next_attempt() -> T:
@@ -105,7 +105,7 @@ async def repeat(
 
     def pause(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None
-        # A Retry-After of 0, or of a date that has passed, names no time at which the next call would be taken.
+        # A Retry-After of 0, or of a date in the past, names no time at which the next call would be accepted.
         asked = error.retry_after if isinstance(error, RateLimitError) else None
         if asked is not None and asked > 0:
             return asked
@@ -121,7 +121,7 @@ async def repeat(
     try:
         return await retrying(next_attempt)
     except ChamelaionError as error:
-        let_go(error)  # tenacity holds it, and is held by its traceback
+        let_go(error)  # a reference cycle: tenacity holds it, and its traceback holds tenacity
         raise
     finally:
-        retrying.iter_state.reset()  # its actions hold it, and it holds them
+        retrying.iter_state.reset()  # a reference cycle as well: its actions hold it

@@ -1,4 +1,4 @@
-"""What an error keeps alive: the frames that it came through, with all that their variables hold."""
+"""Tracebacks of errors, which keep every frame alive that the error came through, with its local variables."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _BELOW: Final = frozenset({__package__.partition(".")[0], "aiohttp", "asyncio", 
 
 
 def let_go(error: BaseException) -> None:
-    """Forget the way that an error and its causes took through this package and the libraries below it.
+    """Drop the tracebacks of an error and its causes within this package and the libraries below it.
 
-    The frames hold answers, sessions and waits, which would live as long as the error does, and often the error
-    itself. What a caller's own functions have raised keeps its traceback. An error that ``from`` hides is dropped.
+    Their frames hold answers, sessions and waits, which would live as long as the error, and often the error itself.
+    An error that the user's own function raised keeps its traceback. A context that ``from`` hides is dropped.
     """
     links: list[BaseException | None] = [error]
     seen = set()

@@ -7,8 +7,8 @@ import asyncio
 import attrs
 import pytest
 
-from chamelaion_async._http import concurrency as _width
-from chamelaion_async._http.concurrency import MOMENT, Width
+from chamelaion_async._http import concurrency
+from chamelaion_async._http.concurrency import MOMENT, ConcurrencyLimit
 from chamelaion_async._http.lanes import Lane, LocalBudget
 
 MOST = 100
@@ -19,7 +19,7 @@ LEAST = 16
 class Thread:
     """A thread that takes answers apart, on clocks set by hand."""
 
-    width: Width = attrs.Factory(lambda: Width(MOST))
+    width: ConcurrencyLimit = attrs.Factory(lambda: ConcurrencyLimit(MOST))
     now: float = 10.0
     cpu: float = 3.0
 
@@ -29,14 +29,14 @@ class Thread:
             self.width.ended()
         self.now += MOMENT
         self.cpu += MOMENT * busy
-        self.width.judge(self.now)
+        self.width.adapt(self.now)
         return self.width.allowed
 
 
 @pytest.fixture
 def thread(monkeypatch: pytest.MonkeyPatch) -> Thread:
     thread = Thread()
-    monkeypatch.setattr(_width, "thread_time", lambda: thread.cpu)
+    monkeypatch.setattr(concurrency, "thread_time", lambda: thread.cpu)
     thread.width.begin(thread.now)
     return thread
 
@@ -44,7 +44,7 @@ def thread(monkeypatch: pytest.MonkeyPatch) -> Thread:
 class TestAWidth:
     @pytest.mark.parametrize(("most", "allowed"), [(1, 1), (15, 15), (16, 16), (17, 16), (100, 16)])
     def test_is_small_at_first(self, most: int, allowed: int) -> None:
-        assert Width(most).allowed == allowed
+        assert ConcurrencyLimit(most).allowed == allowed
 
     def test_doubles_up_to_its_bound_where_the_thread_has_time_to_spare(self, thread: Thread) -> None:
         assert [thread.moment(busy=0.7, ended=500) for _ in range(5)] == [32, 64, 100, 100, 100]
@@ -63,7 +63,7 @@ class TestAWidth:
         assert [thread.moment(busy=1.0, ended=100) for _ in range(5)] == [50, 25, 16, 16, 16]
 
     def test_is_halved_to_a_whole_number(self, thread: Thread) -> None:
-        thread.width = Width(70)
+        thread.width = ConcurrencyLimit(70)
         thread.width.begin(thread.now)
         assert [thread.moment(busy=0.0, ended=0) for _ in range(3)] == [32, 64, 70]
         assert [thread.moment(busy=1.0, ended=70) for _ in range(3)] == [35, 17, 16]
@@ -85,7 +85,7 @@ class TestAWidth:
 
     @pytest.mark.parametrize("most", [1, 15, 16])
     def test_that_is_small_by_itself_stays_as_it_is(self, most: int, thread: Thread) -> None:
-        thread.width = Width(most)
+        thread.width = ConcurrencyLimit(most)
         thread.width.begin(thread.now)
         assert {thread.moment(busy=busy, ended=most) for busy in (0.0, 1.0, 0.0)} == {most}
 
@@ -158,7 +158,7 @@ class TestALane:
         assert crowd.lane._judging is not None
         await asyncio.sleep(MOMENT)
         judging: asyncio.TimerHandle | None = crowd.lane._judging
-        assert (judging, crowd.lane._width.allowed) == (None, LEAST)
+        assert (judging, crowd.lane._limit.allowed) == (None, LEAST)
 
     async def test_that_cannot_widen_sets_no_timer(self, thread: Thread) -> None:
         lane = Lane("status", LocalBudget(), LEAST)
