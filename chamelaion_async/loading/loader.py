@@ -23,6 +23,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
+from .._http.clock import loop_time
 from .._http.retry import is_ridden_out, retry_after_of
 from .._http.tracebacks import let_go
 from ..errors import (
@@ -71,7 +72,7 @@ class Loader(Generic[J]):
         self.packer = packer
         self._random = random
         self._read_timeout = read_timeout
-        self._queue: ReadQueue[J] = ReadQueue(_now, self._wake, read_timeout)
+        self._queue: ReadQueue[J] = ReadQueue(loop_time, self._wake, read_timeout)
         self._registry: Registry[J] = Registry(packer)
         self._pool = ReaderPool(self._queue, self._read_once, self._brisk_reads, source.most_at_once)
         self._reads: dict[asyncio.Task[Any], Read[J] | None] = {}
@@ -117,7 +118,7 @@ class Loader(Generic[J]):
 
     def known(self, entry: Entry[J], max_age: float) -> Snapshot[J] | None:
         """Return a request as it was last read, unless that is longer ago than ``max_age`` seconds."""
-        if entry.packed is None or entry.stamp is None or _now() >= entry.stamp.began + max_age:
+        if entry.packed is None or entry.stamp is None or loop_time() >= entry.stamp.began + max_age:
             return None
         return Snapshot(self.packer.unpack(entry.packed), entry.stamp)
 
@@ -141,7 +142,7 @@ class Loader(Generic[J]):
     def nudge(self, id: str) -> None:
         """Poll whatever is waited for under this id or reference now, with a read that begins after this call."""
         for entry in self._registry.named(id):
-            entry.note(nudged_at=_now())
+            entry.note(nudged_at=loop_time())
             # It is about this request, so a GET is best; a page serves many nudges where the lane is busy.
             self._queue.ask(entry, self._read_timeout, alone=len(self._queue) <= _FEW)
             self._queue.to_front(entry)
@@ -157,7 +158,7 @@ class Loader(Generic[J]):
 
     def _brisk_reads(self) -> int:
         """Count the reads under way that may still be answered as soon as others are."""
-        since = _now() - self._queue.health.get_overdue_after
+        since = loop_time() - self._queue.health.get_overdue_after
         return sum(read is not None and read.began > since for read in self._reads.values())
 
     async def _read_once(self) -> None:
@@ -225,7 +226,7 @@ class Loader(Generic[J]):
     def _answered(self, read: Read[J], answer: Answer[J]) -> None:
         stamp = ReadStamp(
             began=read.began,
-            at=_now(),
+            at=loop_time(),
             server_time=answer.server_time,
             jitter_draw=self._random(),
             is_page=read.is_page,
@@ -242,11 +243,11 @@ class Loader(Generic[J]):
 
     def _get_was_answered(self, read: Read[J]) -> None:
         knew_nothing = self._queue.health.knows_nothing
-        self._queue.health.get_answered(_now() - read.began)
+        self._queue.health.get_answered(loop_time() - read.began)
         if knew_nothing:
             for page in self._reads.values():
                 if page is not None and page.is_page:
-                    page.overdue_at = _now()  # it takes longer than this GET, which was sent after it
+                    page.overdue_at = loop_time()  # it takes longer than this GET, which was sent after it
             self._check_overdue()
 
     def _show_request(self, read: Read[J], entry: Entry[J], answer: Answer[J], stamp: ReadStamp) -> None:
@@ -326,7 +327,7 @@ class Loader(Generic[J]):
 
     def _audit(self, page: Read[J]) -> None:
         """Read one of the requests that a page is to show with GET as well, now and then, to compare the two."""
-        now = _now()
+        now = loop_time()
         if now >= self._audit_at:
             self._audit_at = now + _AUDIT_PAUSE
             self._audits += 1
@@ -334,7 +335,7 @@ class Loader(Generic[J]):
 
     def _list_lags(self) -> None:
         """Read with GET for a while, since the list shows an older state; check the first page that is read again."""
-        now = _now()
+        now = loop_time()
         self._queue.health.list_lags(now)
         self._audit_at = now
 
@@ -389,7 +390,7 @@ class Loader(Generic[J]):
             if isinstance(error, RateLimitError):
                 self._queue.health.page_refused(retry_after_of(error) or 0.0)
             else:
-                self._queue.health.page_failed(_now(), retry_after_of(error) or 0.0)
+                self._queue.health.page_failed(loop_time(), retry_after_of(error) or 0.0)
             self._queue.put_back(read)
         else:
             self._queue.get_ended(read, is_refused=isinstance(error, RateLimitError))
@@ -412,7 +413,7 @@ class Loader(Generic[J]):
             failures = entry.rare.failures_alone + 1
             entry.note(failures_alone=failures)
             if failures >= _FAILURES_ALONE:
-                entry.note(prefers_page_until=_now() + _PREFERS_PAGE)
+                entry.note(prefers_page_until=loop_time() + _PREFERS_PAGE)
         self._queue.dequeue(entry)
         self._tell([entry], error, read)
 
@@ -457,7 +458,3 @@ def _lacks_end(request: Job) -> bool:
 def _end_of(shown: tuple[Entry[Any], Snapshot[Any], int]) -> datetime:
     """Order what one page shows by when it finished."""
     return shown[1].request.finished_at or _NOT_YET
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

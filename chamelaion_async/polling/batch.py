@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import attrs
 
+from .._http.clock import loop_time
 from ..errors import (
     AuthenticationError,
     ChamelaionError,
@@ -172,7 +173,7 @@ class Batch(Generic[J]):
         plan = self._plan = _BatchPlan(
             policy=self._plan.policy,
             random=self._plan.random,
-            started=self._now(),
+            started=loop_time(),
             timeout=self._plan.timeout,
             attempts=self._plan.attempts,
             batch=self,
@@ -191,7 +192,7 @@ class Batch(Generic[J]):
         if plan.deadline < NEVER and self._open:
             ends = plan.deadline + (plan.policy.request_timeout if plan.reads_once else 0.0)
             self._deadline = asyncio.get_running_loop().call_at(ends, self._time_is_up)
-        now = self._now()
+        now = loop_time()
         for number, member in enumerate([*self._open.values()], 1):
             if not member.is_polling and member.id in self._open:
                 known = None if plan.reads_once else self._loader.known(member.entry, plan.policy.min_interval)
@@ -201,7 +202,7 @@ class Batch(Generic[J]):
                     self._poll(member, now)
             if not number % SLICE:
                 await asyncio.sleep(0)
-                now = self._now()
+                now = loop_time()
 
     async def _end(self) -> None:
         self._has_ended = True
@@ -234,9 +235,6 @@ class Batch(Generic[J]):
 
     # The schedule
 
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
-
     def _put(self, member: _Member[J], due: float) -> None:
         """Come back to a request when it is due. What stands in the schedule already is left, if it comes earlier."""
         member.due = due
@@ -263,7 +261,7 @@ class Batch(Generic[J]):
 
     def _come_due(self) -> None:
         self._timer = None
-        now, seen = self._now(), 0
+        now, seen = loop_time(), 0
         while self._times and self._times[0] <= now + EARLY and seen < SLICE:
             time = self._times[0]
             due = self._schedule[time]
@@ -293,7 +291,7 @@ class Batch(Generic[J]):
         """Give up all polls that may last until the deadline and no longer."""
         if rest is None:
             rest = iter([*self._open.values()])
-        now, some = self._now(), [*islice(rest, SLICE)]
+        now, some = loop_time(), [*islice(rest, SLICE)]
         for member in some:
             if member.is_polling and member.due == NEVER and member.id in self._open:
                 self._give_up(member, now)
@@ -355,7 +353,7 @@ class Batch(Generic[J]):
             self._error = error
             self._wake()
         elif member.is_failed_by(error, read):
-            self._failed(member, error, self._now(), read.began)
+            self._failed(member, error, loop_time(), read.began)
         elif member.is_polling:
             self._ask(member, again=True)
 
@@ -393,7 +391,7 @@ class Batch(Generic[J]):
             asyncio.get_running_loop().call_soon(self._refuse, rest, error)
 
     def _go_on(self, member: _Member[J]) -> None:
-        now = self._now()
+        now = loop_time()
         if member.is_over(now):
             self._give_up(member, now)
         else:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import AsyncGenerator, Iterable
 from typing import Generic, TypeVar
 
 from .._http.addresses import id_segment
+from .._http.clock import loop_time
 from .._http.transport import Transport
 from ..config import PollPolicy
 from ..loading.loader import Loader
@@ -43,7 +43,7 @@ class Polls(Generic[J]):
     async def wait(self, id: str, *, timeout: float | None, policy: PollPolicy, on_update: OnUpdate[J] | None) -> J:
         """Wait for one request; see ``resources.requests`` for what a caller is promised."""
         id_segment(id)
-        plan = make_plan(timeout, policy, random.random, started=asyncio.get_running_loop().time())
+        plan = make_plan(timeout, policy, random.random, started=loop_time())
         state: PollState[J] = PollState(id=id, plan=plan)
         subscription = WaitSubscription(self._loader, state, self._lifecycle.sleep)
         try:

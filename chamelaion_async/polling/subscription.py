@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Generic, Protocol, TypeVar
 
+from .._http.clock import loop_time
 from ..loading.entries import Entry, Read, Snapshot
 from ..loading.loader import Loader
 from ..models import Job
@@ -85,7 +86,7 @@ class WaitSubscription(Generic[J]):
         """Pause until the next poll is due, or the request has changed."""
         if self._has_news():
             return  # it came at the same moment as the last answer
-        self._loader.expect(self.entry, asyncio.get_running_loop().time() + seconds)
+        self._loader.expect(self.entry, loop_time() + seconds)
         self._pause = asyncio.get_running_loop().create_future()
         await self._sleep(seconds, self._pause)
 

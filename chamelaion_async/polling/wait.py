@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
+from .._http.clock import loop_time
 from .._http.tracebacks import let_go
 from ..errors import ChamelaionError
 from ..loading.entries import Snapshot
@@ -32,10 +33,6 @@ async def poll_until_finished(
 ) -> J:
     """Poll until the job is finished; see ``resources.requests`` for what a caller is promised."""
     return await _Wait(state=state, subscription=subscription, on_update=on_update).run()
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 @attrs.define(kw_only=True)
@@ -81,7 +78,7 @@ class _Wait(Generic[J]):
         return request
 
     async def _read(self) -> Snapshot[J]:
-        state, subscription, began = self.state, self.subscription, _now()
+        state, subscription, began = self.state, self.subscription, loop_time()
         # What others have read meanwhile comes first: it may be the end, although a refusal still stands.
         news = subscription.take_news()
         if news is not None:
@@ -95,11 +92,11 @@ class _Wait(Generic[J]):
             async with asyncio.timeout_at(None if until == float("inf") else until):
                 snapshot = await subscription.poll(state.read_timeout(began))
         except ChamelaionError as error:
-            state.failed(error, _now(), sent_at=subscription.sent_at, answered_at=subscription.answered_at)
+            state.failed(error, loop_time(), sent_at=subscription.sent_at, answered_at=subscription.answered_at)
             raise
         except TimeoutError as error:
-            raise state.gave_up(_now(), was_sent=subscription.is_under_way) from error
-        state.end_poll(_now())
+            raise state.gave_up(loop_time(), was_sent=subscription.is_under_way) from error
+        state.end_poll(loop_time())
         return snapshot
 
     async def _sleep(self, seconds: float) -> None:
@@ -116,15 +113,15 @@ class _Wait(Generic[J]):
         """Whether it is worth polling again; what ``on_update`` raised never is."""
         if not isinstance(error, ChamelaionError) or error is not self.state.last_error:
             return False
-        return self.state.may_pass(error, _now())
+        return self.state.may_pass(error, loop_time())
 
     def _is_over(self, _: RetryCallState) -> bool:
-        return self.state.is_over(_now())
+        return self.state.is_over(loop_time())
 
     def _pause(self, attempt: RetryCallState) -> float:
-        now = _now()
+        now = loop_time()
         # Tenacity asks for the pause before it asks whether to go on.
         return 0.0 if self.state.is_over(now) else self.state.pause(now, lambda: attempt)
 
     def _give_up(self, _: RetryCallState) -> J:
-        raise self.state.verdict(_now())
+        raise self.state.verdict(loop_time())
