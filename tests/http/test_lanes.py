@@ -1,4 +1,4 @@
-"""Lanes on virtual time: how many at once, how soon, in which order, and that nothing is lost on the way."""
+"""Lanes on virtual time: how many calls at once, how soon, in which order, and that no slot or permit is lost."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def free_slots(lane: Lane, at_most: int = 20) -> int:
 
 @attrs.define
 class Visits:
-    """Who entered a lane, in order, and when."""
+    """The callers that entered a lane, in order, and when."""
 
     lane: Lane
     began: float = attrs.Factory(now)
@@ -85,13 +85,6 @@ async def test_no_more_are_inside_at_once_than_the_pace_allows() -> None:
     assert visits.most_inside == 3
 
 
-async def test_every_slot_that_is_taken_counts() -> None:
-    lane = lane_of(max_concurrency=3)
-    for _ in range(3):
-        await lane.acquire()
-    assert not lane.try_acquire()
-
-
 async def test_a_slot_is_handed_on_without_a_pause() -> None:
     visits = Visits(lane_of(max_concurrency=3))
     await asyncio.gather(*(visits.visit(stay=1.0) for _ in range(10)))
@@ -110,26 +103,13 @@ async def test_permits_are_given_in_order_of_arrival() -> None:
     assert visits.names == list(range(20))
 
 
-async def test_a_lane_with_neither_rate_nor_waiters_lets_everyone_in_at_once() -> None:
+async def test_a_lane_with_neither_rate_nor_queue_starts_every_call_at_once() -> None:
     visits = Visits(lane_of())
     await asyncio.gather(*(visits.visit(stay=1.0) for _ in range(16)))
     assert visits.times == [0.0] * 16
 
 
-async def test_the_quick_way_is_closed_while_no_slot_is_free() -> None:
-    lane = lane_of(max_concurrency=1)
-    assert lane.try_acquire()
-    assert not lane.try_acquire()
-
-
-async def test_the_quick_way_opens_again_when_a_slot_is_given_back() -> None:
-    lane = lane_of(max_concurrency=1)
-    lane.try_acquire()
-    lane.release()
-    assert lane.try_acquire()
-
-
-async def test_the_quick_way_does_not_overtake_those_who_wait_for_a_permit() -> None:
+async def test_try_acquire_does_not_overtake_callers_that_queue_for_a_permit() -> None:
     visits = Visits(lane_of(max_rate=1))
     early = [visits.start("first"), visits.start("waiting")]
     await asyncio.sleep(0.5)
@@ -138,7 +118,7 @@ async def test_the_quick_way_does_not_overtake_those_who_wait_for_a_permit() -> 
     assert visits.names == ["first", "waiting", "quick"]
 
 
-async def test_the_quick_way_does_not_overtake_those_whose_turn_has_just_come() -> None:
+async def test_try_acquire_does_not_overtake_a_caller_whose_permit_is_due() -> None:
     lane, entered = lane_of(max_rate=1), []
     # Set before the lane's own timer for the same time, this runs just before it.
     asyncio.get_running_loop().call_at(now() + 1.0, lambda: entered.append(lane.try_acquire()))
@@ -147,7 +127,7 @@ async def test_the_quick_way_does_not_overtake_those_whose_turn_has_just_come() 
     assert entered == [False]
 
 
-async def test_the_quick_way_does_not_overtake_those_who_wait_for_a_slot() -> None:
+async def test_try_acquire_does_not_overtake_callers_that_queue_for_a_slot() -> None:
     lane = lane_of(max_concurrency=1)
     await lane.acquire()
     waiting = asyncio.create_task(lane.acquire())
@@ -157,7 +137,7 @@ async def test_the_quick_way_does_not_overtake_those_who_wait_for_a_slot() -> No
     await waiting
 
 
-async def test_a_failed_quick_try_takes_nothing() -> None:
+async def test_a_failed_try_acquire_takes_nothing() -> None:
     lane = lane_of(max_concurrency=2)
     lane.throttled(1.0)
     assert not lane.try_acquire()
@@ -243,7 +223,7 @@ async def test_the_rate_holds_in_every_window_however_calls_arrive(
     ),
     throttlings=st.lists(st.tuples(st.floats(0, 3), st.none() | st.floats(0.01, 2)), max_size=5),
 )
-async def test_the_rate_holds_when_callers_give_up_and_the_service_refuses(
+async def test_the_rate_holds_when_callers_are_cancelled_and_the_service_refuses(
     max_rate: int, visitors: list[tuple[float, float]], throttlings: list[tuple[float, float | None]]
 ) -> None:
     visits = Visits(lane_of(max_rate=max_rate, max_concurrency=5))
@@ -257,7 +237,7 @@ async def test_the_rate_holds_when_callers_give_up_and_the_service_refuses(
     assert keeps_in_every_window(visits.times, max_rate)
 
 
-async def test_a_caller_who_gives_up_waiting_for_a_slot_leaves_the_queue() -> None:
+async def test_a_caller_cancelled_while_it_waits_for_a_slot_leaves_the_queue() -> None:
     visits = Visits(lane_of(max_concurrency=1))
     inside, leaving, staying = visits.start("inside", stay=5), visits.start("leaving"), visits.start("staying")
     await asyncio.sleep(1)
@@ -266,7 +246,7 @@ async def test_a_caller_who_gives_up_waiting_for_a_slot_leaves_the_queue() -> No
     assert visits.names == ["inside", "staying"]
 
 
-async def test_a_caller_who_gives_up_waiting_for_a_permit_leaves_the_queue() -> None:
+async def test_a_caller_cancelled_while_it_waits_for_a_permit_leaves_the_queue() -> None:
     visits = Visits(lane_of(max_rate=1))
     first, leaving, staying = visits.start("first"), visits.start("leaving"), visits.start("staying")
     await asyncio.sleep(0.5)
@@ -275,7 +255,7 @@ async def test_a_caller_who_gives_up_waiting_for_a_permit_leaves_the_queue() -> 
     assert list(zip(visits.names, visits.times, strict=True)) == [("first", 0.0), ("staying", pytest.approx(1.0))]
 
 
-async def test_a_caller_who_gives_up_waiting_for_a_permit_gives_its_slot_back() -> None:
+async def test_a_caller_cancelled_while_it_waits_for_a_permit_gives_its_slot_back() -> None:
     lane = lane_of(max_concurrency=1)
     lane.throttled(10.0)
     leaving = asyncio.create_task(lane.acquire())
@@ -286,11 +266,14 @@ async def test_a_caller_who_gives_up_waiting_for_a_permit_gives_its_slot_back() 
     assert await free_slots(lane) == 1
 
 
+@pytest.mark.parametrize("followers", [0, 1])
 @pytest.mark.parametrize("cancelled_first", [True, False], ids=["cancel, release", "release, cancel"])
-async def test_a_caller_cancelled_in_the_tick_of_its_slot_is_simply_cancelled(cancelled_first: bool) -> None:
+async def test_a_caller_cancelled_in_the_turn_of_its_slot_passes_the_slot_on(
+    cancelled_first: bool, followers: int
+) -> None:
     lane = lane_of(max_concurrency=1)
     await lane.acquire()
-    waiting = asyncio.create_task(lane.acquire())
+    waiting, *following = (asyncio.create_task(lane.acquire()) for _ in range(1 + followers))
     await settle()
     if cancelled_first:
         waiting.cancel()
@@ -300,43 +283,13 @@ async def test_a_caller_cancelled_in_the_tick_of_its_slot_is_simply_cancelled(ca
         waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-
-
-@pytest.mark.parametrize("cancelled_first", [True, False], ids=["cancel, release", "release, cancel"])
-async def test_a_slot_granted_to_a_caller_cancelled_in_the_same_tick_goes_to_the_next(cancelled_first: bool) -> None:
-    lane = lane_of(max_concurrency=1)
-    await lane.acquire()
-    waiting, following = asyncio.create_task(lane.acquire()), asyncio.create_task(lane.acquire())
     await settle()
-    if cancelled_first:
-        waiting.cancel()
-        lane.release()
-    else:
-        lane.release()
-        waiting.cancel()
-    await settle()
-    assert following.done()
-    await asyncio.gather(waiting, return_exceptions=True)
-
-
-@pytest.mark.parametrize("cancelled_first", [True, False], ids=["cancel, release", "release, cancel"])
-async def test_a_slot_granted_to_the_last_caller_as_it_is_cancelled_is_free_again(cancelled_first: bool) -> None:
-    lane = lane_of(max_concurrency=1)
-    await lane.acquire()
-    waiting = asyncio.create_task(lane.acquire())
-    await settle()
-    if cancelled_first:
-        waiting.cancel()
-        lane.release()
-    else:
-        lane.release()
-        waiting.cancel()
-    await asyncio.gather(waiting, return_exceptions=True)
-    assert await free_slots(lane) == 1
+    assert [task.done() for task in following] == [True] * followers
+    assert await free_slots(lane) == 1 - followers
 
 
 @pytest.mark.parametrize("max_rate", [None, 2.0])
-async def test_a_permit_granted_to_a_caller_cancelled_in_the_same_tick_goes_to_the_next(
+async def test_a_permit_of_a_caller_cancelled_in_the_same_turn_goes_to_the_next(
     max_rate: float | None,
 ) -> None:
     lane = lane_of(max_rate=max_rate, max_concurrency=2)
@@ -345,7 +298,7 @@ async def test_a_permit_granted_to_a_caller_cancelled_in_the_same_tick_goes_to_t
     waiting = asyncio.create_task(lane.acquire())
     following = asyncio.create_task(lane.acquire())
     await settle()
-    # Set after the lane's own timer for the same time, this runs in the tick that grants the permit.
+    # Set after the lane's own timer for the same time, this runs in the turn of the loop that gives the permit.
     asyncio.get_running_loop().call_at(began + 10.0, waiting.cancel)
     await following
     assert now() - began == pytest.approx(10.0)
@@ -364,7 +317,7 @@ async def test_a_permit_granted_to_the_last_caller_as_it_is_cancelled_is_there_f
     assert now() - began == pytest.approx(1.0)
 
 
-async def test_a_permit_granted_to_a_caller_cancelled_in_the_same_tick_costs_no_slot() -> None:
+async def test_a_permit_of_a_caller_cancelled_in_the_same_turn_costs_no_slot() -> None:
     lane = lane_of(max_concurrency=1)
     lane.throttled(10.0)
     waiting = asyncio.create_task(lane.acquire())
@@ -388,7 +341,7 @@ async def test_a_permit_granted_to_a_caller_cancelled_in_the_same_tick_costs_no_
     ),
     throttlings=st.lists(st.tuples(st.integers(0, 8).map(lambda n: n / 4), st.sampled_from([0.25, 1.0]))),
 )
-async def test_no_slot_is_lost_whoever_is_cancelled_when(
+async def test_no_slot_is_lost_whichever_caller_is_cancelled_when(
     max_concurrency: int,
     visitors: list[tuple[float, float, float | None]],
     throttlings: list[tuple[float, float]],
@@ -410,7 +363,7 @@ async def test_no_slot_is_lost_whoever_is_cancelled_when(
     assert await free_slots(visits.lane) == max_concurrency
 
 
-async def test_a_throttled_lane_lets_nobody_start_before_it_opens() -> None:
+async def test_a_throttled_lane_starts_no_call_before_it_opens() -> None:
     visits = Visits(lane_of())
     visits.lane.throttled(7.5)
     await asyncio.gather(*(visits.visit() for _ in range(5)), visits.visit(at=3.0), visits.visit(at=7.4, quick=False))
@@ -425,7 +378,7 @@ async def test_a_throttled_lane_opens_when_it_said(seconds: float) -> None:
     assert visits.times == pytest.approx([seconds])
 
 
-async def test_those_who_wait_already_are_stopped_too() -> None:
+async def test_a_throttling_stops_callers_that_queue_for_a_slot() -> None:
     visits = Visits(lane_of(max_concurrency=1))
     waiting = [visits.start("inside", stay=1.0), visits.start("waiting")]
     await asyncio.sleep(0.5)
@@ -434,7 +387,7 @@ async def test_those_who_wait_already_are_stopped_too() -> None:
     assert visits.times == pytest.approx([0.0, 10.5])
 
 
-async def test_those_who_wait_for_a_permit_are_stopped_too() -> None:
+async def test_a_throttling_stops_callers_that_queue_for_a_permit() -> None:
     visits = Visits(lane_of(max_rate=1))
     waiting = [visits.start(), visits.start()]
     await asyncio.sleep(0.5)
@@ -496,7 +449,7 @@ async def test_a_lane_is_throttled_while_it_is_closed_or_its_rate_is_learned() -
     assert told == [False, True, True, False]
 
 
-async def test_a_429_to_what_was_sent_before_the_last_one_is_no_second_reason() -> None:
+async def test_a_429_to_a_call_sent_before_the_last_429_does_not_slow_the_lane_again() -> None:
     once, twice = Visits(lane_of()), Visits(lane_of())
     for visits in (once, twice):
         visits.lane.throttled(None)
@@ -506,7 +459,7 @@ async def test_a_429_to_what_was_sent_before_the_last_one_is_no_second_reason() 
     assert twice.times == pytest.approx(once.times)
 
 
-async def test_a_good_answer_to_what_was_sent_before_a_429_does_not_end_the_refusals() -> None:
+async def test_a_good_answer_to_a_call_sent_before_a_429_does_not_end_the_refusals() -> None:
     visits = Visits(lane_of())
     visits.lane.throttled(None)
     await visits.visit()
@@ -615,7 +568,7 @@ async def test_a_budget_that_fails_costs_no_slot() -> None:
 
 
 async def test_a_lane_without_a_rate_opens_slowly_after_a_throttling() -> None:
-    """No herd: those who were held back do not all start when the lane opens."""
+    """The callers that queued do not all start in the moment when the lane opens."""
     visits = Visits(lane_of())
     visits.lane.throttled(1.0)
     await asyncio.gather(*(visits.start(at=0.0, stay=0.0) for _ in range(40)))
@@ -623,7 +576,7 @@ async def test_a_lane_without_a_rate_opens_slowly_after_a_throttling() -> None:
     assert [sum(time < end for time in visits.times) for end in (2.0, 3.0)] == [5, 12]
 
 
-async def test_late_answers_to_what_was_sent_before_do_not_slow_a_lane_twice() -> None:
+async def test_429s_to_calls_sent_before_the_first_do_not_slow_a_lane_twice() -> None:
     once, often = lane_of(), lane_of()
     once.throttled(1.0)
     for _ in range(50):
@@ -635,7 +588,7 @@ async def test_late_answers_to_what_was_sent_before_do_not_slow_a_lane_twice() -
 
 @attrs.define
 class Service:
-    """One that takes so many in each window of its clock, and what a lane gets from it for callers without end."""
+    """A service that accepts so many calls in each window of its clock, and callers without end."""
 
     lane: Lane
     number: int
@@ -681,3 +634,67 @@ async def test_a_lane_finds_out_what_a_long_window_allows() -> None:
     await service.be_called_by_a_thousand(until=300.0)
     assert [service.taken_between(60.0 * n, 60.0 * n + 60.0) >= 150 for n in range(2, 5)] == [True] * 3
     assert sum(time >= 120.0 for time in service.refused) <= 0.05 * service.taken_between(120.0, 300.0)
+
+
+@pytest.mark.parametrize("queue", ["full", "closed"])
+async def test_a_lane_keeps_nothing_of_cancelled_callers(queue: str) -> None:
+    lane = lane_of(max_concurrency=1)
+    if queue == "full":
+        await lane.acquire()
+    else:
+        lane.throttled(60.0)
+    for _ in range(100):
+        waiting = asyncio.create_task(lane.acquire())
+        await settle()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    gate = lane._budget._gates["status"]  # type: ignore[attr-defined] # the local budget's
+    assert (len(lane._queue), len(gate._queue), gate._timer) == (0, 0, None)
+
+
+async def test_a_caller_cancelled_in_the_turn_of_its_permit_gets_the_cancellation() -> None:
+    budget = LocalBudget()
+    budget.throttled("status", 10.0, 0)
+    waiting = asyncio.create_task(budget.acquire("status"))
+    await settle()
+    # Set after the gate's own timer for the same time, this runs in the turn of the loop that grants the permit.
+    loop = asyncio.get_running_loop()
+    loop.call_at(loop.time() + 10.0, waiting.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_callers_cancelled_in_the_turn_of_their_permits_leave_no_timer() -> None:
+    budget = LocalBudget(max_rate=1.0)
+    await budget.acquire("status")
+    loop = asyncio.get_running_loop()
+    waiting = [asyncio.create_task(budget.acquire("status")) for _ in range(2)]
+    await settle()
+    for task in waiting:
+        loop.call_at(loop.time() + 1.0, task.cancel)
+    await asyncio.gather(*waiting, return_exceptions=True)
+    gate = budget._gates["status"]
+    assert (len(gate._queue), gate._timer) == (0, None)
+
+
+async def test_a_timer_that_fires_early_gives_nothing() -> None:
+    budget = LocalBudget(max_rate=1.0)
+    loop = asyncio.get_running_loop()
+    await budget.acquire("status")
+    granted = asyncio.create_task(budget.acquire("status"))
+    await settle()
+    gate = budget._gates["status"]
+    await asyncio.sleep(0.9995)
+    gate._disarm()
+    gate._open(loop)
+    await settle()
+    assert not granted.done()
+    await granted
+
+
+def test_every_lane_has_as_many_slots_as_the_pace_allows_again_and_again() -> None:
+    for lane in make_lanes(Pace(max_concurrency=3)).values():
+        for _ in range(2):
+            assert [lane.try_acquire() for _ in range(4)] == [True, True, True, False]
+            for _ in range(3):
+                lane.release()
