@@ -1,18 +1,26 @@
-"""The tree of errors: its shape, and that every error survives pickling and copying whole."""
+"""The tree of errors: its shape, every place that has to know of a class or status, pickling and copying."""
 
 from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from multidict import CIMultiDict
 
+import chamelaion_async
 from chamelaion_async import errors
+from chamelaion_async._http.retry import is_passing
+from chamelaion_async.cli.exits import of_error
+from chamelaion_async.cli.words import explain
 from chamelaion_async.errors import (
+    PASSING_STATUSES,
+    STATUS_ERRORS,
     APIConnectionError,
     APIStatusError,
     APITimeoutError,
@@ -35,6 +43,7 @@ from chamelaion_async.errors import (
     WaitError,
     WaitTimeoutError,
     WaitUnreachableError,
+    status_class,
 )
 from chamelaion_async.models import LipsyncRequest
 
@@ -127,6 +136,59 @@ DETAILS: dict[type[ChamelaionError], Callable[[], dict[str, Any]]] = {
     DownloadError: dict,
 }
 
+OK, FAILED, USAGE, UNAVAILABLE = 0, 1, 2, 3
+EXITS: dict[type[ChamelaionError], int] = {
+    ChamelaionError: FAILED,
+    ConfigurationError: USAGE,
+    ClientClosedError: FAILED,
+    APIConnectionError: UNAVAILABLE,
+    APITimeoutError: UNAVAILABLE,
+    APIStatusError: FAILED,
+    BadRequestError: USAGE,
+    AuthenticationError: USAGE,
+    PermissionDeniedError: USAGE,
+    NotFoundError: FAILED,
+    ConflictError: FAILED,
+    QuotaExceededError: FAILED,
+    UnprocessableEntityError: USAGE,
+    RateLimitError: UNAVAILABLE,
+    InternalServerError: UNAVAILABLE,
+    InvalidResponseError: UNAVAILABLE,
+    RequestFailedError: FAILED,
+    WaitError: UNAVAILABLE,
+    WaitTimeoutError: UNAVAILABLE,
+    WaitUnreachableError: UNAVAILABLE,
+    SubmissionUncertainError: UNAVAILABLE,
+    DownloadError: UNAVAILABLE,
+}
+"""The exit code of the command line for each class; ``cli`` holds the table."""
+
+ANSWERED = "the service answered 404, lipsync request not found"
+SAID: dict[type[ChamelaionError], str] = {
+    **dict.fromkeys(
+        (ChamelaionError, ConfigurationError, ClientClosedError, RequestFailedError, DownloadError), TEXT
+    ),
+    **dict.fromkeys((APIConnectionError, APITimeoutError, InvalidResponseError, WaitError, APIStatusError), TEXT),
+    **dict.fromkeys((BadRequestError, ConflictError, QuotaExceededError, UnprocessableEntityError), TEXT),
+    AuthenticationError: (
+        f"{ANSWERED}; check CHAMELAION_API_KEY or --api-key, and that it belongs to this environment"
+    ),
+    PermissionDeniedError: f"{ANSWERED}; the credentials are known but may not do this",
+    NotFoundError: f"{ANSWERED}; check the id, and that it belongs to this account and environment",
+    RateLimitError: f"{ANSWERED}; try again in 2.5 s",
+    InternalServerError: f"{ANSWERED}; the service failed, try again later",
+    WaitTimeoutError: (
+        f"still failed after 12.5 s (the last poll failed: {ANSWERED.replace('404', '429')}; try again in 1.5 s); "
+        "the job goes on, wait again or raise --timeout"
+    ),
+    WaitUnreachableError: (
+        f"given up after 12.5 s without an answer: {ANSWERED.replace('404', '429')}; try again in 1.5 s; "
+        "the job goes on, wait again"
+    ),
+    SubmissionUncertainError: "the submission may or may not have been accepted: its answer was lost",
+}
+"""What the command line says for each class; for many it is the error's own text."""
+
 KINDS = [pytest.param(kind, id=kind.__name__) for kind in DETAILS]
 
 
@@ -157,26 +219,77 @@ DUPLICATIONS = [
 ]
 
 
+def below(kind: type[ChamelaionError]) -> set[type[ChamelaionError]]:
+    """Return the classes of the package that derive from one, and itself."""
+    ours = {child for child in kind.__subclasses__() if child.__module__.startswith("chamelaion_async.")}
+    return {kind}.union(*map(below, ours))
+
+
 @pytest.mark.parametrize("kind", TREE, ids=lambda kind: kind.__name__)
 def test_each_error_has_exactly_the_parents_that_the_design_draws(kind: type[BaseException]) -> None:
     assert kind.__bases__ == TREE[kind]
 
 
-def test_the_tree_is_complete() -> None:
-    assert sorted(errors.__all__) == sorted(kind.__name__ for kind in TREE)
+REFERENCE = Path(__file__).parents[1].joinpath("docs", "reference", "errors.md").read_text("utf-8")
+NAMES = sorted(kind.__name__ for kind in below(ChamelaionError))
+CLASSES_KNOWN_IN: dict[str, Iterable[str]] = {
+    "__all__ of errors.py": errors.__all__,
+    "the tree in the docstring of errors.py": re.findall(
+        r"^ +[│├└─ ]*(\w+Error)\b", errors.__doc__ or "", re.MULTILINE
+    ),
+    "__all__ of the package": [name for name in chamelaion_async.__all__ if name.endswith("Error")],
+    "docs/reference/errors.md": re.findall(r"^\.\. autoexception:: (\w+)$", REFERENCE, re.MULTILINE),
+    "TREE in this file": [kind.__name__ for kind in TREE],
+    "DETAILS in this file, for pickling and copying": [kind.__name__ for kind in DETAILS],
+    "EXITS in this file, for the exit codes of the command line": [kind.__name__ for kind in EXITS],
+    "SAID in this file, for the texts of the command line": [kind.__name__ for kind in SAID],
+}
 
 
-def test_no_class_of_the_tree_stands_outside_the_list_of_names() -> None:
-    def below(kind: type[ChamelaionError]) -> set[type[ChamelaionError]]:
-        return {kind}.union(*(below(child) for child in kind.__subclasses__()))
-
-    ours = {kind.__name__ for kind in below(ChamelaionError) if kind.__module__.startswith("chamelaion_async.")}
-    assert ours == set(errors.__all__)
+@pytest.mark.parametrize("place", CLASSES_KNOWN_IN)
+def test_every_error_class_is_known_in(place: str) -> None:
+    """A new class has to be added in each of these places."""
+    assert sorted({*CLASSES_KNOWN_IN[place]}) == NAMES
 
 
-def test_the_module_docstring_draws_every_error() -> None:
-    assert errors.__doc__ is not None
-    assert [name for name in errors.__all__ if name not in errors.__doc__] == []
+@pytest.mark.parametrize("kind", EXITS, ids=lambda kind: kind.__name__)
+def test_the_command_line_has_an_exit_code_for_each_error(kind: type[ChamelaionError]) -> None:
+    assert of_error(make(kind)) == EXITS[kind]
+
+
+@pytest.mark.parametrize("kind", SAID, ids=lambda kind: kind.__name__)
+def test_the_command_line_has_a_text_for_each_error(kind: type[ChamelaionError]) -> None:
+    assert explain(make(kind)) == SAID[kind]
+
+
+STATUSES = {status: kind for status, (kind, _) in STATUS_ERRORS.items()}
+STATUSES_KNOWN_IN: dict[str, Mapping[int, str]] = {
+    "the tree in the docstring of errors.py": {
+        int(status): name for name, status in re.findall(r"── (\w+) +(\d{3})$", errors.__doc__ or "", re.MULTILINE)
+    },
+    "the docstring of its class": {
+        int((kind.__doc__ or "")[:3]): kind.__name__
+        for kind in below(APIStatusError) - {APIStatusError, InternalServerError}
+    },
+}
+
+
+@pytest.mark.parametrize("place", STATUSES_KNOWN_IN)
+def test_every_status_of_the_table_is_known_in(place: str) -> None:
+    """A new status has to be added in each of these places."""
+    assert STATUSES_KNOWN_IN[place] == {status: kind.__name__ for status, kind in STATUSES.items()}
+
+
+def test_every_other_status_has_a_class() -> None:
+    expected = {status: InternalServerError if 500 <= status < 600 else APIStatusError for status in range(100, 1000)}
+    assert {status: status_class(status)[0] for status in expected} == expected | STATUSES
+
+
+def test_the_same_statuses_pass_for_retries_and_exit_codes() -> None:
+    answers = [status_class(n)[0]("text", **{**status_details(), "status": n}) for n in range(400, 600)]
+    passing = [n for n in range(400, 600) if n in PASSING_STATUSES or n >= 500]
+    assert [error.status for error in answers if is_passing(error)] == passing
+    assert [error.status for error in answers if of_error(error) == UNAVAILABLE] == passing
 
 
 @pytest.mark.parametrize("kind", KINDS)
