@@ -1,9 +1,10 @@
-"""``proxy`` and ``trust_env``: which calls go through which proxy, and what the proxy is told."""
+"""``proxy`` and ``trust_env``: which calls go through which proxy, and which credentials the proxy gets."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import warnings
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ Start = Callable[..., Awaitable["Stub"]]
 
 
 class Stub:
-    """A proxy that notes what it is asked, and answers by itself."""
+    """A proxy that records its requests and answers them itself."""
 
     def __init__(self, answer: bytes) -> None:
         self.answer = answer
@@ -54,16 +55,13 @@ class Stub:
 
 
 @pytest.fixture(autouse=True)
-def _environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """netrc knows every host, and no variable names a proxy."""
+def _netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """netrc holds credentials for every host, which must not be sent."""
     file = tmp_path / "netrc"
     hosts = ("127.0.0.1", "localhost", "api.test", "default")
     file.write_text("".join(f"machine {host} login netrc-user password netrc-password\n" for host in hosts))
     file.chmod(0o600)
     monkeypatch.setenv("NETRC", str(file))
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
 
 
 @pytest.fixture
@@ -104,7 +102,7 @@ def made(**settings: Any) -> AsyncClient:
     ],
     ids=repr,
 )
-def test_what_is_no_proxy_is_refused_by_the_constructor(proxy: Any, words: str) -> None:
+def test_an_argument_that_is_no_proxy_is_refused_by_the_constructor(proxy: Any, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         made(proxy=proxy)
 
@@ -136,17 +134,9 @@ async def test_every_call_goes_through_the_proxy(start: Start, make: Callable[[s
     proxy = await start()
     async with made(proxy=make(proxy.address)) as client:
         await client.users.me()
-        await client.request("POST", "/v1/things", json={})
+        await client.with_options(timeout=5).request("POST", "/v1/things", json={})
 
     assert proxy.targets == [ME, b"POST http://api.test/api/v1/things HTTP/1.1"]
-
-
-async def test_a_view_goes_through_the_proxy_too(start: Start) -> None:
-    proxy = await start()
-    async with made(proxy=proxy.address) as client:
-        await client.with_options(timeout=5).users.me()
-
-    assert proxy.targets == [ME]
 
 
 async def test_a_download_goes_through_the_proxy(start: Start, tmp_path: Path) -> None:
@@ -176,7 +166,7 @@ async def test_the_credentials_in_its_address_are_sent_to_the_proxy(start: Start
     assert proxy.credentials == [sent]
 
 
-async def test_a_proxy_without_credentials_is_told_none(start: Start) -> None:
+async def test_a_proxy_without_credentials_gets_none(start: Start) -> None:
     proxy = await start()
     async with made(proxy=proxy.address) as client:
         await client.users.me()
@@ -284,15 +274,34 @@ async def test_netrc_is_read_neither_for_the_api_nor_for_the_proxy(
     assert b"authorization" not in proxy.requests[0].lower()
 
 
-async def test_netrc_is_not_read_for_the_proxy_of_a_session_that_trusts_the_environment(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("source", ["address", "proxy_auth", "environment"])
+async def test_the_proxy_of_a_session_gets_the_calls_and_only_its_own_credentials(
+    start: Start, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
-    proxy = await start()
-    monkeypatch.setenv("HTTP_PROXY", proxy.address)
-    async with aiohttp.ClientSession(trust_env=True) as session, made(session=session) as client:
+    proxy, other = await start(), await start()
+    settings: dict[str, Any] = {"trust_env": True}
+    monkeypatch.setenv("HTTP_PROXY", other.address)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        if source == "address":
+            settings["proxy"] = proxy.with_credentials("user:password")
+        elif source == "proxy_auth":
+            settings |= {"proxy": proxy.address, "proxy_auth": aiohttp.BasicAuth("user", "password")}
+        else:
+            monkeypatch.setenv("HTTP_PROXY", proxy.with_credentials("user:password"))
+        session = aiohttp.ClientSession(**settings)
+    async with session, made(session=session) as client:
         await client.users.me()
 
-    assert b"authorization" not in proxy.requests[0].lower()
+    assert (proxy.targets, proxy.credentials, other.requests) == ([ME], ["user:password"], [])
+    assert b"\r\nauthorization:" not in proxy.requests[0].lower()
+
+
+@pytest.mark.parametrize("proxy", ["http://[nowhere", "socks5://127.0.0.1:1", "nonsense", "http://"])
+async def test_a_session_whose_proxy_cannot_work_is_refused(proxy: str) -> None:
+    async with aiohttp.ClientSession(proxy=proxy) as session:
+        with pytest.raises(ConfigurationError, match="the proxy of the aiohttp session"):
+            made(session=session)
 
 
 @pytest.mark.parametrize("exempt", ["127.0.0.1", "*", "other.test, 127.0.0.1", "127.0.0.1:{port}"])
@@ -321,13 +330,16 @@ async def test_a_host_that_no_proxy_does_not_name_goes_through_the_proxy(
     assert (len(proxy.requests), sandbox.count()) == (1, 0)
 
 
-@pytest.mark.parametrize("settings", [{}, {"trust_env": False}], ids=repr)
-async def test_the_environment_is_not_asked_without_request(
-    start: Start, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+@pytest.mark.parametrize("has_session", [False, True], ids=["own session", "given session"])
+async def test_the_environment_is_not_read_by_default(
+    start: Start, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, has_session: bool
 ) -> None:
     proxy = await start()
     monkeypatch.setenv("HTTP_PROXY", proxy.address)
-    async with made(base_url=sandbox.base_url, **settings) as client:
+    async with (
+        aiohttp.ClientSession() as session,
+        made(base_url=sandbox.base_url, session=session if has_session else None) as client,
+    ):
         await client.users.me()
 
     assert (proxy.requests, sandbox.count()) == ([], 1)

@@ -1,4 +1,4 @@
-"""A session passed in lends its connector, its proxy and its traces; nothing else of it changes what calls mean."""
+"""The aiohttp session of a client: of a given one it uses the connector, the proxy and the traces, nothing else."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import gzip
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +16,41 @@ import aiohttp
 import pytest
 
 from chamelaion_async import (
-    APIConnectionError,
     AsyncClient,
     ChamelaionError,
     ClientClosedError,
     ConfigurationError,
+    InternalServerError,
     NotFoundError,
+    PollPolicy,
     RetryPolicy,
     User,
 )
 from chamelaion_async.sandbox import Fault, Sandbox
 
 ONCE = RetryPolicy(attempts=1)
+AT_ONCE = RetryPolicy(initial=0, max=0)
 GOOD = b'{"name": "k"}'
 RawServer = Callable[[Callable[[bytes, asyncio.StreamWriter], Any]], Any]
 
 
-def answer(body: bytes, headers: bytes = b"", status: bytes = b"200 OK") -> bytes:
-    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s" % (status, len(body), headers, body)
+def answer(status: int, body: bytes = b"{}", headers: bytes = b"") -> bytes:
+    return b"HTTP/1.1 %d Status\r\nContent-Length: %d\r\n%s\r\n%s" % (status, len(body), headers, body)
+
+
+@pytest.fixture(autouse=True)
+def _netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """netrc holds credentials for every host, which must not be sent."""
+    file = tmp_path / "netrc"
+    file.write_text("machine 127.0.0.1 login netrc-user password netrc-password\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(file))
 
 
 class Recorder:
-    """A server that notes whole requests and answers them all alike."""
+    """A server that records whole requests and gives each the same answer."""
 
-    def __init__(self, reply: bytes = answer(GOOD)) -> None:
+    def __init__(self, reply: bytes = answer(200, GOOD)) -> None:
         self.requests: list[bytes] = []
         self.writers: set[asyncio.StreamWriter] = set()
         self._reply = reply
@@ -53,27 +65,12 @@ class Recorder:
         return [request.split(b"\r\n", 1)[0] for request in self.requests]
 
 
-@pytest.fixture(autouse=True)
-def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials for every host but the proxy lie in the environment; the address of a proxy does not."""
-    file = tmp_path / "netrc"
-    file.write_text(
-        "".join(f"machine {host} login netrc-user password netrc-password\n" for host in ("127.0.0.1", "api.test"))
-    )
-    file.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(file))
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
 def session_with(**settings: Any) -> aiohttp.ClientSession:
-    """A session of the test's own making; what aiohttp deprecates in making it is no matter here."""
+    """Make a session without aiohttp's warnings about deprecated settings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        for name in ("auth", "proxy_auth"):
-            if name in settings:
-                settings[name] = aiohttp.BasicAuth(*settings[name])
+        if "auth" in settings:
+            settings["auth"] = aiohttp.BasicAuth(*settings["auth"])
         return aiohttp.ClientSession(**settings)
 
 
@@ -96,6 +93,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "max_line_size": {"max_line_size": 1, "max_field_size": 1},
     "fallback_charset_resolver": {"fallback_charset_resolver": lambda *_: "utf-16"},
 }
+
+
 ALL_SETTINGS = pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 
 
@@ -120,7 +119,7 @@ async def test_settings_of_the_session_change_nothing_in_what_is_sent(
 async def test_settings_of_the_session_change_nothing_in_what_is_read(
     raw_server: RawServer, settings: dict[str, Any]
 ) -> None:
-    recorder = Recorder(answer(gzip.compress(GOOD), b"Content-Encoding: gzip\r\n"))
+    recorder = Recorder(answer(200, gzip.compress(GOOD), b"Content-Encoding: gzip\r\n"))
     async with (
         session_with(**settings) as session,
         AsyncClient("sk-key", base_url=await raw_server(recorder), session=session) as client,
@@ -135,14 +134,14 @@ async def test_settings_of_the_session_change_no_error(sandbox: Sandbox, setting
         AsyncClient("sk-key", base_url=sandbox.base_url, session=session) as client,
     ):
         with pytest.raises(NotFoundError, match="lipsync request not found"):
-            await client.lipsync.requests.get("nobody")
+            await client.lipsync.requests.get("unknown")
 
 
 @ALL_SETTINGS
 async def test_settings_of_the_session_add_no_credentials_to_health(
     raw_server: RawServer, settings: dict[str, Any]
 ) -> None:
-    recorder = Recorder(answer(b'{"status": "ok"}'))
+    recorder = Recorder(answer(200, b'{"status": "ok"}'))
     async with (
         session_with(**settings) as session,
         AsyncClient(base_url=await raw_server(recorder), session=session) as client,
@@ -161,35 +160,18 @@ async def test_the_session_is_not_changed(sandbox: Sandbox) -> None:
         assert (dict(session.headers), [c.key for c in session.cookie_jar]) == ({"X-Mine": "1"}, ["mine"])
 
 
-async def test_cookies_of_an_answer_do_not_come_into_the_jar_of_the_session(raw_server: RawServer) -> None:
-    recorder = Recorder(answer(GOOD, b"Set-Cookie: tracked=yes; Path=/\r\n"))
-    jar = aiohttp.CookieJar(unsafe=True)
+@pytest.mark.parametrize("is_given", [True, False], ids=["given session", "own session"])
+async def test_cookies_of_an_answer_are_neither_kept_nor_sent_back(raw_server: RawServer, is_given: bool) -> None:
+    recorder = Recorder(answer(200, GOOD, b"Set-Cookie: tracked=yes; Path=/\r\n"))
+    base_url = (await raw_server(recorder)).replace("127.0.0.1", "localhost")
     async with (
-        aiohttp.ClientSession(cookie_jar=jar) as session,
-        AsyncClient("sk-key", base_url=await raw_server(recorder), session=session) as client,
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session,
+        AsyncClient("sk-key", base_url=base_url, session=session if is_given else None) as client,
     ):
         await client.users.me()
-
-    assert list(jar) == []
-
-
-async def test_cookies_of_an_answer_are_not_sent_back(raw_server: RawServer) -> None:
-    recorder = Recorder(answer(GOOD, b"Set-Cookie: tracked=yes; Path=/\r\n"))
-    base_url = (await raw_server(recorder)).replace("127.0.0.1", "localhost")
-    async with aiohttp.ClientSession() as session, AsyncClient("sk", base_url=base_url, session=session) as client:
-        await client.users.me()
         await client.users.me()
 
-    assert b"cookie" not in recorder.requests[1].lower()
-
-
-async def test_cookies_of_an_answer_are_not_sent_back_without_a_given_session_either(raw_server: RawServer) -> None:
-    recorder = Recorder(answer(GOOD, b"Set-Cookie: tracked=yes; Path=/\r\n"))
-    base_url = (await raw_server(recorder)).replace("127.0.0.1", "localhost")
-    async with AsyncClient("sk", base_url=base_url) as client:
-        await client.users.me()
-        await client.users.me()
-
+        assert [*session.cookie_jar] == []
     assert b"cookie" not in recorder.requests[1].lower()
 
 
@@ -214,14 +196,6 @@ async def test_the_session_is_open_and_works_after_the_client_has_closed(sandbox
 
         async with session.get(f"{sandbox.base_url}/health") as response:
             assert (session.closed, response.status) == (False, 200)
-
-
-async def test_the_session_is_open_after_a_client_closed_that_made_no_call() -> None:
-    async with aiohttp.ClientSession() as session:
-        async with AsyncClient("sk-key", session=session):
-            pass
-
-        assert not session.closed
 
 
 async def test_two_clients_share_a_session_and_close_one_after_the_other(sandbox: Sandbox) -> None:
@@ -281,7 +255,7 @@ class Wrapper:
     [Wrapper(), aiohttp.ClientSession, "session", 5, False, object(), aiohttp.TraceConfig()],
     ids=lambda thing: type(thing).__name__,
 )
-def test_what_is_no_session_is_refused_by_the_constructor(thing: Any) -> None:
+def test_an_object_that_is_no_session_is_refused_by_the_constructor(thing: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"session must be an aiohttp\.ClientSession, not .*\w+\.\w+"):
         AsyncClient("sk-key", session=thing)
 
@@ -372,16 +346,13 @@ async def test_a_call_through_the_session_is_traced_once(
     assert instrumentation.spans == ["GET"] * (before or after)
 
 
-async def test_a_call_without_a_session_is_traced_once(sandbox: Sandbox, instrumentation: Instrumentation) -> None:
-    async with AsyncClient("sk-key", base_url=sandbox.base_url) as client:
-        await client.users.me()
-
-    assert instrumentation.spans == ["GET"]
-
-
-async def test_a_call_through_a_proxy_is_traced_once(raw_server: RawServer, instrumentation: Instrumentation) -> None:
-    proxy = await started(raw_server, Recorder())
-    async with AsyncClient("sk-key", base_url="http://api.test", allow_http=True, proxy=proxy) as client:
+@pytest.mark.parametrize("through_proxy", [False, True], ids=["direct", "proxy"])
+async def test_a_call_of_an_own_session_is_traced_once(
+    raw_server: RawServer, instrumentation: Instrumentation, through_proxy: bool
+) -> None:
+    base_url = await raw_server(Recorder())
+    proxy = base_url.removesuffix("/api") if through_proxy else None
+    async with AsyncClient("sk-key", base_url=base_url, proxy=proxy) as client:
         await client.users.me()
 
     assert instrumentation.spans == ["GET"]
@@ -416,165 +387,6 @@ async def test_a_trace_of_the_session_finds_the_context_that_it_expects(sandbox:
         await client.users.me()
 
     assert contexts == [None]
-
-
-async def started(raw_server: RawServer, proxy: Recorder) -> str:
-    """The address of a proxy, by a name that netrc does not know."""
-    address: str = (await raw_server(proxy)).replace("127.0.0.1", "localhost").removesuffix("/api")
-    return address
-
-
-async def through_proxy(session: aiohttp.ClientSession, **settings: Any) -> User:
-    async with AsyncClient(
-        "sk-key", base_url="http://api.test/api", allow_http=True, session=session, **settings
-    ) as client:
-        return await client.users.me()
-
-
-async def test_the_proxy_of_the_session_is_asked(raw_server: RawServer) -> None:
-    proxy = Recorder()
-    async with aiohttp.ClientSession(proxy=await started(raw_server, proxy)) as session:
-        await through_proxy(session)
-
-    assert proxy.targets == [b"GET http://api.test/api/v1/users/me HTTP/1.1"]
-
-
-async def test_the_credentials_for_the_proxy_of_the_session_are_sent_to_it(raw_server: RawServer) -> None:
-    proxy = Recorder()
-    async with session_with(proxy=await started(raw_server, proxy), proxy_auth=("user", "password")) as session:
-        await through_proxy(session)
-
-    assert b"proxy-authorization: basic dxnlcjpwyxnzd29yza==" in proxy.requests[0].lower()
-
-
-async def test_the_credentials_in_the_address_of_the_proxy_of_the_session_are_sent_to_it(
-    raw_server: RawServer,
-) -> None:
-    proxy = Recorder()
-    address = (await started(raw_server, proxy)).replace("//", "//user:password@")
-    async with aiohttp.ClientSession(proxy=address) as session:
-        await through_proxy(session)
-
-    assert b"proxy-authorization: basic dxnlcjpwyxnzd29yza==" in proxy.requests[0].lower()
-
-
-async def test_the_credentials_for_the_proxy_of_the_environment_are_sent_to_it(
-    raw_server: RawServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    proxy = Recorder()
-    monkeypatch.setenv("http_proxy", (await started(raw_server, proxy)).replace("//", "//user:password@"))
-    async with aiohttp.ClientSession(trust_env=True) as session:
-        await through_proxy(session)
-
-    assert b"proxy-authorization: basic dxnlcjpwyxnzd29yza==" in proxy.requests[0].lower()
-
-
-@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
-async def test_the_proxy_of_the_environment_is_asked_where_the_session_trusts_it(
-    raw_server: RawServer, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    proxy = Recorder()
-    monkeypatch.setenv(name, await started(raw_server, proxy))
-    async with aiohttp.ClientSession(trust_env=True) as session:
-        await through_proxy(session)
-
-    assert proxy.targets == [b"GET http://api.test/api/v1/users/me HTTP/1.1"]
-
-
-async def test_the_proxy_of_the_environment_is_told_no_credentials_of_netrc_for_the_api(
-    raw_server: RawServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    proxy = Recorder()
-    monkeypatch.setenv("http_proxy", await started(raw_server, proxy))
-    async with aiohttp.ClientSession(trust_env=True) as session:
-        await through_proxy(session)
-
-    assert b"\r\nauthorization:" not in proxy.requests[0].lower()
-
-
-async def test_no_proxy_is_respected(
-    raw_server: RawServer, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    proxy = Recorder()
-    monkeypatch.setenv("http_proxy", await started(raw_server, proxy))
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    async with (
-        aiohttp.ClientSession(trust_env=True) as session,
-        AsyncClient("sk-key", base_url=sandbox.base_url, session=session) as client,
-    ):
-        await client.users.me()
-
-    assert (proxy.requests, sandbox.count()) == ([], 1)
-
-
-@pytest.mark.parametrize("given", [True, False], ids=["session without trust_env", "no session"])
-async def test_the_proxy_of_the_environment_is_not_asked_by_default(
-    raw_server: RawServer, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, given: bool
-) -> None:
-    proxy = Recorder()
-    monkeypatch.setenv("http_proxy", await started(raw_server, proxy))
-    async with (
-        aiohttp.ClientSession() as session,
-        AsyncClient("sk-key", base_url=sandbox.base_url, session=session if given else None) as client,
-    ):
-        await client.users.me()
-
-    assert (proxy.requests, sandbox.count()) == ([], 1)
-
-
-async def test_the_proxy_of_the_session_comes_before_that_of_the_environment(
-    raw_server: RawServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    of_session, of_environment = Recorder(), Recorder()
-    monkeypatch.setenv("http_proxy", await started(raw_server, of_environment))
-    async with aiohttp.ClientSession(proxy=await started(raw_server, of_session), trust_env=True) as session:
-        await through_proxy(session)
-
-    assert (len(of_session.requests), len(of_environment.requests)) == (1, 0)
-
-
-@pytest.mark.parametrize("status", [b"403 Forbidden", b"407 Proxy Authentication Required", b"502 Bad Gateway"])
-async def test_a_proxy_that_refuses_the_tunnel_means_that_nothing_was_sent(
-    raw_server: RawServer, status: bytes
-) -> None:
-    proxy = Recorder(answer(b"", status=status))
-    async with (
-        aiohttp.ClientSession(proxy=await started(raw_server, proxy)) as session,
-        AsyncClient("sk-key", base_url="https://api.test/api", session=session, retry=ONCE) as client,
-    ):
-        with pytest.raises(APIConnectionError) as caught:
-            await client.request("POST", "/v1/things")
-
-    assert caught.value.sent == "no"
-
-
-async def test_a_proxy_does_not_see_the_key_of_a_call_through_a_tunnel(raw_server: RawServer) -> None:
-    proxy = Recorder(answer(b"", status=b"403 Forbidden"))
-    async with (
-        aiohttp.ClientSession(proxy=await started(raw_server, proxy)) as session,
-        AsyncClient("sk-key", base_url="https://api.test/api", session=session, retry=ONCE) as client,
-    ):
-        with pytest.raises(APIConnectionError):
-            await client.users.me()
-
-    assert (proxy.targets, b"sk-key" in proxy.requests[0]) == ([b"CONNECT api.test:443 HTTP/1.1"], False)
-
-
-@pytest.mark.parametrize("proxy", ["http://[nowhere", "socks5://127.0.0.1:1", "nonsense", "http://"])
-async def test_a_proxy_that_cannot_work_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
-    async with aiohttp.ClientSession(proxy=proxy) as session:
-        with pytest.raises(ChamelaionError):
-            await through_proxy(session, retry=ONCE)
-
-
-@pytest.mark.parametrize("proxy", ["http://[nowhere", "http://"])
-async def test_a_proxy_in_the_environment_that_cannot_work_is_an_error_of_ours(
-    monkeypatch: pytest.MonkeyPatch, proxy: str
-) -> None:
-    monkeypatch.setenv("http_proxy", proxy)
-    async with aiohttp.ClientSession(trust_env=True) as session:
-        with pytest.raises(ChamelaionError):
-            await through_proxy(session, retry=ONCE)
 
 
 async def test_a_session_that_is_closed_already_is_a_clear_error(sandbox: Sandbox) -> None:
@@ -618,7 +430,7 @@ async def test_a_session_that_is_closed_during_a_call_ends_it(raw_server: RawSer
                 await task
 
 
-async def test_a_session_that_is_closed_ends_those_who_queue_for_its_connections(raw_server: RawServer) -> None:
+async def test_closing_the_session_ends_calls_that_queue_for_its_connections(raw_server: RawServer) -> None:
     asked = asyncio.Event()
 
     async def exchange(_: bytes, writer: asyncio.StreamWriter) -> None:
@@ -693,3 +505,88 @@ async def test_a_timeout_frees_the_connection_of_the_session(sandbox: Sandbox) -
             await client.with_options(timeout=0.05).users.me()
 
         assert (await client.users.me()).name == "production-key"
+
+
+class Instances:
+    """A load balancer before instances of a service: a connection stays with the one that it was made to."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self._answers = answers
+        self.connections: list[asyncio.StreamWriter] = []
+
+    async def __call__(self, _: bytes, writer: asyncio.StreamWriter) -> None:
+        if writer not in self.connections:
+            self.connections.append(writer)
+        answer = self._answers[min(self.connections.index(writer), len(self._answers) - 1)]
+        head, blank, body = answer.partition(b"\r\n\r\n")
+        writer.write(head + blank)
+        if len(body) > 1000:
+            await asyncio.sleep(0.01)  # so that the client has read the headers alone
+        writer.write(body)
+
+
+BODIES = {
+    "empty": b"",
+    "short": b'{"error": "draining"}',
+    "long": b"<html>" + b"x" * 100_000,
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_a_get_leaves_the_connection_on_which_a_gateway_failed(
+    raw_server: RawServer, status: int, body: bytes
+) -> None:
+    instances = Instances(answer(status, body), answer(200, GOOD))
+    async with AsyncClient("sk-key", base_url=await raw_server(instances), retry=AT_ONCE) as client:
+        assert (await client.users.me()).name == "k"
+
+    assert len(instances.connections) == 2
+
+
+@pytest.mark.parametrize("is_given", [True, False], ids=["given session", "own session"])
+async def test_the_call_after_a_failed_post_leaves_the_connection_on_which_a_gateway_failed(
+    raw_server: RawServer, is_given: bool
+) -> None:
+    instances = Instances(answer(503), answer(200, GOOD))
+    base_url = await raw_server(instances)
+    async with (
+        aiohttp.ClientSession() as session,
+        AsyncClient("sk-key", base_url=base_url, session=session if is_given else None, retry=ONCE) as client,
+    ):
+        with pytest.raises(InternalServerError):
+            await client.request("POST", "/v1/things", json={})
+        await client.request("POST", "/v1/things", json={})
+
+    assert len(instances.connections) == 2
+
+
+async def test_a_wait_leaves_the_connection_to_an_instance_that_is_drained(
+    raw_server: RawServer, sandbox: Sandbox
+) -> None:
+    async with AsyncClient("sk-key", base_url=sandbox.base_url) as client:
+        finished = (await client.request_raw("GET", "/v1/lipsync/requests/dub-episode-42")).body
+    instances = Instances(answer(503), answer(200, finished))
+    policy = PollPolicy(min_interval=0.01, max_interval=0.01)
+    async with AsyncClient("sk-key", base_url=await raw_server(instances), polling=policy) as client:
+        assert (await client.wait_until_finished("dub-episode-42", timeout=5)).is_completed
+
+
+async def test_a_download_leaves_the_connection_of_a_failed_gateway(raw_server: RawServer, tmp_path: Path) -> None:
+    instances = Instances(answer(503), answer(200, b"video"))
+    async with AsyncClient("sk-key", retry=AT_ONCE) as client:
+        await client.download(f"{await raw_server(instances)}/42.mp4", tmp_path / "42.mp4")
+
+    assert (tmp_path / "42.mp4").read_bytes() == b"video"
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize("status", [200, 400, 404, 429, 500, 501])
+async def test_after_any_other_answer_the_connection_is_kept(raw_server: RawServer, status: int, body: bytes) -> None:
+    instances = Instances(answer(status, body, b"Retry-After: 0\r\n"))
+    async with AsyncClient("sk-key", base_url=await raw_server(instances), retry=ONCE) as client:
+        for _ in range(3):
+            with suppress(Exception):
+                await client.request_raw("GET", "/v1/users/me")
+
+    assert len(instances.connections) == 1
