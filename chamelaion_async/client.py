@@ -280,7 +280,8 @@ class AsyncClient:
         A cancellation closes the part and keeps it in the same way.
         """
         # Part of what importing the package would cost, and not of what most programs do.
-        from ._media.downloads import Downloads, names_folder, plan  # noqa: PLC0415
+        from ._media.downloads import Downloads  # noqa: PLC0415
+        from ._media.targets import names_folder, plan  # noqa: PLC0415
 
         transport = self._transport
         downloads = Downloads(

@@ -1,10 +1,10 @@
-"""The file that a download grows in, and what is known of it.
+"""The file that a download grows in, and the notes beside it.
 
-A download grows in ``NAME.part`` and is renamed at the end. Beside it, ``NAME.part.json`` holds what tells whether
-the output is still the same one (RFC 9110, section 8.8), so that a later run can go on where this one stopped.
+A download grows in ``NAME.part``, which is renamed at the end. ``NAME.part.json`` holds what identifies the version
+of the output (RFC 9110, section 8.8), by which a later run can resume it.
 
-The notes are written before the part is begun, whether it can be resumed or not, and removed after it. So a
-``NAME.part`` without notes was begun by another program, such as Firefox or yt-dlp, and is not touched.
+The notes are written before the part is begun, even if it cannot be resumed, and removed after it. So a ``NAME.part``
+without notes belongs to another program, such as Firefox or yt-dlp, and is not touched.
 """
 
 from __future__ import annotations
@@ -20,20 +20,27 @@ from typing import Any, BinaryIO, Final
 
 __all__ = ["DiskError", "Part"]
 
-
 _MAX_NOTES: Final = 64 * 1024  # bytes
 
 
 class DiskError(Exception):
-    """The disk refused; the reason is the cause. It tells the disk's ``OSError`` from the network's."""
+    """An error of the disk, which is the cause. As an ``OSError`` it would be taken for one of the network."""
 
 
 class Part:
-    """An output on its way to disk.
+    """The bytes of an output that are on disk.
 
-    Every method may be called in a thread. A write whose caller was cancelled goes on in its thread; the part can be
-    suspended meanwhile without waiting for it.
+    Every method may be called in a thread. A write whose caller was cancelled continues in its thread; the part can
+    be suspended meanwhile without waiting for it.
+
+    Attributes:
+        target: The file that it becomes.
+        size: Bytes that it holds.
+        total: Bytes of the whole output, if known.
+        validator: What If-Range compares (RFC 9110, section 13.1.5); None if it cannot be resumed.
     """
+
+    _identity: os.stat_result
 
     def __init__(self, target: Path, file: BinaryIO, validator: str | None, source: str | None, size: int) -> None:
         self.target = target
@@ -42,34 +49,30 @@ class Part:
         self.total: int | None = None
         self._source = source
         self._file = file
-        self._identity: os.stat_result | None = None
         self._lock = threading.RLock()
-        self._is_stale = False
+        self._is_restarted = False
         self._is_suspended = False
         self._is_finished = False
 
     @staticmethod
     def paths(target: Path) -> tuple[Path, Path]:
-        """Return the names of the part and of what is known of it."""
+        """Return the names of the part and of its notes."""
         return target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.json")
 
     @classmethod
     def open(cls, target: Path) -> Part:
-        """Open the part of an earlier run where it can be resumed, else a new one.
+        """Open the part of an earlier run if it can be resumed, else a new one.
 
         Raises:
-            OSError: The disk refused, or another program's file stands where the part would be.
+            OSError: The disk refused, or another program's file has the name of the part or of its notes.
         """
         path, notes = cls.paths(target)
         noted = _read_notes(notes)
-        is_left = os.path.lexists(path)
-        if is_left and (noted is None or not stat.S_ISREG(path.lstat().st_mode)):
-            raise FileExistsError(
-                f"{path.name} stands in the way and was not begun by a download of this package; "
-                "move it away, or choose another name"
-            )
-        validator, source = (None, None) if noted is None else (noted.get("validator"), noted.get("source"))
-        if is_left and isinstance(validator, str) and _is_validator(validator):
+        has_part = os.path.lexists(path)
+        if has_part and (noted is None or not stat.S_ISREG(path.lstat().st_mode)):
+            raise _foreign(path, "begun")
+        validator, source = (noted or {}).get("validator"), (noted or {}).get("source")
+        if has_part and isinstance(validator, str) and _is_validator(validator):
             file = path.open("ab")
             part = cls(target, file, validator, source if isinstance(source, str) else None, file.tell())
         else:
@@ -77,49 +80,49 @@ class Part:
             part = cls(target, _begin(path, notes), None, None, 0)
         part._identity = os.fstat(part._file.fileno())
         with suppress(OSError):
-            # What replaces a private file must not be open to all while it grows.
+            # What replaces a private file must not be readable by all while it grows.
             path.chmod(stat.S_IMODE(target.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR)
         return part
 
     def belong_to(self, source: str) -> None:
-        """Start over if what is on disk came from elsewhere: a validator says nothing of another resource."""
+        """Start over if the bytes came from another URL: a validator does not compare two resources."""
         if self._source is not None and self._source != source:
-            self.restart(None, None)
+            self.restart()
         self._source = source
 
     def resume_headers(self) -> dict[str, str]:
-        """Return the headers that ask for the rest only (RFC 9110, sections 14.2 and 13.1.5)."""
+        """Return the headers that request only what is missing (RFC 9110, sections 14.2 and 13.1.5)."""
         if self.validator is None or self.size == 0:
             return {}
         return {"Range": f"bytes={self.size}-", "If-Range": self.validator}
 
-    def restart(self, validator: str | None, total: int | None) -> None:
-        """Begin anew with an output that is told by ``validator``. The disk follows with the next write.
+    def restart(self, validator: str | None = None, total: int | None = None) -> None:
+        """Start over with the version of ``validator``; the disk follows at the next write.
 
-        The bytes that come with the headers would be lost if a connection broke while the disk was waited for.
+        Writing at once could lose the bytes that come with the headers, if the connection broke meanwhile.
         """
         self.size, self.validator, self.total = 0, validator, total
-        self._is_stale = True
+        self._is_restarted = True
 
     def write(self, chunk: bytes) -> None:
         """Append bytes."""
-        with self._held():
+        with self._locked():
             if not self._is_suspended:
-                self._freshen()
+                self._apply_restart()
                 self._file.write(chunk)
                 self.size += len(chunk)
 
     def finish(self, *, overwrite: bool) -> None:
         """Give the complete file its final name."""
-        with self._held():
+        with self._locked():
             if self._is_suspended:
                 return
-            self._freshen()
+            self._apply_restart()
             self._file.flush()
             os.fsync(self._file.fileno())
             path, notes = self.paths(self.target)
             if os.fstat(self._file.fileno()).st_size != self.size or not self._is_at(path):
-                self.validator = None  # what is on disk is nobody's output
+                self.validator = None  # these bytes are no output, and not to be resumed
                 raise OSError("another process wrote to the part as well, or moved it")
             self._file.close()
             self._take_place_of(path, overwrite=overwrite)
@@ -128,33 +131,33 @@ class Part:
             notes.unlink(missing_ok=True)
 
     def suspend(self) -> None:
-        """Close the file, now or after the write that is under way; keep it only if it can be resumed."""
+        """Close the file, now or after a write in progress; it stays on disk only if it can be resumed."""
         self._is_suspended = True
         if self._lock.acquire(blocking=False):
             try:
-                self._let_go()
+                self._close()
             finally:
                 self._lock.release()
 
     @property
-    def fate(self) -> str:
-        """What has become of the part, for an error message."""
+    def remains(self) -> str:
+        """What is left on disk, for an error message."""
         name = self.paths(self.target)[0].name
         return f"{name} is kept and will be resumed" if self._is_resumable else "Nothing was left on disk"
 
     @property
     def _is_resumable(self) -> bool:
-        return self.validator is not None and self.size > 0
+        return bool(self.resume_headers())
 
-    def _freshen(self) -> None:
-        if self._is_stale:
+    def _apply_restart(self) -> None:
+        if self._is_restarted:
             self._file.seek(0)
             self._file.truncate()
-            self._is_stale = False
+            self._is_restarted = False
             _write_notes(self.paths(self.target)[1], self.validator, self._source)
 
     def _take_place_of(self, path: Path, *, overwrite: bool) -> None:
-        """Make the part like the file that it is to replace, if there is one and it may be replaced."""
+        """Give the part the mode and the owner of the file that it is to replace, if it may replace one."""
         if not os.path.lexists(self.target):
             return
         found = self.target.lstat()
@@ -162,20 +165,18 @@ class Part:
             raise FileExistsError("a file of that name has appeared meanwhile")
         own = path.stat()
         if hasattr(os, "chown") and (own.st_uid, own.st_gid) != (found.st_uid, found.st_gid):
-            with suppress(PermissionError):  # few may give files away
+            with suppress(PermissionError):  # only privileged processes may give files away
                 os.chown(path, found.st_uid, found.st_gid)
         if own.st_mode != found.st_mode:
             path.chmod(stat.S_IMODE(found.st_mode))
 
     def _is_at(self, path: Path) -> bool:
-        """Whether the file that was opened still stands under its name."""
-        if self._identity is None:
-            return True
+        """Whether the file that was opened still has its name."""
         with suppress(OSError):
             return os.path.samestat(self._identity, path.lstat())
         return False
 
-    def _let_go(self) -> None:
+    def _close(self) -> None:
         with suppress(OSError):
             self._file.close()
         path, notes = self.paths(self.target)
@@ -186,7 +187,8 @@ class Part:
                 notes.unlink(missing_ok=True)
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock; an error of the disk leaves as ``DiskError``, and a suspended part is closed."""
         try:
             with self._lock:
                 yield
@@ -198,12 +200,12 @@ class Part:
 
 
 def _is_validator(text: str) -> bool:
-    """Whether If-Range may be asked with it: no weak ETag, and nothing that could end the header."""
+    """Whether If-Range may hold it: no weak ETag, and nothing that could end the header."""
     return bool(text) and not text.startswith("W/") and text.isascii() and text.isprintable()
 
 
 def _begin(path: Path, notes: Path) -> BinaryIO:
-    """Make a new part, with notes by which a later run knows it for one even if this process dies at once."""
+    """Make a new part; its notes come first, so that a later run knows it even if this process dies at once."""
     try:
         _write_notes(notes, None, None)
         return path.open("xb")
@@ -218,27 +220,30 @@ def _write_notes(notes: Path, validator: str | None, source: str | None) -> None
 
 
 def _read_notes(notes: Path) -> dict[str, Any] | None:
-    """Return what an earlier run has noted, empty where it was interrupted; None if there are no notes.
+    """Return the notes of an earlier run, empty if it broke off while writing them; None if there are none.
 
     Raises:
         OSError: They cannot be read, or another program's file has that name.
     """
     if not os.path.lexists(notes):
         return None
-    noted: dict[str, Any] | None = None
-    if stat.S_ISREG(notes.lstat().st_mode):
-        with notes.open("rb") as file:
-            text = file.read(_MAX_NOTES)
-        try:
-            found = json.loads(text)
-        except (ValueError, RecursionError):
-            return {}
-        if not isinstance(found, dict):
-            return {}
-        noted = found
-    if noted is None or "validator" not in noted:
-        raise FileExistsError(
-            f"{notes.name} stands in the way and was not written by a download of this package; "
-            "move it away, or choose another name"
-        )
+    if not stat.S_ISREG(notes.lstat().st_mode):
+        raise _foreign(notes, "written")
+    with notes.open("rb") as file:
+        text = file.read(_MAX_NOTES)
+    try:
+        noted = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(noted, dict):
+        return {}
+    if "validator" not in noted:
+        raise _foreign(notes, "written")
     return noted
+
+
+def _foreign(path: Path, how: str) -> FileExistsError:
+    return FileExistsError(
+        f"{path.name} stands in the way and was not {how} by a download of this package; "
+        "move it away, or choose another name"
+    )

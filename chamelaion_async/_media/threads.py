@@ -1,8 +1,7 @@
-"""Work in the threads of the loop's pool: not lost on a cancellation, and begun within a time limit or not at all.
+"""Work in the threads of the event loop's pool: a time limit for its start, and no result lost by a cancellation.
 
 The pool is the loop's own: it is bounded, the application can choose it (``loop.set_default_executor``), and name
-resolution needs it as well, so threads of our own would not make a program work whose pool is used up. What must not
-happen there is a transfer that hangs beyond its time limits.
+resolution needs it too, so other threads would not help a program whose pool is used up.
 """
 
 from __future__ import annotations
@@ -45,20 +44,21 @@ async def in_thread(
 ) -> T:
     """Return what ``function`` returns in a thread of the loop's pool.
 
-    A cancellation takes back what has not begun. What has begun goes on in its thread, since nothing can stop it.
+    A cancellation takes back work that has not begun. Work that has begun continues in its thread, since nothing can
+    stop it.
 
     Args:
         function: Called without arguments.
         timeout: Seconds to wait for a thread to begin; None if the caller bounds it. The work itself has no limit: a
-            slow disk is no reason to give up.
-        discard: Gets what the function returns after its caller was cancelled.
+            slow disk is no failure.
+        discard: Called with the result of work whose caller was cancelled.
         linger: Seconds that a cancellation waits for work that has begun; None for as long as it takes.
 
     Raises:
         NoThreadError: No thread began it in time.
     """
     work = _Work(function)
-    # None comes from work that was taken back only, and then this is not reached.
+    # Only work that was taken back returns None, and its result is not read.
     running: asyncio.Future[T] = asyncio.get_running_loop().run_in_executor(None, work)  # type: ignore[arg-type]
     try:
         await asyncio.wait([running], timeout=timeout)
@@ -71,11 +71,12 @@ async def in_thread(
             running.cancel()
             raise
 
-        def let_go(done: asyncio.Future[T]) -> None:
+        def finish(done: asyncio.Future[T]) -> None:
+            # Asking for the exception also keeps asyncio from logging it.
             if not done.cancelled() and done.exception() is None and discard is not None:
                 discard(done.result())
 
-        running.add_done_callback(let_go)
+        running.add_done_callback(finish)
         if linger is None or linger > 0:
             await asyncio.wait([running], timeout=linger)
         raise

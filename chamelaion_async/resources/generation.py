@@ -11,8 +11,9 @@ from .._http.answers import server_time
 from .._http.call import Call
 from .._http.paging import PAGE_SIZE, read_page
 from .._http.transport import ONCE, Transport
+from .._media.form import Form
 from .._media.threads import NoThreadError
-from .._media.uploads import Form, Media, MediaSource, Progress, open_media
+from .._media.uploads import Media, MediaSource, Progress, open_media
 from ..config import RetryPolicy, check_callback
 from ..errors import APITimeoutError, InvalidResponseError
 from ..models import GenerateAccepted, Job, Page, RawResponse

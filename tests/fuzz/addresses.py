@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from yarl import URL
 
 from chamelaion_async._http.addresses import api_path, api_url, check_base_url, id_segment, public_url, stable_query
-from chamelaion_async._media.downloads import _address, plan
+from chamelaion_async._media.targets import plan
+from chamelaion_async._media.urls import parse_output_url
 from chamelaion_async.errors import ConfigurationError, DownloadError
 
 from .target import Target
@@ -122,7 +123,7 @@ def _check_output(text: str) -> None:
     except DownloadError as error:
         _assert_password_hidden(text, error)
         return
-    (_address(text).raw_host or "").encode("idna")  # as whoever looks it up
+    (parse_output_url(text).raw_host or "").encode("idna")  # as whoever looks it up
     assert target.parent == _FOLDER
     assert target.name not in ("", ".", "..")
     assert len(target.name.encode()) <= _MAX_NAME

@@ -12,11 +12,9 @@ from typing import Any
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from chamelaion_async._http.lifecycle import Lifecycle
-from chamelaion_async._media.downloads import Downloads, _PassingError
+from chamelaion_async._media.answers import PassingError, RefusedError, check_answer
 from chamelaion_async._media.partial_file import Part
-from chamelaion_async.config import RetryPolicy
-from chamelaion_async.errors import DownloadError
+from chamelaion_async._media.ranges import begin
 
 from .failures import headers_of
 from .target import Target
@@ -25,7 +23,6 @@ __all__ = ["RANGES"]
 
 _URL = URL("https://cdn.example.com/out/film.mp4")
 _MAX_TEXT = 1000
-_DOWNLOADS = Downloads(lifecycle=Lifecycle(), headers={}, timeout=1.0, retry=RetryPolicy())
 _FIELD = re.compile(r"[\x20-\x7e]+")
 _RANGE = re.compile(r"bytes ([0-9]+)-")
 _SEPARATOR = b"\n====\n"
@@ -54,11 +51,13 @@ def _answer(part: Part, answer: bytes) -> None:
     headers = headers_of(lines)
     size, known = part.size, part.validator
     try:
-        goes_on = _DOWNLOADS._begin(part, _URL, _response(status, headers))
-    except _PassingError:
+        response = _response(status, headers)
+        check_answer(response, b"", ".mp4")
+        goes_on = begin(part, response)
+    except PassingError:
         assert (part.size, part.validator) in ((size, known), (0, None))
         return
-    except DownloadError as error:
+    except RefusedError as error:
         text = str(error)
         assert len(text) <= _MAX_TEXT
         assert (part.size, part.validator) == (size, known)

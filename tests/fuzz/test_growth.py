@@ -14,7 +14,7 @@ import pytest
 
 from chamelaion_async._http.addresses import api_path, api_url, check_base_url, id_segment, public_url
 from chamelaion_async._http.decoding import ShapeError, structure_hook
-from chamelaion_async._media.downloads import plan
+from chamelaion_async._media.targets import plan
 from chamelaion_async.errors import ChamelaionError
 from chamelaion_async.models import LipsyncRequest, Page, VideoTranslateRequest
 

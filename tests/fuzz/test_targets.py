@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chamelaion_async import errors
 from chamelaion_async._http import addresses, answers, transport
-from chamelaion_async._media import downloads, partial_file
+from chamelaion_async._media import partial_file, ranges, targets
 
 from .leaks import KEY
 from .mutation import MAX_SIZE, mutant
@@ -86,11 +86,11 @@ def unmasked(value: Any, secrets: Iterable[str]) -> Any:
         ("addresses", addresses, "_encodable", str),
         ("addresses", addresses, "is_host", bool),
         ("addresses", addresses, "shown", str),
-        ("addresses", downloads, "_shortened", str),
-        ("ranges", downloads, "_validator", lambda headers: headers.get("ETag")),
-        ("ranges", downloads, "_CONTENT_RANGE", re.compile(r"bytes \D*(\d{1,9})\D+(\d{1,9})\D*(\d{1,9}|\*)")),
-        ("ranges", downloads, "_CONTENT_RANGE", re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")),
-        ("downloads", partial_file.Part, "_let_go", lambda part: part._file.close()),
+        ("addresses", targets, "_shortened", str),
+        ("ranges", ranges, "_validator", lambda headers: headers.get("ETag")),
+        ("ranges", ranges, "_CONTENT_RANGE", re.compile(r"bytes \D*(\d{1,9})\D+(\d{1,9})\D*(\d{1,9}|\*)")),
+        ("ranges", ranges, "_CONTENT_RANGE", re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")),
+        ("downloads", partial_file.Part, "_close", lambda part: part._file.close()),
     ],
 )
 def test_the_search_finds_a_fault(

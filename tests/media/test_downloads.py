@@ -41,8 +41,8 @@ from chamelaion_async import (
     RetryPolicy,
     VideoTranslateRequest,
 )
-from chamelaion_async._media.downloads import MAX_REDIRECTS
 from chamelaion_async._media.partial_file import Part
+from chamelaion_async._media.redirects import MAX_REDIRECTS
 from chamelaion_async.sandbox import Fault, Sandbox
 
 KiB = 1024
@@ -52,7 +52,7 @@ QUICK = RetryPolicy(initial=0.001, max=0.01)
 ONCE = RetryPolicy(attempts=1)
 OUTPUT = random.Random(7).randbytes(700_000)
 OTHER = random.Random(8).randbytes(len(OUTPUT))
-MEDIA_BENCHMARK = Path(__file__).with_name("benchmarks") / "media.py"
+MEDIA_BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "media.py"
 CREATED = datetime(2026, 4, 7, 10, tzinfo=UTC)
 OLD, NOW = "Tue, 07 Apr 2026 10:00:00 GMT", "Tue, 07 Apr 2026 12:00:00 GMT"
 SECRET = "s3cr3t-signature"

@@ -47,7 +47,7 @@ QUICK = RetryPolicy(initial=0.001, max=0.01)
 ONCE = RetryPolicy(attempts=1)
 VIDEO = bytes(range(256)) * 2500  # 640,000 bytes: three chunks, the last one not full
 AUDIO = bytes(reversed(range(256))) * 1200
-MEDIA_BENCHMARK = Path(__file__).with_name("benchmarks") / "media.py"
+MEDIA_BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "media.py"
 UNAUTHORIZED = (
     b"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\nContent-Length: 24\r\n\r\n"
     b'{"error":"unauthorized"}'
