@@ -101,6 +101,9 @@ class Downloads:
                     return await self._attempt(part, url, on_progress)
             except RefusedError as error:
                 raise _failed(part, url, str(error), error.advice) from None
+            except RuntimeError:
+                self.connection.session()  # raises if it is closed, of which aiohttp says no more than this
+                raise
             except (PassingError, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 # Bytes count only where no attempt has been before: starting over is no step forward.
                 failures = 1 if part.size > furthest else failures + 1

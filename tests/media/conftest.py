@@ -1,0 +1,113 @@
+"""Servers by hand, and clients that transfer files."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from chamelaion_async import AsyncClient
+
+from .origin import QUICK, Download, Origin, Serve, whole
+
+RAISED: dict[str, Exception] = {
+    "ValueError": ValueError("mine"),
+    "RuntimeError": RuntimeError("mine"),
+    "OSError": OSError("mine"),
+    "ConnectionError": ConnectionResetError("mine"),
+    "TimeoutError": TimeoutError("mine"),
+    "aiohttp's": aiohttp.ClientConnectionError("mine"),
+}
+
+
+@pytest.fixture(params=list(RAISED.values()), ids=list(RAISED))
+def mine(request: pytest.FixtureRequest) -> Exception:
+    """An error of the caller's own function, of a kind that the network or the disk raise as well."""
+    error: Exception = request.param
+    return error
+
+
+@pytest.fixture
+async def serve(raw_server: Callable[[Any], Awaitable[str]]) -> Serve:
+    """``await serve(answers)`` gives an origin with these answers."""
+
+    async def start(*answers: Any) -> Origin:
+        origin = Origin(answers)
+        origin.host = (await raw_server(origin.exchange)).removeprefix("http://").removesuffix("/api")
+        return origin
+
+    return start
+
+
+@pytest.fixture
+async def download(serve: Serve, tmp_path: Path) -> AsyncIterator[Download]:
+    """A download by a client whose API is not asked, into an empty folder."""
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    async with AsyncClient(
+        "sk-key", bearer_token="token", base_url="http://127.0.0.1:9/api", retry=QUICK, timeout=10.0
+    ) as client:
+        yield Download(client, folder, serve)
+
+
+@pytest.fixture
+async def paused(raw_server: Callable[[Any], Awaitable[str]]) -> tuple[Origin, asyncio.Event]:
+    """An origin that sends one half of the output, and the other one after the event."""
+    gate, origin = asyncio.Event(), Origin()
+
+    async def exchange(request: bytes, writer: asyncio.StreamWriter) -> None:
+        origin.noted(request)
+        data = whole().data
+        writer.write(data[: len(data) // 2])
+        await writer.drain()
+        await gate.wait()
+        writer.write(data[len(data) // 2 :])
+
+    origin.host = (await raw_server(exchange)).removeprefix("http://").removesuffix("/api")
+    return origin, gate
+
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@pytest.fixture
+async def peer() -> AsyncIterator[Callable[[Talk], Awaitable[str]]]:
+    """``await peer(talk)`` runs ``talk(reader, writer)`` for each connection, and gives the base URL.
+
+    What arrives waits in small buffers, so that a client soon notices a peer that does not read.
+    """
+    servers: list[asyncio.Server] = []
+    tasks: set[asyncio.Task[Any]] = set()
+
+    async def start(talk: Talk) -> str:
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            tasks.add(task)
+            try:
+                await talk(reader, writer)
+            except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+                pass  # the client left, or the test is over
+            finally:
+                tasks.discard(task)
+                writer.close()
+
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        listener.bind(("127.0.0.1", 0))
+        servers.append(await asyncio.start_server(connected, sock=listener, limit=64 * 1024))
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+
+    yield start
+    for server in servers:
+        server.close()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks)
+    for server in servers:
+        await server.wait_closed()

@@ -1,0 +1,422 @@
+"""Files of downloads: named after what is downloaded, in their folder, and never written over what must stay."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chamelaion_async import (
+    Artifacts,
+    AsyncClient,
+    ChamelaionError,
+    DownloadError,
+    LipsyncRequest,
+    RequestFailedError,
+    VideoTranslateRequest,
+)
+from chamelaion_async.sandbox import Sandbox
+
+from .files import content, files_below, is_there, link_of, linked, mode_of, names_in, pipe_at, put, socket_at
+from .origin import ONCE, OUTPUT, Download, Origin, cut, reply, rest, whole
+
+CREATED = datetime(2026, 4, 7, 10, tzinfo=UTC)
+
+
+def lipsync(status: str, *, output_url: str | None = None, error_message: str | None = None) -> LipsyncRequest:
+    return LipsyncRequest(
+        id="6f82", status=status, created_at=CREATED, output_url=output_url, error_message=error_message
+    )
+
+
+def translation(outputs: Mapping[str, Artifacts] | None, status: str = "completed") -> VideoTranslateRequest:
+    return VideoTranslateRequest(
+        id="9d3a",
+        status=status,
+        created_at=CREATED,
+        target_languages=[],
+        model="classic",
+        config={},
+        disable_background_audio=False,
+        disable_lip_sync=False,
+        formality=False,
+        outputs=outputs,
+    )
+
+
+def artifacts_of(origin: Origin) -> Artifacts:
+    return Artifacts(video=origin.url("/v"), audio=origin.url("/a"), srt=origin.url("/s"))
+
+
+async def test_artifacts_bring_three_files_into_a_new_folder(download: Download, tmp_path: Path) -> None:
+    origin = await download.serve(lambda asked: reply(asked.target.encode()))
+
+    folder = await download.client.download(artifacts_of(origin), tmp_path / "new" / "de")
+
+    assert folder == tmp_path / "new" / "de"
+    assert {path.name: content(path) for path in files_below(folder)} == {
+        "video.mp4": b"/v",
+        "audio.wav": b"/a",
+        "subtitles.srt": b"/s",
+    }
+
+
+async def test_a_translation_brings_three_files_for_each_language(
+    download: Download, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    job = sandbox.add_job(family="video_translate", job_seconds=0, target_languages=["de", "pt-BR"])
+    async with AsyncClient("sk-key", base_url=sandbox.base_url) as api:
+        request = await api.video_translate.requests.get(job.id)
+
+    folder = await download.client.download(request, tmp_path / "films")
+
+    assert names_in(folder) == ["de.mp4", "de.srt", "de.wav", "pt-BR.mp4", "pt-BR.srt", "pt-BR.wav"]
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (lipsync("queued"), "still queued"),
+        (lipsync("processing"), "still processing"),
+        (translation(None, "something new"), "still something new"),
+        (lipsync("completed"), "no output"),
+        (translation(None), "no output"),
+        (translation({}), "no output"),
+    ],
+)
+async def test_a_request_without_an_output_is_a_download_error(
+    download: Download, source: LipsyncRequest | VideoTranslateRequest, reason: str
+) -> None:
+    await download.fails_for(source, match=reason)
+
+
+async def test_a_failed_request_says_why(download: Download) -> None:
+    with pytest.raises(RequestFailedError, match="no face"):
+        await download.client.download(lipsync("failed", error_message="no face"), download.target)
+
+
+@pytest.mark.parametrize("path", ["new/", "new/within/", "."])
+async def test_a_folder_takes_an_output_under_the_name_in_its_url(
+    download: Download, tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    origin = await download.serve(whole())
+
+    assert await download.client.download(origin.url("/out/dub%2042.mp4?sig=x"), path) == Path(path, "dub 42.mp4")
+    assert content(tmp_path / path / "dub 42.mp4") == OUTPUT
+
+
+async def test_a_path_that_ends_with_a_slash_is_no_file(download: Download) -> None:
+    put(download.target, b"precious")
+    origin = await download.serve(whole())
+
+    with pytest.raises(DownloadError, match="cannot be made"):
+        await download.client.download(origin.url(), f"{download.target}/", overwrite=True)
+
+    assert (download.content, origin.asked) == (b"precious", [])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/..%2f..%2fevil.mp4",
+        "/%2e%2e",
+        "/%2e%2e%2f%2e%2e",
+        "/a/%2e",
+        "/..%5c..%5cevil.mp4",
+        "/%2fetc%2fpasswd",
+        "/.bashrc",
+        "/evil%00.mp4",
+        "/c:evil.mp4",
+        "/",
+        "",
+        "?name=/../evil.mp4",
+        "/evil%0a.mp4",
+        "/" + "x" * 300 + ".mp4",
+        "/" + "%C3%A9" * 150,
+    ],
+)
+async def test_a_name_in_a_url_stays_within_the_folder(download: Download, tmp_path: Path, path: str) -> None:
+    origin = await download.serve(whole())
+    folder = tmp_path / "a" / "b"
+    folder.mkdir(parents=True)
+
+    written = await download.client.download(origin.url(path), folder)
+
+    assert written.parent == folder
+    assert not written.name.startswith(".")
+    assert files_below(tmp_path) == [written]
+
+
+@pytest.mark.parametrize("language", ["../../evil", "..", "/etc/passwd", "", "a/b", "a\\b", "nul\0", ".hidden", "\n"])
+async def test_the_name_of_a_language_stays_within_the_folder(
+    download: Download, tmp_path: Path, language: str
+) -> None:
+    origin = await download.serve(whole())
+    folder = tmp_path / "a" / "b"
+
+    await download.client.download(translation({language: artifacts_of(origin)}), folder)
+
+    assert [each.parent for each in files_below(tmp_path)] == [folder] * 3
+
+
+@pytest.mark.parametrize("languages", [("a/b", "a_b"), ("..", "."), ("zh:TW", "zh/TW")], ids=repr)
+async def test_no_language_is_lost_to_one_with_a_similar_name(
+    download: Download, tmp_path: Path, languages: tuple[str, str]
+) -> None:
+    origin = await download.serve(whole())
+
+    await download.client.download(translation(dict.fromkeys(languages, artifacts_of(origin))), tmp_path / "films")
+
+    assert len(names_in(tmp_path / "films")) == 6
+
+
+async def test_an_existing_file_is_not_touched(download: Download) -> None:
+    put(download.target, b"precious")
+
+    origin = await download.fails(whole(), match="overwrite=True")
+
+    assert (download.content, origin.asked) == (b"precious", [])
+
+
+async def test_an_existing_file_stays_whole_until_the_new_one_replaces_it(download: Download) -> None:
+    put(download.target, b"old")
+    seen: set[bytes | None] = set()
+
+    await download(whole(), overwrite=True, on_progress=lambda *_: seen.add(download.content))
+
+    assert (seen, download.content) == ({b"old"}, OUTPUT)
+
+
+async def test_an_existing_file_survives_a_download_that_fails(download: Download) -> None:
+    put(download.target, b"old")
+
+    await download.fails(cut(OUTPUT, 1000), overwrite=True)
+
+    assert download.content == b"old"
+
+
+async def test_a_file_that_appears_meanwhile_is_not_replaced(download: Download) -> None:
+    await download.fails(
+        whole(), match="has appeared meanwhile", on_progress=lambda *_: put(download.target, b"precious")
+    )
+
+    assert download.content == b"precious"
+
+
+async def test_a_pipe_that_appears_meanwhile_is_not_replaced(download: Download) -> None:
+    def on_progress(_: int, __: int | None) -> None:
+        if not is_there(download.target):
+            pipe_at(download.target)
+
+    await download.fails(whole(), match="has appeared meanwhile", overwrite=True, on_progress=on_progress)
+
+    assert download.target.is_fifo()
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("missing/film.mp4", "no folder to hold it"),
+        ("file/film.mp4", "no folder to hold it"),
+        ("folder", "it is a folder"),
+        ("x" * 300, "File name too long"),
+        ("x" * 245 + ".mp4", "File name too long"),  # with .part.json
+        ("nul\0.mp4", "null byte"),
+    ],
+    ids=["missing folder", "file in place of a folder", "folder", "too long", "too long for its notes", "NUL"],
+)
+async def test_a_path_that_cannot_be_written_is_a_download_error_before_anything_is_fetched(
+    download: Download, path: str, reason: str
+) -> None:
+    folder = download.target.parent
+    put(folder / "file", b"a file")
+    (folder / "folder" / "film.mp4").mkdir(parents=True)
+    download.target = folder / path
+    if path == "folder":  # which would take the file under the name in its URL
+        download.target, download.url = folder / "folder", "/film.mp4"
+
+    origin = await download.fails(whole(), match=reason)
+
+    assert origin.asked == []
+
+
+async def test_artifacts_do_not_go_to_where_a_file_stands(download: Download) -> None:
+    put(download.target, b"a file")
+
+    await download.fails_for(artifacts_of(await download.serve(whole())), match="cannot be made")
+
+
+SPECIAL: dict[str, Callable[[Path], Path]] = {
+    "device": lambda _: Path(os.devnull),
+    "pipe": lambda folder: pipe_at(folder / "pipe"),
+    "socket": lambda folder: socket_at(folder / "socket"),
+    "symlink to a device": lambda folder: linked(folder / "link", Path(os.devnull)),
+    "symlink to a pipe": lambda folder: linked(folder / "link", pipe_at(folder / "pipe")),
+}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("make", SPECIAL.values(), ids=SPECIAL.keys())
+async def test_a_device_a_pipe_and_a_socket_are_refused_and_stay(
+    download: Download, make: Callable[[Path], Path], overwrite: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(Path, "replace")  # this machine's null device must survive a failure of this test
+    folder = download.target.parent
+    download.target = make(folder)
+    before, names = os.lstat(download.target), names_in(folder)
+
+    origin = await download.fails(whole(), match="it is a device, a pipe or a socket", overwrite=overwrite)
+
+    assert os.path.samestat(before, os.lstat(download.target))
+    assert (names_in(folder), origin.asked) == (names, [])
+
+
+@pytest.mark.parametrize("data", [b"old", None], ids=["to a file", "to nothing"])
+async def test_a_symlink_stays_and_the_file_that_it_leads_to_is_written(
+    download: Download, tmp_path: Path, data: bytes | None
+) -> None:
+    far = tmp_path / "far"
+    far.mkdir()
+    if data is not None:
+        put(far / "film.mp4", data)
+    linked(download.target, far / "film.mp4")
+
+    await download(whole(), overwrite=data is not None)
+
+    assert (link_of(download.target), content(far / "film.mp4")) == (far / "film.mp4", OUTPUT)
+    assert (names_in(far), download.names) == (["film.mp4"], ["film.mp4"])
+
+
+async def test_the_file_that_a_symlink_leads_to_is_left_alone_unless_asked_to(
+    download: Download, tmp_path: Path
+) -> None:
+    linked(download.target, put(tmp_path / "other.mp4", b"precious"))
+
+    await download.fails(whole(), match="exists")
+
+    assert (download.content, link_of(download.target)) == (b"precious", tmp_path / "other.mp4")
+
+
+async def test_a_symlink_to_itself_is_a_download_error(download: Download) -> None:
+    linked(download.target, download.target)
+
+    origin = await download.fails(whole(), match="symbolic links", overwrite=True)
+
+    assert origin.asked == []
+
+
+async def test_a_descriptor_of_a_deleted_file_is_refused(download: Download) -> None:
+    folder = download.target.parent
+    descriptor = os.open(download.target, os.O_RDWR | os.O_CREAT)
+    try:
+        download.target.unlink()
+        download.target = Path(f"/proc/self/fd/{descriptor}")
+        await download.fails(whole(), match="a file that has no name", overwrite=True)
+    finally:
+        os.close(descriptor)
+
+    assert names_in(folder) == []
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o755])
+async def test_an_overwritten_file_keeps_its_mode(download: Download, mode: int) -> None:
+    put(download.target, b"old").chmod(mode)
+
+    await download(whole(), overwrite=True)
+
+    assert (download.content, mode_of(download.target)) == (OUTPUT, mode)
+
+
+async def test_what_replaces_a_private_file_is_private_while_it_grows(download: Download) -> None:
+    put(download.target, b"old").chmod(0o600)
+    seen: set[int] = set()
+
+    await download(whole(), overwrite=True, on_progress=lambda *_: seen.add(mode_of(download.part)))
+
+    assert seen == {0o600}
+
+
+async def test_an_overwritten_file_keeps_its_owner_where_that_is_allowed(
+    download: Download, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, given = put(download.target, b"old").stat(), []
+    plain_stat = Path.stat
+
+    def of_another(path: Path, **options: Any) -> os.stat_result:
+        found = plain_stat(path, **options)
+        return os.stat_result((*found[:4], 4711, 4712, *found[6:])) if path == download.part else found
+
+    def refuse(path: Path, user: int, group: int) -> None:
+        given.append((path, user, group))
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(Path, "stat", of_another)
+    monkeypatch.setattr(os, "chown", refuse)
+
+    await download(whole(), overwrite=True)
+
+    assert given == [(download.part, owner.st_uid, owner.st_gid)]
+    assert download.content == OUTPUT
+
+
+@pytest.mark.parametrize("spelled", ["film.mp4", "../downloads/film.mp4", "link/film.mp4"])
+async def test_the_same_file_is_not_downloaded_twice_at_once(
+    download: Download, paused: tuple[Origin, asyncio.Event], spelled: str
+) -> None:
+    (origin, gate), folder = paused, download.target.parent
+    linked(folder / "link", folder)
+    first = await download.started(origin.url())
+
+    with pytest.raises(DownloadError, match="already"):
+        async with asyncio.timeout(0.5):
+            await download.client.with_options(timeout=1).download(origin.url(), folder / spelled)
+    gate.set()
+
+    await first
+    assert download.content == OUTPUT
+
+
+async def test_after_a_failure_the_same_file_can_be_downloaded(download: Download) -> None:
+    origin = await download.fails(reply(b"", "404 Not Found"), whole())
+
+    await download.client.download(origin.url(), download.target)
+
+    assert download.content == OUTPUT
+
+
+async def test_two_clients_at_the_same_file_never_leave_a_garbled_one(
+    download: Download, raw_server: Callable[[Any], Any]
+) -> None:
+    """Two workers of one application see the same finished job and the same folder."""
+    gate, asked = asyncio.Event(), 0
+    download.left_behind(OUTPUT[:1000])
+
+    async def exchange(_: bytes, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        data = rest(OUTPUT, 1000).data
+        writer.write(data[:300_000])
+        await writer.drain()
+        if asked == 2:
+            gate.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await gate.wait()
+        writer.write(data[300_000:])
+
+    url = (await raw_server(exchange)).removesuffix("/api") + "/film.mp4"
+    async with AsyncClient("key", retry=ONCE) as second:
+        outcomes = await asyncio.gather(
+            *(each.download(url, download.target) for each in (download.client, second)), return_exceptions=True
+        )
+
+    assert download.content == OUTPUT
+    assert [type(each) for each in outcomes if isinstance(each, ChamelaionError)] == [DownloadError]
