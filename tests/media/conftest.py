@@ -12,7 +12,9 @@ import aiohttp
 import pytest
 
 from chamelaion_async import AsyncClient
+from chamelaion_async.sandbox import Sandbox
 
+from .media import Submit
 from .origin import QUICK, Download, Origin, Serve, whole
 
 RAISED: dict[str, Exception] = {
@@ -70,6 +72,13 @@ async def paused(raw_server: Callable[[Any], Awaitable[str]]) -> tuple[Origin, a
 
     origin.host = (await raw_server(exchange)).removeprefix("http://").removesuffix("/api")
     return origin, gate
+
+
+@pytest.fixture
+async def upload(sandbox: Sandbox) -> AsyncIterator[Submit]:
+    """A submission to the sandbox."""
+    async with AsyncClient("sk-test-key", base_url=sandbox.base_url, retry=QUICK, timeout=10.0) as client:
+        yield Submit(client, sandbox)
 
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

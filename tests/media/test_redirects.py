@@ -36,16 +36,28 @@ async def test_a_redirect_to_another_host_is_followed_without_credentials(downlo
     assert CREDENTIALS.isdisjoint(storage.asked[0].headers)
 
 
-@pytest.mark.parametrize(("is_same_host", "sent"), [(False, None), (True, "Basic bWU6c2VjcmV0")])
+@pytest.mark.parametrize(
+    ("to", "sent"),
+    [("/film.mp4", True), ("the same host", True), ("another host", False)],
+)
 async def test_credentials_in_a_url_follow_a_redirect_within_its_origin_only(
-    download: Download, is_same_host: bool, sent: str | None
+    download: Download, to: str, sent: bool
 ) -> None:
     storage = await download.serve(whole())
-    origin = await download.serve(redirect("/film.mp4" if is_same_host else storage.url()), whole())
+    hosts = {"another host": storage.url()}
+
+    def answer(asked: Asked) -> Reply:
+        if asked.target == "/film.mp4":
+            return whole()
+        return redirect(hosts.get(to, to))
+
+    origin = await download.serve(answer)
+    hosts["the same host"] = origin.url("/film.mp4")
 
     await download.client.download(origin.url().replace("//", "//me:secret@"), download.target)
 
-    assert (origin if is_same_host else storage).asked[-1].headers.get("authorization") == sent
+    asked = (storage if to == "another host" else origin).asked[-1]
+    assert asked.headers.get("authorization") == ("Basic bWU6c2VjcmV0" if sent else None)
 
 
 async def test_a_redirected_download_is_resumed(download: Download) -> None:
