@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -14,8 +15,8 @@ import pytest
 from chamelaion_async import AsyncClient
 from chamelaion_async.sandbox import Sandbox
 
-from .media import Submit
-from .origin import QUICK, Download, Origin, Serve, whole
+from .media import Submit, forever
+from .origin import QUICK, Download, Origin, Serve, reset, whole
 
 RAISED: dict[str, Exception] = {
     "ValueError": ValueError("mine"),
@@ -91,20 +92,15 @@ async def peer() -> AsyncIterator[Callable[[Talk], Awaitable[str]]]:
     What arrives waits in small buffers, so that a client soon notices a peer that does not read.
     """
     servers: list[asyncio.Server] = []
-    tasks: set[asyncio.Task[Any]] = set()
+    tasks: list[asyncio.Task[None]] = []
 
     async def start(talk: Talk) -> str:
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            tasks.add(task)
-            try:
+            tasks.append(cast("asyncio.Task[None]", asyncio.current_task()))
+            # The client left, or the test is over.
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
                 await talk(reader, writer)
-            except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-                pass  # the client left, or the test is over
-            finally:
-                tasks.discard(task)
-                writer.close()
+            writer.close()
 
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
@@ -120,3 +116,27 @@ async def peer() -> AsyncIterator[Callable[[Talk], Awaitable[str]]]:
     await asyncio.gather(*tasks)
     for server in servers:
         await server.wait_closed()
+
+
+class Stuck:
+    """A service that reads the beginning of each upload, and then nothing more."""
+
+    base_url = ""
+    resets = False
+
+    def __init__(self) -> None:
+        self.has_begun = asyncio.Event()
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(100 * 1024)
+        self.has_begun.set()
+        if self.resets:
+            reset(writer)
+        await forever()
+
+
+@pytest.fixture
+async def stuck(peer: Callable[[Talk], Awaitable[str]]) -> Stuck:
+    made = Stuck()
+    made.base_url = await peer(made.talk)
+    return made

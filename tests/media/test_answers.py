@@ -55,13 +55,6 @@ async def test_a_passing_refusal_is_repeated(download: Download, status: int) ->
     assert download.content == OUTPUT
 
 
-@pytest.mark.parametrize("status", [500, 503])
-async def test_a_passing_refusal_that_lasts_is_a_download_error(download: Download, status: int) -> None:
-    origin = await download.fails(reply(b"", f"{status} Oops"), match=str(status))
-
-    assert len(origin.asked) == 3
-
-
 EXPIRED = (
     b"<?xml version='1.0' encoding='UTF-8'?><Error><Code>ExpiredToken</Code><Message>Invalid argument.</Message>"
     b"<Details>The provided token has expired. Request signature expired at: 2026-04-07</Details></Error>"

@@ -11,8 +11,9 @@ import threading
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pytest
 
@@ -25,11 +26,11 @@ from chamelaion_async import (
 )
 from chamelaion_async._media.chunks import _File
 from chamelaion_async._media.uploads import Upload
-from chamelaion_async.sandbox import Fault, Sandbox
+from chamelaion_async.sandbox import Fault
 
 from .files import is_closed_soon
-from .media import AUDIO, ROUTE, VIDEO, KiB, Submit, at_first_chunk, forever, in_pieces, sparse, submit, written
-from .origin import ONCE, reset
+from .media import AUDIO, ROUTE, VIDEO, Submit, at_first_chunk, forever, in_pieces, sparse, submit, written
+from .origin import ONCE
 
 Peer = Callable[[Any], Awaitable[str]]
 
@@ -63,12 +64,7 @@ FATES: dict[str, tuple[Fault | None, type[Exception] | None]] = {
 @pytest.mark.parametrize("start", [0, 300_000], ids=["from the beginning", "from the middle"])
 @pytest.mark.parametrize(("fault", "error"), FATES.values(), ids=FATES.keys())
 async def test_an_open_file_stays_open_and_where_it_was_after_an_upload(
-    sandbox: Sandbox,
-    upload: Submit,
-    tmp_path: Path,
-    fault: Fault | None,
-    error: type[Exception] | None,
-    start: int,
+    upload: Submit, tmp_path: Path, fault: Fault | None, error: type[Exception] | None, start: int
 ) -> None:
     if fault is not None:
         upload.sandbox.inject(fault, route=ROUTE)
@@ -80,35 +76,23 @@ async def test_an_open_file_stays_open_and_where_it_was_after_an_upload(
         assert (file.closed, file.tell()) == (False, start)
 
 
-async def interrupted(client: AsyncClient, file: BinaryIO, how: str, is_stuck: asyncio.Event) -> None:
-    upload = asyncio.create_task(submit(client, file))
-    await asyncio.wait([upload, asyncio.create_task(is_stuck.wait())], return_when=asyncio.FIRST_COMPLETED)
-    if how == "cancelled":
-        upload.cancel()
-    elif how == "closed":
-        await client.aclose()
-    with contextlib.suppress(ChamelaionError, asyncio.CancelledError):
-        await upload
-
-
 @pytest.mark.parametrize("how", ["cancelled", "closed", "timed out", "reset"])
 async def test_an_open_file_is_back_where_it_was_as_soon_as_an_upload_is_interrupted(
-    peer: Peer, tmp_path: Path, how: str
+    stuck: Any, tmp_path: Path, how: str
 ) -> None:
-    is_stuck = asyncio.Event()
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readexactly(100 * KiB)
-        is_stuck.set()
-        if how == "reset":
-            reset(writer)
-        await forever()
-
+    stuck.resets = how == "reset"
     limit = 0.1 if how == "timed out" else 10.0
-    async with AsyncClient("key", base_url=await peer(talk), retry=ONCE, timeout=limit) as client:
+    async with AsyncClient("key", base_url=stuck.base_url, retry=ONCE, timeout=limit) as client:
         with sparse(tmp_path).open("rb") as file:
             file.seek(5)
-            await interrupted(client, file, how, is_stuck)
+            task = asyncio.create_task(submit(client, file))
+            await stuck.has_begun.wait()
+            if how == "cancelled":
+                task.cancel()
+            elif how == "closed":
+                await client.aclose()
+            with contextlib.suppress(ChamelaionError, asyncio.CancelledError):
+                await task
 
             assert (file.closed, file.tell()) == (False, 5)
 
@@ -118,30 +102,23 @@ class Gated(io.FileIO):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.is_reading = threading.Event()
-        self.gate = threading.Event()
-        self.has_read = threading.Event()
+        self.is_reading, self.gate, self.has_read = threading.Event(), threading.Event(), threading.Event()
 
-    def _wait(self) -> bool:
-        is_first = not self.is_reading.is_set()
-        if is_first:
-            self.is_reading.set()
-            self.gate.wait(5)
-        return is_first
-
-    def readinto(self, buffer: Any, /) -> int | None:
-        is_first = self._wait()
-        count = super().readinto(buffer)
-        if is_first:
+    def _gated(self, read: Callable[[], Any]) -> Any:
+        if self.is_reading.is_set():
+            return read()
+        self.is_reading.set()
+        self.gate.wait(5)
+        try:
+            return read()
+        finally:
             self.has_read.set()
-        return count
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        is_first = self._wait()
-        data = super().read(-1 if size is None else size)
-        if is_first:
-            self.has_read.set()
-        return data
+    def readinto(self, buffer: Any, /) -> Any:
+        return self._gated(partial(super().readinto, buffer))
+
+    def read(self, size: int | None = -1, /) -> Any:
+        return self._gated(partial(super().read, -1 if size is None else size))
 
 
 async def test_a_read_in_progress_when_an_upload_is_cancelled_does_not_move_the_file_afterwards(

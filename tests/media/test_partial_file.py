@@ -52,18 +52,6 @@ async def test_a_later_run_resumes(download: Download, sandbox: Sandbox) -> None
     assert (download.content, download.names) == (OUTPUT, ["film.mp4"])
 
 
-async def test_an_output_that_changed_between_two_runs_starts_over(download: Download, sandbox: Sandbox) -> None:
-    request = await finished(sandbox)
-    sandbox.inject(Fault.truncate(300_000), route=OUTPUT_ROUTE, times=1)
-    later, download.client = download.client, download.client.with_options(retry=ONCE)
-    await download.fails_for(request)
-    sandbox.change_output(request.id, OTHER)
-
-    await later.download(request, download.target)
-
-    assert download.content == OTHER
-
-
 async def test_a_fresh_signature_for_the_same_output_resumes(download: Download) -> None:
     later, download.client = download.client, download.client.with_options(retry=ONCE)
     download.url = "/film.mp4?sig=old"

@@ -34,13 +34,18 @@ V2 = {"ETag": '"v2"'}
     [(ETAG, '"v1"'), ({"Last-Modified": OLD}, OLD), ({**ETAG, "Last-Modified": OLD}, '"v1"')],
     ids=["ETag", "Last-Modified that is old enough", "both"],
 )
-async def test_a_resumed_download_sends_the_validator_it_was_given(
+async def test_a_resumed_download_sends_the_validator_and_counts_what_is_there(
     download: Download, headers: dict[str, str], if_range: str
 ) -> None:
-    origin = await download(cut(OUTPUT, 1000, headers), rest(OUTPUT, 1000, headers))
+    seen: list[tuple[int, int | None]] = []
+
+    origin = await download(
+        cut(OUTPUT, 1000, headers), rest(OUTPUT, 1000, headers), on_progress=lambda *each: seen.append(each)
+    )
 
     assert (origin.asked[1].headers["range"], origin.asked[1].headers["if-range"]) == ("bytes=1000-", if_range)
-    assert download.content == OUTPUT
+    assert (download.content, seen[0], seen[-1]) == (OUTPUT, (1000, SIZE), (SIZE, SIZE))
+    assert seen == sorted(seen)
 
 
 UNIDENTIFIED: dict[str, dict[str, str]] = {

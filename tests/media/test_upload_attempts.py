@@ -143,13 +143,10 @@ async def test_a_connection_that_breaks_in_the_middle_is_repeated_and_makes_exac
 
 
 async def test_a_connection_that_keeps_breaking_in_the_middle_was_certainly_not_sent(
-    peer: Peer, tmp_path: Path
+    stuck: Any, tmp_path: Path
 ) -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readexactly(MiB)
-        reset(writer)
-
-    async with AsyncClient("key", base_url=await peer(talk), retry=QUICK) as client:
+    stuck.resets = True
+    async with AsyncClient("key", base_url=stuck.base_url, retry=QUICK) as client:
         with pytest.raises(APIConnectionError) as caught:
             await submit(client, sparse(tmp_path))
 
@@ -220,23 +217,10 @@ async def test_an_answer_during_the_upload_is_what_the_caller_gets(
                 await submit(client, sparse(tmp_path))
 
 
-@pytest.fixture
-async def stuck(peer: Peer) -> tuple[str, asyncio.Event]:
-    """A service that reads the beginning of an upload, says so, and then nothing more."""
-    is_stuck = asyncio.Event()
-
-    async def talk(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-        await reader.readexactly(MiB)
-        is_stuck.set()
-        await forever()
-
-    return await peer(talk), is_stuck
-
-
 async def test_a_peer_that_stops_reading_is_a_timeout_after_which_nothing_was_sent(
-    stuck: tuple[str, asyncio.Event], tmp_path: Path
+    stuck: Any, tmp_path: Path
 ) -> None:
-    async with AsyncClient("key", base_url=stuck[0], retry=ONCE, timeout=0.2) as client:
+    async with AsyncClient("key", base_url=stuck.base_url, retry=ONCE, timeout=0.2) as client:
         began = time.monotonic()
         with pytest.raises(APITimeoutError) as caught:
             await submit(client, sparse(tmp_path))
@@ -271,38 +255,14 @@ async def test_a_slow_source_may_take_longer_than_the_timeout(upload: Submit) ->
     assert upload.arrived() == VIDEO
 
 
-async def test_a_slow_peer_may_take_longer_than_the_timeout(sandbox: Sandbox, peer: Peer, tmp_path: Path) -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        for _ in range(12):
-            head += await reader.readexactly(512 * KiB)
-            await asyncio.sleep(0.05)
-        unread = asyncio.StreamReader()
-        unread.feed_data(head)
-
-        async def feed() -> None:
-            while data := await reader.read(MiB):
-                unread.feed_data(data)
-            unread.feed_eof()
-
-        await asyncio.gather(pass_on(sandbox, unread, writer), feed())
-
-    async with AsyncClient("key", base_url=await peer(talk), retry=ONCE, timeout=0.4) as client:
-        began = time.monotonic()
-        await submit(client, sparse(tmp_path, 12 * MiB))
-
-    assert time.monotonic() - began > 0.5
-    assert job_of(sandbox).uploads["video"].size == 12 * MiB
-
-
 @pytest.mark.parametrize("how", ["cancelled", "closed"])
 async def test_an_upload_that_is_ended_in_the_middle_closes_our_file_and_leaves_no_task(
-    stuck: tuple[str, asyncio.Event], tmp_path: Path, how: str
+    stuck: Any, tmp_path: Path, how: str
 ) -> None:
-    (base_url, is_stuck), path, before = stuck, sparse(tmp_path), asyncio.all_tasks()
-    async with AsyncClient("key", base_url=base_url, retry=QUICK) as client:
+    path, before = sparse(tmp_path), asyncio.all_tasks()
+    async with AsyncClient("key", base_url=stuck.base_url, retry=QUICK) as client:
         task = asyncio.create_task(submit(client, path))
-        await is_stuck.wait()
+        await stuck.has_begun.wait()
         assert is_open_here(path)
         if how == "cancelled":
             task.cancel()
