@@ -9,9 +9,7 @@ import io
 import os
 import threading
 import time
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from chamelaion_async._media.chunks import _File
 from chamelaion_async._media.uploads import Upload
 from chamelaion_async.sandbox import Fault
 
+from .disks import SlowDisk
 from .files import is_closed_soon
 from .media import AUDIO, ROUTE, VIDEO, Submit, at_first_chunk, forever, in_pieces, sparse, submit, written
 from .origin import ONCE
@@ -97,41 +96,17 @@ async def test_an_open_file_is_back_where_it_was_as_soon_as_an_upload_is_interru
             assert (file.closed, file.tell()) == (False, 5)
 
 
-class Gated(io.FileIO):
-    """An unbuffered file on a slow disk: its first read waits for the gate."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.is_reading, self.gate, self.has_read = threading.Event(), threading.Event(), threading.Event()
-
-    def _gated(self, read: Callable[[], Any]) -> Any:
-        if self.is_reading.is_set():
-            return read()
-        self.is_reading.set()
-        self.gate.wait(5)
-        try:
-            return read()
-        finally:
-            self.has_read.set()
-
-    def readinto(self, buffer: Any, /) -> Any:
-        return self._gated(partial(super().readinto, buffer))
-
-    def read(self, size: int | None = -1, /) -> Any:
-        return self._gated(partial(super().read, -1 if size is None else size))
-
-
 async def test_a_read_in_progress_when_an_upload_is_cancelled_does_not_move_the_file_afterwards(
     upload: Submit, tmp_path: Path
 ) -> None:
-    with Gated(written(tmp_path)) as file:
+    with SlowDisk(written(tmp_path), "r") as file:
         task = asyncio.create_task(upload(file))
-        await asyncio.to_thread(file.is_reading.wait)
+        await asyncio.to_thread(file.is_at_work.wait)
         task.cancel()
         threading.Timer(0.02, file.gate.set).start()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        await asyncio.to_thread(file.has_read.wait)
+        await asyncio.to_thread(file.is_done.wait)
         await asyncio.sleep(0.01)
 
         assert file.tell() == 0
@@ -141,11 +116,11 @@ async def test_a_read_in_progress_when_an_attempt_breaks_does_not_take_bytes_fro
     upload: Submit, tmp_path: Path
 ) -> None:
     upload.sandbox.inject(Fault.reset(), route=ROUTE, times=1)
-    with Gated(written(tmp_path)) as file:
+    with SlowDisk(written(tmp_path), "r") as file:
 
         def finish_the_first_read() -> None:
             file.gate.set()
-            file.has_read.wait(5)
+            file.is_done.wait(5)
 
         threading.Timer(0.3, file.gate.set).start()  # in case the attempt waits for the read
         await upload(file, on_progress=at_first_chunk(finish_the_first_read))
@@ -325,68 +300,6 @@ async def test_a_generator_is_closed_when_the_upload_fails_between_two_chunks(up
         await upload(Upload(lambda: source, size=10 * len(VIDEO)), on_progress=on_progress)
 
     assert has_ended.is_set()
-
-
-async def test_cancelling_while_a_file_is_being_opened_does_not_leak_it(
-    upload: Submit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = written(tmp_path)
-    is_opening, gate, has_opened = threading.Event(), threading.Event(), threading.Event()
-    plain_open = Path.open
-    calls = 0
-
-    def slow_open(self: Path, *args: Any, **kwargs: Any) -> Any:
-        nonlocal calls
-        calls += self == path
-        if self != path or calls != 2:  # the first one only reads the size
-            return plain_open(self, *args, **kwargs)
-        is_opening.set()
-        gate.wait(5)
-        try:
-            return plain_open(self, *args, **kwargs)
-        finally:
-            has_opened.set()
-
-    monkeypatch.setattr(Path, "open", slow_open)
-    with warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always")
-        task = asyncio.create_task(upload(path))
-        await asyncio.to_thread(is_opening.wait)
-        task.cancel()
-        threading.Timer(0.02, gate.set).start()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await asyncio.to_thread(has_opened.wait)
-        await asyncio.sleep(0.05)
-
-    assert [str(each.message) for each in seen if each.category is ResourceWarning] == []
-
-
-async def test_cancelling_while_a_slow_disk_is_read_does_not_block_the_loop(
-    upload: Submit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    raw = Gated(written(tmp_path))
-    plain_open = Path.open
-    calls = 0
-
-    def slow_open(self: Path, *args: Any, **kwargs: Any) -> Any:
-        nonlocal calls
-        calls += self.name == "film.mp4"
-        is_slow = self.name == "film.mp4" and calls == 2  # the first one only reads the size
-        return io.BufferedReader(raw) if is_slow else plain_open(self, *args, **kwargs)
-
-    monkeypatch.setattr(Path, "open", slow_open)
-    task = asyncio.create_task(upload(tmp_path / "film.mp4"))
-    await asyncio.to_thread(raw.is_reading.wait)
-    threading.Timer(0.6, raw.gate.set).start()
-    began = time.monotonic()
-    task.cancel()
-    await asyncio.sleep(0.01)
-    held = time.monotonic() - began
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-
-    assert held < 0.3
 
 
 @pytest.mark.parametrize("how", ["succeeds", "is refused", "breaks"])

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import io
 import json
 import logging
 import socket
-import threading
 import time
 import traceback
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -274,77 +269,6 @@ async def test_a_cancelled_download_closes_its_file_and_can_be_resumed(download:
     assert kept > 0
     assert download.part_content == OUTPUT[:kept]
     assert json.loads(download.notes.read_bytes())["validator"] == '"v1"'
-
-
-async def test_cancelling_while_the_part_is_being_opened_leaks_no_file(
-    download: Download, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    origin = await download.serve(whole())
-    is_opening, gate, has_opened = threading.Event(), threading.Event(), threading.Event()
-    plain_open = Part.open
-
-    def slow_open(path: Path) -> Part:
-        is_opening.set()
-        gate.wait(5)
-        try:
-            return plain_open(path)
-        finally:
-            has_opened.set()
-
-    monkeypatch.setattr(Part, "open", slow_open)
-    with warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always")
-        task = asyncio.create_task(download.client.download(origin.url(), download.target))
-        await asyncio.to_thread(is_opening.wait)
-        task.cancel()
-        threading.Timer(0.02, gate.set).start()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await asyncio.to_thread(has_opened.wait)
-        await asyncio.sleep(0.05)
-
-    assert [str(each.message) for each in seen if each.category is ResourceWarning] == []
-
-
-class SlowDisk(io.FileIO):
-    """A disk that writes when the gate is open."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, "a")
-        self.is_writing = threading.Event()
-        self.gate = threading.Event()
-
-    def write(self, data: Any, /) -> int:
-        self.is_writing.set()
-        self.gate.wait(5)
-        return super().write(data)
-
-
-async def test_cancelling_while_a_slow_disk_writes_does_not_block_the_loop(
-    download: Download, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    origin = await download.serve(whole())
-    disk = SlowDisk(download.target.with_name("slow"))
-    plain_open = Part.open
-
-    def open_on_slow_disk(path: Path) -> Part:
-        part = plain_open(path)
-        part._file.close()
-        part._file = io.BufferedWriter(disk)
-        return part
-
-    monkeypatch.setattr(Part, "open", open_on_slow_disk)
-    task = asyncio.create_task(download.client.download(origin.url(), download.target))
-    await asyncio.to_thread(disk.is_writing.wait, 5)
-    threading.Timer(0.6, disk.gate.set).start()
-    began = time.monotonic()
-    task.cancel()
-    await asyncio.sleep(0.01)
-    held = time.monotonic() - began
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-
-    assert held < 0.3
 
 
 async def test_closing_the_client_ends_a_download(download: Download, paused: Paused) -> None:

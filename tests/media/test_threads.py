@@ -6,6 +6,7 @@ import asyncio
 import io
 import threading
 import time
+import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,9 +16,16 @@ from typing import Any
 import pytest
 
 from chamelaion_async import APITimeoutError, AsyncClient, DownloadError, RetryPolicy
+from chamelaion_async._media import chunks
+from chamelaion_async._media.partial_file import Part
 from chamelaion_async._media.threads import NoThreadError, in_thread
 from chamelaion_async._media.uploads import Upload
 from chamelaion_async.sandbox import Sandbox
+
+from .disks import SlowDisk
+from .files import is_there, names_in
+from .media import Submit, written
+from .origin import Download, whole
 
 TIMEOUT = 0.2  # seconds
 LATE = 2.0
@@ -55,20 +63,6 @@ async def used_up(pool: Pool) -> Pool:
 async def client(sandbox: Sandbox) -> AsyncIterator[AsyncClient]:
     async with AsyncClient("sk-key", base_url=sandbox.base_url, timeout=TIMEOUT, retry=ONCE) as made:
         yield made
-
-
-def film(folder: Path) -> Path:
-    path = folder / "film.mp4"
-    path.write_bytes(b"film" * 1000)
-    return path
-
-
-def names_in(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()]
-
-
-def is_there(path: Path) -> bool:
-    return path.exists()
 
 
 async def test_the_result_of_a_thread_comes_back() -> None:
@@ -171,31 +165,6 @@ async def test_a_cancellation_waits_for_work_that_has_begun_as_long_as_it_is_tol
     assert seen == is_over
 
 
-async def test_a_download_ends_in_time_where_no_thread_is_free(
-    sandbox: Sandbox, client: AsyncClient, tmp_path: Path, used_up: Pool
-) -> None:
-    request = await client.lipsync.requests.get(sandbox.add_job(job_seconds=0).id)
-    began = time.monotonic()
-
-    with pytest.raises(DownloadError, match="no thread of the event loop's pool was free"):
-        await client.download(request, tmp_path / "film.mp4")
-
-    assert TIMEOUT <= time.monotonic() - began < LATE
-    assert names_in(tmp_path) == []
-
-
-async def test_a_download_ends_in_time_where_no_thread_is_free_for_a_folder(
-    sandbox: Sandbox, client: AsyncClient, tmp_path: Path, used_up: Pool
-) -> None:
-    request = await client.lipsync.requests.get(sandbox.add_job(job_seconds=0).id)
-
-    with pytest.raises(DownloadError, match="no thread of the event loop's pool was free"):
-        async with asyncio.timeout(LATE):
-            await client.download(request, f"{tmp_path}/new/")
-
-    assert names_in(tmp_path) == []
-
-
 async def test_a_download_ends_in_time_where_no_thread_is_free_any_more(
     sandbox: Sandbox, client: AsyncClient, tmp_path: Path, pool: Pool
 ) -> None:
@@ -212,11 +181,26 @@ async def test_a_download_ends_in_time_where_no_thread_is_free_any_more(
     assert is_there(await client.download(request, tmp_path / "film.mp4"))
 
 
+@pytest.mark.parametrize("end", ["film.mp4", "new/"], ids=["file", "folder"])
+async def test_a_download_ends_in_time_where_no_thread_is_free(
+    sandbox: Sandbox, client: AsyncClient, tmp_path: Path, used_up: Pool, end: str
+) -> None:
+    request = await client.lipsync.requests.get(sandbox.add_job(job_seconds=0).id)
+    began = time.monotonic()
+
+    with pytest.raises(DownloadError, match="no thread of the event loop's pool was free"):
+        await client.download(request, f"{tmp_path}/{end}")
+
+    assert TIMEOUT <= time.monotonic() - began < LATE
+    assert names_in(tmp_path) == []
+
+
 @pytest.mark.parametrize("kind", ["path", "open file", "Upload"])
 async def test_an_upload_ends_in_time_where_no_thread_is_free(
     sandbox: Sandbox, client: AsyncClient, tmp_path: Path, used_up: Pool, kind: str
 ) -> None:
-    video: Any = {"path": film(tmp_path), "open file": io.BytesIO(b"film"), "Upload": Upload(film(tmp_path))}[kind]
+    path = written(tmp_path)
+    video: Any = {"path": path, "open file": io.BytesIO(b"film"), "Upload": Upload(path)}[kind]
     began = time.monotonic()
 
     with pytest.raises(APITimeoutError, match=r"no thread .* Nothing was submitted") as caught:
@@ -230,8 +214,8 @@ async def test_an_upload_ends_in_time_where_no_thread_is_free(
 async def test_an_upload_ends_in_time_where_no_thread_is_free_any_more(
     sandbox: Sandbox, client: AsyncClient, tmp_path: Path, pool: Pool, kind: str
 ) -> None:
-    with film(tmp_path).open("rb") as file:
-        video = file if kind == "open file" else film(tmp_path)
+    with written(tmp_path).open("rb") as file:
+        video = file if kind == "open file" else written(tmp_path)
         began = time.monotonic()
 
         with pytest.raises(APITimeoutError) as caught:
@@ -244,3 +228,76 @@ async def test_an_upload_ends_in_time_where_no_thread_is_free_any_more(
 
     assert TIMEOUT <= time.monotonic() - began < LATE
     assert (caught.value.sent, sandbox.jobs) == ("no", {})
+
+
+Begin = Callable[[], Coroutine[Any, Any, object]]
+
+
+@pytest.fixture(params=["upload", "download"])
+async def transfer(
+    request: pytest.FixtureRequest, upload: Submit, download: Download, tmp_path: Path
+) -> tuple[Any, str, Begin]:
+    """What opens the file of a transfer, and the transfer."""
+    if request.param == "upload":
+        return chunks, "_open", partial(upload, written(tmp_path))
+    url = (await download.serve(whole())).url()
+    return Part, "open", partial(download.client.download, url, download.target)
+
+
+async def test_a_file_that_is_opened_after_its_transfer_was_cancelled_is_closed(
+    transfer: tuple[Any, str, Begin], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, name, begin = transfer
+    is_opening, gate, has_opened = threading.Event(), threading.Event(), threading.Event()
+    plain_open = getattr(owner, name)
+
+    def slow_open(path: Path) -> Any:
+        is_opening.set()
+        gate.wait(5)
+        try:
+            return plain_open(path)
+        finally:
+            has_opened.set()
+
+    monkeypatch.setattr(owner, name, slow_open)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        task = asyncio.create_task(begin())
+        await asyncio.to_thread(is_opening.wait)
+        task.cancel()
+        threading.Timer(0.02, gate.set).start()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.to_thread(has_opened.wait)
+        await asyncio.sleep(0.05)
+
+    assert [str(each.message) for each in seen if each.category is ResourceWarning] == []
+
+
+async def test_cancelling_while_a_slow_disk_is_at_work_does_not_block_the_loop(
+    transfer: tuple[Any, str, Begin], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, name, begin = transfer
+    plain_open = getattr(owner, name)
+    disk: Any = SlowDisk(tmp_path / "film.mp4", "r") if owner is chunks else SlowDisk(tmp_path / "slow")
+
+    def open_on_slow_disk(path: Path) -> Any:
+        opened = plain_open(path)
+        (opened if owner is chunks else opened._file).close()
+        if owner is chunks:
+            return io.BufferedReader(disk)
+        opened._file = io.BufferedWriter(disk)
+        return opened
+
+    monkeypatch.setattr(owner, name, open_on_slow_disk)
+    task = asyncio.create_task(begin())
+    await asyncio.to_thread(disk.is_at_work.wait, 5)
+    threading.Timer(0.6, disk.gate.set).start()
+    began = time.monotonic()
+    task.cancel()
+    await asyncio.sleep(0.01)
+    held = time.monotonic() - began
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert held < 0.3

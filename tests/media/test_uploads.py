@@ -9,8 +9,9 @@ import io
 import mmap
 import os
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, BinaryIO, cast
 
 import pytest
@@ -45,22 +46,6 @@ class Awaited:
         return self._file.tell()
 
 
-class Delegated:
-    """A file that does not show in its methods that they are to be awaited."""
-
-    def __init__(self, data: bytes) -> None:
-        self._file = Awaited(data)
-
-    def read(self, size: int = -1) -> Awaitable[bytes]:
-        return self._file.read(size)
-
-    def seek(self, offset: int, whence: int = 0) -> Awaitable[int]:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> Awaitable[int]:
-        return self._file.tell()
-
-
 class Address:
     """A URL that is no str, as those of pydantic, yarl and httpx are."""
 
@@ -70,38 +55,17 @@ class Address:
         return "https://example.com/film.mp4"
 
 
-class Bare:
-    """A file in its behaviour only, as those of storage libraries are."""
-
-    def __init__(self, data: bytes) -> None:
-        self._file = io.BytesIO(data)
-        self.read, self.seek, self.tell = self._file.read, self._file.seek, self._file.tell
+def bare(file: Any, **changed: Any) -> Any:
+    """Return a file in its behaviour only, as those of storage libraries are; it cannot be a key."""
+    methods = {name: lambda *values, name=name: getattr(file, name)(*values) for name in ("read", "seek", "tell")}
+    return SimpleNamespace(**{**methods, **changed})
 
 
 class Position:
+    """An awaitable that is no coroutine."""
+
     def __await__(self) -> Generator[None, None, int]:
         raise NotImplementedError
-
-
-class Pending(Delegated):
-    """A file whose position is awaited, and no coroutine."""
-
-    def tell(self) -> Awaitable[int]:
-        return Position()
-
-
-class Numberless(Bare):
-    """A file that does not say where it stands."""
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
-        self.tell = lambda: cast("int", None)
-
-
-class Slotted(io.BytesIO):
-    """A file that cannot be a key, so that no lock is kept for it."""
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 def mapped(folder: Path) -> Any:
@@ -139,7 +103,6 @@ SOURCES: dict[str, Callable[[Path], MediaSource]] = {
     "mmap": mapped,
     "file of a form": lambda _: FromForm(io.BytesIO(VIDEO)),
     "Upload of a file of a form": lambda _: Upload(FromForm(io.BytesIO(VIDEO))),
-    "file that cannot be a key": lambda _: Slotted(VIDEO),
 }
 
 
@@ -170,7 +133,7 @@ OPEN_FILES: dict[str, Make] = {
     "file": lambda folder: written(folder).open("rb"),
     "unbuffered file": unbuffered,
     "mmap": mapped,
-    "object that reads and seeks": lambda _: Bare(VIDEO),
+    "object that reads and seeks": lambda _: bare(io.BytesIO(VIDEO)),
 }
 
 
@@ -330,7 +293,7 @@ USELESS: dict[str, tuple[Make, str]] = {
     "pipe": (pipe, UNSEEKABLE),
     "write only": (write_only, "is empty|" + UNSEEKABLE),
     "stream reader": (lambda _: asyncio.StreamReader(), AWAITED),
-    "position that is no number": (lambda _: Numberless(VIDEO), UNSEEKABLE),
+    "position that is no number": (lambda _: bare(io.BytesIO(VIDEO), tell=lambda: None), UNSEEKABLE),
     "factory without size": (lambda _: Upload(in_pieces(VIDEO)), "needs its size"),
     "bare factory": (lambda _: in_pieces(VIDEO), "needs its size"),
     "factory of nothing": (lambda _: Upload(in_pieces(b""), size=0), CHUNK_SIZE),
@@ -339,8 +302,8 @@ USELESS: dict[str, tuple[Make, str]] = {
     "size as fraction": (lambda _: Upload(in_pieces(VIDEO), size=cast("int", 640_000.5)), CHUNK_SIZE),
     "memoryview with gaps": (lambda _: memoryview(VIDEO)[::2], "contiguous"),
     "file to be awaited": (lambda _: Awaited(VIDEO), AWAITED),
-    "file to be awaited without showing it": (lambda _: Delegated(VIDEO), AWAITED),
-    "file with a position to be awaited": (lambda _: Pending(VIDEO), AWAITED),
+    "file to be awaited without showing it": (lambda _: bare(Awaited(VIDEO)), AWAITED),
+    "file with a position to be awaited": (lambda _: bare(io.BytesIO(VIDEO), tell=Position), AWAITED),
     "file of a form at its end": (lambda folder: FromForm(at_end(written(folder))), "stands at its end"),
     "file of a form that is to be awaited": (lambda _: FromForm(Awaited(VIDEO)), AWAITED),
     "URL that is no str": (lambda _: Address(), r"str\(url\) to generate"),
