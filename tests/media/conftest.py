@@ -18,6 +18,7 @@ from chamelaion_async.sandbox import Sandbox
 from .media import Submit, forever
 from .origin import QUICK, Download, Origin, Serve, reset, whole
 
+ACCEPTED = b'{"status": "success", "request_id": "6f82"}'
 RAISED: dict[str, Exception] = {
     "ValueError": ValueError("mine"),
     "RuntimeError": RuntimeError("mine"),
@@ -119,20 +120,32 @@ async def peer() -> AsyncIterator[Callable[[Talk], Awaitable[str]]]:
 
 
 class Stuck:
-    """A service that reads the beginning of each upload, and then nothing more."""
+    """A service that reads the beginning of an upload, and then nothing more; later connections may be accepted."""
 
     base_url = ""
     resets = False
+    closes = False
+    times = 99
 
     def __init__(self) -> None:
         self.has_begun = asyncio.Event()
+        self.forms: list[int] = []
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readexactly(100 * 1024)
-        self.has_begun.set()
-        if self.resets:
-            reset(writer)
-        await forever()
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.times -= 1
+        if self.times < 0:
+            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            self.forms.append(len(await reader.readexactly(length)))
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(ACCEPTED), ACCEPTED))
+            await writer.drain()
+        else:
+            await reader.readexactly(1024 * 1024)
+            self.has_begun.set()
+            if self.resets:
+                reset(writer)
+            if not self.closes:
+                await forever()
 
 
 @pytest.fixture

@@ -79,10 +79,6 @@ async def test_a_redirect_to_anything_but_the_web_is_refused(download: Download,
     assert download.names == []
 
 
-async def test_a_redirect_without_a_location_is_a_download_error(download: Download) -> None:
-    await download.fails(reply(b"", "302 Found"), match="302")
-
-
 def answer_after(count: int) -> Answer:
     """Redirect ``count`` times from /0 to /1 and so on, and answer with the output then."""
 
