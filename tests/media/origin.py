@@ -162,6 +162,13 @@ class Download:
         await self.fails_for(origin.url(self.url), match=match, **options)
         return origin
 
+    async def breaks_off(self, *answers: Answer) -> Origin:
+        """Make a first run that gives up after one attempt."""
+        client, self.client = self.client, self.client.with_options(retry=ONCE)
+        origin = await self.fails(*answers)
+        self.client = client
+        return origin
+
     async def fails_for(self, source: Any, *, match: str | None = None, **options: Any) -> None:
         with pytest.raises(DownloadError, match=match) as caught:
             async with asyncio.timeout(5):

@@ -53,11 +53,10 @@ async def test_a_later_run_resumes(download: Download, sandbox: Sandbox) -> None
 
 
 async def test_a_fresh_signature_for_the_same_output_resumes(download: Download) -> None:
-    later, download.client = download.client, download.client.with_options(retry=ONCE)
     download.url = "/film.mp4?sig=old"
-    origin = await download.fails(cut(OUTPUT, 1000, ETAG), rest(OUTPUT, 1000))
+    origin = await download.breaks_off(cut(OUTPUT, 1000, ETAG), rest(OUTPUT, 1000))
 
-    await later.download(origin.url("/film.mp4?sig=new"), download.target)
+    await download.client.download(origin.url("/film.mp4?sig=new"), download.target)
 
     assert origin.asked[1].headers["range"] == "bytes=1000-"
 
@@ -71,11 +70,10 @@ async def test_another_output_under_the_same_name_starts_over(download: Download
             return cut(OUTPUT, 1000, dated)
         return rest(OTHER, asked.resumes_at, dated) if asked.resumes_at else reply(OTHER, headers=dated)
 
-    later, download.client = download.client, download.client.with_options(retry=ONCE)
     download.url = "/first.mp4"
-    origin = await download.fails(answer)
+    origin = await download.breaks_off(answer)
 
-    await later.download(origin.url("/second.mp4"), download.target)
+    await download.client.download(origin.url("/second.mp4"), download.target)
 
     assert download.content == OTHER
 

@@ -169,14 +169,6 @@ async def test_no_language_is_lost_to_one_with_a_similar_name(
     assert len(names_in(tmp_path / "films")) == 6
 
 
-async def test_an_existing_file_is_not_touched(download: Download) -> None:
-    put(download.target, b"precious")
-
-    origin = await download.fails(whole(), match="overwrite=True")
-
-    assert (download.content, origin.asked) == (b"precious", [])
-
-
 async def test_an_existing_file_stays_whole_until_the_new_one_replaces_it(download: Download) -> None:
     put(download.target, b"old")
     seen: set[bytes | None] = set()
@@ -212,62 +204,70 @@ async def test_a_pipe_that_appears_meanwhile_is_not_replaced(download: Download)
     assert download.target.is_fifo()
 
 
-@pytest.mark.parametrize(
-    ("path", "reason"),
-    [
-        ("missing/film.mp4", "no folder to hold it"),
-        ("file/film.mp4", "no folder to hold it"),
-        ("folder", "it is a folder"),
-        ("x" * 300, "File name too long"),
-        ("x" * 245 + ".mp4", "File name too long"),  # with .part.json
-        ("nul\0.mp4", "null byte"),
-    ],
-    ids=["missing folder", "file in place of a folder", "folder", "too long", "too long for its notes", "NUL"],
-)
-async def test_a_path_that_cannot_be_written_is_a_download_error_before_anything_is_fetched(
-    download: Download, path: str, reason: str
-) -> None:
-    folder = download.target.parent
-    put(folder / "file", b"a file")
-    (folder / "folder" / "film.mp4").mkdir(parents=True)
-    download.target = folder / path
-    if path == "folder":  # which would take the file under the name in its URL
-        download.target, download.url = folder / "folder", "/film.mp4"
-
-    origin = await download.fails(whole(), match=reason)
-
-    assert origin.asked == []
-
-
 async def test_artifacts_do_not_go_to_where_a_file_stands(download: Download) -> None:
     put(download.target, b"a file")
 
     await download.fails_for(artifacts_of(await download.serve(whole())), match="cannot be made")
 
 
-SPECIAL: dict[str, Callable[[Path], Path]] = {
-    "device": lambda _: Path(os.devnull),
-    "pipe": lambda folder: pipe_at(folder / "pipe"),
-    "socket": lambda folder: socket_at(folder / "socket"),
-    "symlink to a device": lambda folder: linked(folder / "link", Path(os.devnull)),
-    "symlink to a pipe": lambda folder: linked(folder / "link", pipe_at(folder / "pipe")),
+def folder_at(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+NO_FOLDER, NOT_A_FILE = "no folder to hold it", "it is a device, a pipe or a socket"
+EXISTING: dict[str, Callable[[Path], Path]] = {
+    "file": lambda folder: put(folder / "film.mp4", b"precious"),
+    "symlink to a file": lambda folder: linked(folder / "film.mp4", put(folder / "other.mp4", b"precious")),
+}
+REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "missing folder": (lambda folder: folder / "missing" / "film.mp4", NO_FOLDER),
+    "file in place of a folder": (lambda folder: put(folder / "file", b"a file") / "film.mp4", NO_FOLDER),
+    "folder of the name in the URL": (lambda folder: folder_at(folder / "film.mp4").parent, "it is a folder"),
+    "name that is too long": (lambda folder: folder / ("x" * 300), "File name too long"),
+    "name that is too long for its notes": (lambda folder: folder / ("x" * 250), "File name too long"),
+    "NUL": (lambda folder: folder / "nul\0.mp4", "null byte"),
+    "symlink to itself": (lambda folder: linked(folder / "film.mp4", folder / "film.mp4"), "symbolic links"),
+    "device": (lambda _: Path(os.devnull), NOT_A_FILE),
+    "pipe": (lambda folder: pipe_at(folder / "pipe"), NOT_A_FILE),
+    "socket": (lambda folder: socket_at(folder / "socket"), NOT_A_FILE),
+    "symlink to a device": (lambda folder: linked(folder / "link", Path(os.devnull)), NOT_A_FILE),
+    "symlink to a pipe": (lambda folder: linked(folder / "link", pipe_at(folder / "pipe")), NOT_A_FILE),
 }
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
-@pytest.mark.parametrize("make", SPECIAL.values(), ids=SPECIAL.keys())
-async def test_a_device_a_pipe_and_a_socket_are_refused_and_stay(
-    download: Download, make: Callable[[Path], Path], overwrite: bool, monkeypatch: pytest.MonkeyPatch
+def state_of(folder: Path) -> dict[Path, tuple[int, ...]]:
+    """Return what tells whether any file was replaced or written to."""
+    found = {path: path.lstat() for path in [Path(os.devnull), *folder.rglob("*")]}
+    return {path: (each.st_ino, each.st_mode, each.st_size) for path, each in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("make", "reason", "overwrite"),
+    [
+        *(pytest.param(make, "overwrite=True", False, id=f"existing {name}") for name, make in EXISTING.items()),
+        *(
+            pytest.param(*case, overwrite, id=f"{name}, overwrite={overwrite}")
+            for name, case in REFUSED.items()
+            for overwrite in (False, True)
+        ),
+    ],
+)
+async def test_a_target_that_cannot_or_must_not_be_written_is_refused_before_anything_is_fetched(
+    download: Download,
+    make: Callable[[Path], Path],
+    reason: str,
+    overwrite: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delattr(Path, "replace")  # this machine's null device must survive a failure of this test
     folder = download.target.parent
     download.target = make(folder)
-    before, names = os.lstat(download.target), names_in(folder)
+    before = state_of(folder)
 
-    origin = await download.fails(whole(), match="it is a device, a pipe or a socket", overwrite=overwrite)
+    origin = await download.fails(whole(), match=reason, overwrite=overwrite)
 
-    assert os.path.samestat(before, os.lstat(download.target))
-    assert (names_in(folder), origin.asked) == (names, [])
+    assert (state_of(folder), origin.asked) == (before, [])
 
 
 @pytest.mark.parametrize("data", [b"old", None], ids=["to a file", "to nothing"])
@@ -284,24 +284,6 @@ async def test_a_symlink_stays_and_the_file_that_it_leads_to_is_written(
 
     assert (link_of(download.target), content(far / "film.mp4")) == (far / "film.mp4", OUTPUT)
     assert (names_in(far), download.names) == (["film.mp4"], ["film.mp4"])
-
-
-async def test_the_file_that_a_symlink_leads_to_is_left_alone_unless_asked_to(
-    download: Download, tmp_path: Path
-) -> None:
-    linked(download.target, put(tmp_path / "other.mp4", b"precious"))
-
-    await download.fails(whole(), match="exists")
-
-    assert (download.content, link_of(download.target)) == (b"precious", tmp_path / "other.mp4")
-
-
-async def test_a_symlink_to_itself_is_a_download_error(download: Download) -> None:
-    linked(download.target, download.target)
-
-    origin = await download.fails(whole(), match="symbolic links", overwrite=True)
-
-    assert origin.asked == []
 
 
 async def test_a_descriptor_of_a_deleted_file_is_refused(download: Download) -> None:

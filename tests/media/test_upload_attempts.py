@@ -25,7 +25,7 @@ from chamelaion_async import (
 from chamelaion_async._media.chunks import read_bytes
 from chamelaion_async._media.form import Form
 from chamelaion_async._media.uploads import Media, Upload
-from chamelaion_async.sandbox import Fault, Sandbox
+from chamelaion_async.sandbox import Fault
 
 from .files import is_closed_soon, is_open_here
 from .media import ROUTE, TOTAL, VIDEO, MiB, Submit, forever, in_pieces, sparse, submit, written
@@ -145,26 +145,6 @@ async def test_what_fails_after_the_last_byte_is_uncertain_and_not_repeated(
 
     assert isinstance(caught.value.__cause__, cause)
     assert upload.sandbox.count(ROUTE) == 1
-
-
-async def test_a_lost_answer_is_replaced_by_the_job_with_the_reference_id(
-    upload: Submit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chamelaion_async.resources.submission.LOOKS", (0.0,))
-    upload.sandbox.inject(Fault.reset(when="after"), route=ROUTE, times=1)
-
-    found = await upload(VIDEO, reference_id="dub-9")
-
-    assert found == upload.job.id
-
-
-async def test_a_refused_key_is_an_authentication_error(tmp_path: Path) -> None:
-    async with Sandbox(keys=["good"]) as sandbox:
-        async with AsyncClient("bad", base_url=sandbox.base_url, retry=QUICK, timeout=5.0) as client:
-            with pytest.raises(AuthenticationError):
-                await submit(client, sparse(tmp_path))
-
-        assert sandbox.jobs == {}
 
 
 @pytest.mark.parametrize("afterwards", ["reads on", "reads no further", "closes"])

@@ -225,12 +225,6 @@ async def test_both_media_and_the_fields_arrive_each_under_its_name(upload: Subm
     assert (job.reference_id, job.payload["disable_active_speaker_detection"]) == ("dub-7", True)
 
 
-async def test_a_translation_is_uploaded_in_the_same_way(upload: Submit, tmp_path: Path) -> None:
-    await upload.client.video_translate.generate_with_media(video=written(tmp_path), target_languages=["de"])
-
-    assert upload.arrived() == VIDEO
-
-
 async def test_the_length_is_announced_and_nothing_is_chunked(upload: Submit) -> None:
     await upload(Upload(in_pieces(VIDEO), size=len(VIDEO)))
 
