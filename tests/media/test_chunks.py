@@ -157,10 +157,11 @@ async def test_a_file_that_changes_its_size_is_not_submitted(
     upload: Submit, tmp_path: Path, change: Callable[[Path], object], is_open: bool, field: str
 ) -> None:
     path = written(tmp_path)
-    with path.open("rb") as file, pytest.raises(ConfigurationError, match=field):
-        async with asyncio.timeout(5):
-            media = {"video": VIDEO, "audio": AUDIO, field: file if is_open else path}
-            await upload(**media, on_progress=at_first_chunk(lambda: change(path)))
+    with path.open("rb") as file:
+        media = {"video": VIDEO, "audio": AUDIO, field: file if is_open else path}
+        with pytest.raises(ConfigurationError, match=field):
+            async with asyncio.timeout(5):
+                await upload(**media, on_progress=at_first_chunk(lambda: change(path)))
 
     assert upload.sandbox.jobs == {}
 
