@@ -102,7 +102,7 @@ class Downloads:
             except RefusedError as error:
                 raise _failed(part, url, str(error), error.advice) from None
             except RuntimeError:
-                self.connection.session()  # raises if it is closed, of which aiohttp says no more than this
+                self.lifecycle.session()  # raises if it is closed, of which aiohttp says no more than this
                 raise
             except (PassingError, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 # Bytes count only where no attempt has been before: starting over is no step forward.
