@@ -1,17 +1,17 @@
 """What a finished job has to download: the uploaded video, or a clip that says that nothing was done."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from .clip import NOT_SYNCED, NOT_TRANSLATED, clip
+from . import clips
 from .jobs import Job
 from .ranges import Content
-from .silence import silence, subtitles
 from .timestamps import http_date
 
 
 def lipsync_output(job: Job) -> Content:
     """Return the output video of a lip sync job."""
-    return _video(job, NOT_SYNCED)
+    return _video(job, clips.lipsync_video)
 
 
 def artifact(job: Job, language: str, name: str) -> Content | None:
@@ -25,22 +25,22 @@ def artifact(job: Job, language: str, name: str) -> Content | None:
     if language not in job.payload.get("target_languages", ()):
         return None
     if name == "video.mp4":
-        return _video(job, NOT_TRANSLATED)
+        return _video(job, clips.translated_video)
     if name == "audio.wav":
-        return _content(job, silence(), "audio/wav")
+        return _content(job, clips.silence(), "audio/wav")
     if name == "subtitles.srt":
-        return _content(job, subtitles(language), "application/x-subrip")
+        return _content(job, clips.subtitles(language), "application/x-subrip")
     return None
 
 
-def _video(job: Job, sentence: str) -> Content:
+def _video(job: Job, clip: Callable[[], bytes]) -> Content:
     if job.output is not None:
         return _content(job, job.output, "video/mp4")
     upload = job.uploads.get("video")
     # The upload is gone if the sandbox has been stopped and started again.
     if upload is not None and upload.path.exists():
         return _content(job, upload.path, upload.content_type)
-    return _content(job, clip(sentence), "video/mp4")
+    return _content(job, clip(), "video/mp4")
 
 
 def _content(job: Job, data: bytes | Path, content_type: str) -> Content:
