@@ -16,7 +16,7 @@ from aioresponses import aioresponses
 
 from chamelaion_async import AsyncClient
 from chamelaion_async.sandbox import Sandbox
-from chamelaion_async.sandbox.answers import ApiError
+from chamelaion_async.sandbox.endpoints.answers import ApiError
 
 # A slow machine is no reason to call a property false.
 hypothesis.settings.register_profile("steady", deadline=None)
@@ -167,7 +167,7 @@ def refuse_pages(monkeypatch: pytest.MonkeyPatch) -> RefusePages:
                 raise ApiError(status, "invalid limit")
             return limit
 
-        monkeypatch.setattr("chamelaion_async.sandbox.pages._number", number)
+        monkeypatch.setattr("chamelaion_async.sandbox.endpoints.pages._number", number)
         return asked
 
     return begin

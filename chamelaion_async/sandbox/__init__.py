@@ -3,13 +3,13 @@
 It imports nothing from the rest of the package, so that a mistake about the API cannot hide in both.
 """
 
-from .clock import Clock, ManualClock, WallClock
-from .faults import Fault
-from .injections import Injection
-from .jobs import Job, Upload
-from .journal import Received
+from .front.faults import Fault
+from .front.injections import Injection
 from .server import Sandbox
-from .webhooks import Delivery
+from .world.clock import Clock, ManualClock, WallClock
+from .world.jobs import Job, Upload
+from .world.journal import Received
+from .world.webhooks import Delivery
 
 __all__ = [
     "Clock",

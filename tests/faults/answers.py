@@ -7,7 +7,7 @@ from itertools import repeat
 from typing import Final
 
 from chamelaion_async.sandbox import Fault
-from chamelaion_async.sandbox.answers import Answer
+from chamelaion_async.sandbox.endpoints.answers import Answer
 
 from . import rules
 from .row import row

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Final
 
 from chamelaion_async.sandbox import Fault
-from chamelaion_async.sandbox.answers import Answer
+from chamelaion_async.sandbox.endpoints.answers import Answer
 
 from . import rules
 from .row import Row, row

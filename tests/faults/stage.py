@@ -12,7 +12,7 @@ import attrs
 
 from chamelaion_async import AsyncClient
 from chamelaion_async.sandbox import Fault, Sandbox
-from chamelaion_async.sandbox.timestamps import http_date
+from chamelaion_async.sandbox.world.timestamps import http_date
 
 KEY: Final = "sk-key-of-the-matrix"
 EPOCH: Final = 1_775_563_200.0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from chamelaion_async.sandbox import Fault
-from chamelaion_async.sandbox.answers import Answer
+from chamelaion_async.sandbox.endpoints.answers import Answer
 
 from . import rules
 from .row import Row, Strike, row

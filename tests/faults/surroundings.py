@@ -10,7 +10,7 @@ from typing import Final
 import aiohttp
 
 from chamelaion_async.sandbox import Fault
-from chamelaion_async.sandbox.answers import Answer
+from chamelaion_async.sandbox.endpoints.answers import Answer
 
 from . import rules, wire
 from .row import row

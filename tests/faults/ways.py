@@ -14,8 +14,8 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 from chamelaion_async.sandbox import Fault
-from chamelaion_async.sandbox.answers import Answer
-from chamelaion_async.sandbox.timestamps import http_date
+from chamelaion_async.sandbox.endpoints.answers import Answer
+from chamelaion_async.sandbox.world.timestamps import http_date
 
 Ending = Literal["close", "reset", "hold", "go on"]
 Struck = Answer | web.StreamResponse | None

@@ -8,8 +8,8 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from chamelaion_async.sandbox import Fault, Sandbox
-from chamelaion_async.sandbox.answers import Answer
-from chamelaion_async.sandbox.sending import Severed, Streamed
+from chamelaion_async.sandbox.endpoints.answers import Answer
+from chamelaion_async.sandbox.front.responses import Severed, Streamed
 
 ME = "v1/users/me"
 GENERATE = "v1/lipsync/generate"
@@ -279,7 +279,7 @@ class TestConnection:
         sandbox.inject(Fault.hang())
         asking = asyncio.create_task(look(session))
         await until(lambda: sandbox.received)
-        (handler,) = sandbox._listener.edge.tasks
+        (handler,) = sandbox._pipeline.tasks
 
         asking.cancel()
 

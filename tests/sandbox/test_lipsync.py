@@ -294,7 +294,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_starts_nothing(
     await until(lambda: sandbox.received)
 
     writer.close()
-    await until(lambda: not sandbox._listener.edge.tasks)
+    await until(lambda: not sandbox._pipeline.tasks)
 
     assert not sandbox.jobs
     assert sandbox.received[0].status is None

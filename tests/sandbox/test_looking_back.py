@@ -164,7 +164,7 @@ class TestJobs:
     ) -> None:
         for number in range(10_000):
             sandbox.add_job(reference_id="batch", created_at=clock.time() - number)
-        store = sandbox._service.stores["lipsync"]
+        store = sandbox._world.stores["lipsync"]
         touched = 0
 
         class Watched(list):  # type: ignore[type-arg]

@@ -49,7 +49,7 @@ async def test_a_defect_in_the_sandbox_looks_like_the_documented_500(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(sandbox._service, "stores", None)
+    monkeypatch.setattr(sandbox._world, "stores", None)
 
     async with session.get("v1/lipsync/requests") as response:
         assert (response.status, await response.json()) == (500, {"error": "internal error"})
@@ -70,7 +70,7 @@ async def test_a_connection_lost_in_a_handler_is_no_defect(
     async def lost(_: object) -> None:
         raise ConnectionResetError
 
-    monkeypatch.setattr("chamelaion_async.sandbox.bodies.invite_body", lost)
+    monkeypatch.setattr("chamelaion_async.sandbox.endpoints.bodies.invite_body", lost)
 
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await session.post("v1/lipsync/generate", json={})

@@ -76,7 +76,7 @@ async def test_a_stopped_sandbox_comes_back_where_it_was_with_its_jobs(
 async def test_a_stop_is_quick_and_leaves_nothing_whatever_is_in_flight(
     fault: Fault, until: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chamelaion_async.sandbox.listener._GRACE", 30.0)
+    monkeypatch.setattr("chamelaion_async.sandbox.front.listener._GRACE", 30.0)
     before = asyncio.all_tasks()
     sandbox = Sandbox()
     await sandbox.start()
@@ -124,7 +124,7 @@ async def test_a_connection_that_comes_about_while_it_stops_is_dropped(
 async def test_a_stop_does_not_wait_for_idle_connections(
     sandbox: Sandbox, session: aiohttp.ClientSession, until: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chamelaion_async.sandbox.listener._GRACE", 30.0)
+    monkeypatch.setattr("chamelaion_async.sandbox.front.listener._GRACE", 30.0)
     async with session.get("health") as response:
         assert response.status == 200
     port = int(sandbox.base_url.rsplit(":", 1)[1].removesuffix("/api"))

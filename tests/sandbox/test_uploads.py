@@ -29,7 +29,7 @@ def media(**parts: Any) -> aiohttp.FormData:
 
 
 def spooled(sandbox: Sandbox) -> list[Path]:
-    folder = sandbox._service.spool.folder
+    folder = sandbox._world.spool.folder
     return list(folder.iterdir()) if folder else []
 
 
@@ -203,7 +203,7 @@ async def test_uploads_are_gone_once_the_sandbox_has_stopped(
 ) -> None:
     async with session.post(PATH, data=media()) as response:
         assert response.status == 200
-    (video, audio), folder = spooled(sandbox), sandbox._service.spool.folder
+    (video, audio), folder = spooled(sandbox), sandbox._world.spool.folder
 
     await sandbox.stop()
 

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from chamelaion_async.sandbox import ManualClock, Sandbox, WallClock
-from chamelaion_async.sandbox.webhooks import is_loopback
+from chamelaion_async.sandbox.world.webhooks import is_loopback
 
 Serve = Callable[..., Awaitable[tuple[Sandbox, aiohttp.ClientSession]]]
 

@@ -1,0 +1,94 @@
+"""The requests that the sandbox received: the latest ones in full, and how many there were of each kind."""
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from typing import Any, Literal
+from urllib.parse import parse_qsl
+
+from attrs import define, field
+
+Lane = Literal["status", "generate"]
+"""A rate limit of its own: reading, or starting jobs."""
+
+
+@define(kw_only=True, eq=False)
+class Received:
+    """One request as it came in.
+
+    Args:
+        method: HTTP method.
+        path: percent-encoded as it was sent, without the query.
+        route: method and template, such as "GET /v1/lipsync/requests/{id}"; None if there is no such endpoint.
+        query_string: percent-encoded as it was sent.
+        headers: looked up without regard to case.
+        at: seconds since the epoch, by the sandbox's clock.
+        lane: which rate limit counts it, None for neither.
+        status: of the answer; None until it is sent, and still None if a fault sent none.
+        job_id: of the job that it started.
+        body: of a generation call: the JSON, or the form with files as {"filename", "content_type", "size"}.
+        faults: kinds of the faults that were applied to it.
+    """
+
+    method: str
+    path: str
+    route: str | None
+    query_string: str
+    headers: Mapping[str, str]
+    at: float
+    lane: Lane | None
+    status: int | None = None
+    job_id: str | None = None
+    body: Any = None
+    faults: tuple[str, ...] = ()
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query, decoded; of a name that comes twice the last."""
+        return dict(parse_qsl(self.query_string, keep_blank_values=True))
+
+
+_Kind = tuple[str, str | None, Lane | None, int | None]
+
+
+@define(kw_only=True, eq=False)
+class Journal:
+    """The requests received.
+
+    Args:
+        size: how many to keep in full.
+    """
+
+    size: int
+    received: deque[Received] = field(init=False)
+    _counts: Counter[_Kind] = field(init=False, factory=Counter)
+
+    @received.default
+    def _empty(self) -> deque[Received]:
+        return deque(maxlen=self.size)
+
+    def open(self, received: Received) -> None:
+        """Record a request when it arrives."""
+        self.received.append(received)
+        self._counts[received.method, received.route, received.lane, None] += 1
+
+    def close(self, received: Received, status: int) -> None:
+        """Record the status that a request is answered with."""
+        received.status = status
+        self._counts[received.method, received.route, received.lane, None] -= 1
+        self._counts[received.method, received.route, received.lane, status] += 1
+
+    def count(self, *, route: str | None, method: str | None, lane: str | None, status: int | None) -> int:
+        """Return how many requests there were, since the beginning; None matches any."""
+        return sum(
+            number
+            for (its_method, its_route, its_lane, its_status), number in self._counts.items()
+            if (route is None or its_route == route)
+            and (method is None or its_method == method)
+            and (lane is None or its_lane == lane)
+            and (status is None or its_status == status)
+        )
+
+    def clear(self) -> None:
+        """Drop all requests and counts."""
+        self.received.clear()
+        self._counts.clear()
