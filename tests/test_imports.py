@@ -33,6 +33,10 @@ CORE_NEEDS = {"aiohttp", "attrs", "cattrs", "tenacity", "multidict", "yarl"}  # 
 SANDBOX_NEEDS = {"aiohttp", "attrs", "multidict", "yarl"}
 
 
+SANDBOX_ROWS = {"clips": 0, "world": 0, "endpoints": 1, "front": 2, "server": 3, "": 4}
+"""The row of each room below ``sandbox/``; the last is ``sandbox/__init__.py``."""
+
+
 def modules() -> Iterator[tuple[str, bool, str]]:
     """Yield name, whether it is a package, and source of every module."""
     for file in sorted(ROOT.rglob("*.py")):
@@ -90,6 +94,18 @@ def _may_import(room: str, other: str) -> bool:
     return ROWS[other] < ROWS.get(room, -1)
 
 
+def sandbox_violations(name: str, is_package: bool, source: str) -> list[str]:
+    """Say which imports of a module of the sandbox go to a row that is not below its own."""
+    room = room_of(name.removeprefix(f"{PACKAGE}."))
+    targets = [target for target in imported(name, is_package, source) if target.startswith(f"{PACKAGE}.sandbox")]
+    others = [room_of(target.removeprefix(f"{PACKAGE}.")) for target in targets]
+    return [
+        f"{name} imports {target}"
+        for target, other in zip(targets, others, strict=True)
+        if other != room and not SANDBOX_ROWS.get(other, SANDBOX_ROWS[""]) < SANDBOX_ROWS[room]
+    ]
+
+
 def outsiders(source: str) -> set[str]:
     """Return the foreign top-level names that are imported as soon as the module is."""
     pending: list[ast.AST] = list(ast.parse(source).body)
@@ -118,6 +134,29 @@ def test_a_module_has_a_room(name: str, is_package: bool, source: str) -> None:
 @pytest.mark.parametrize(("name", "is_package", "source"), MODULES)
 def test_a_module_imports_only_from_below(name: str, is_package: bool, source: str) -> None:
     assert violations(name, is_package, source) == []
+
+
+@pytest.mark.parametrize(("name", "is_package", "source"), SANDBOX)
+def test_a_module_of_the_sandbox_imports_only_from_rooms_below(name: str, is_package: bool, source: str) -> None:
+    assert sandbox_violations(name, is_package, source) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "found"),
+    [
+        ("world.store", "from ..clips import silence", 1),
+        ("clips.video", "from ..world.jobs import Job", 1),
+        ("world.world", "from ..endpoints.answers import ApiError", 1),
+        ("endpoints.calls", "if TYPE_CHECKING:\n    from ..front.lanes import Lane", 1),
+        ("front.listener", "from ..server import Sandbox", 1),
+        ("front.listener", "from .. import Sandbox", 1),
+        ("front.listener", "from .pipeline import Pipeline\nfrom ..world.jobs import Job", 0),
+        ("endpoints.output", "from .. import clips\nfrom ..world import jobs\nimport asyncio", 0),
+        ("server", "from .front.listener import Listener", 0),
+    ],
+)
+def test_the_check_sees_an_import_that_goes_up_in_the_sandbox(name: str, source: str, found: int) -> None:
+    assert len(sandbox_violations(f"{PACKAGE}.sandbox.{name}", False, source)) == found
 
 
 @pytest.mark.parametrize(("name", "is_package", "source"), CORE)

@@ -158,8 +158,7 @@ class Sandbox(Settings):
             ValueError: if there is no such route.
         """
         if route is not None and all(each.name != route for each in ROUTES):
-            message = f"there is no route {route!r}"
-            raise ValueError(message)
+            raise ValueError(f"there is no route {route!r}")
         return self._pipeline.journal.count(route=route, method=method, lane=lane, status=status)
 
     def forget(self) -> None:
@@ -194,8 +193,7 @@ class Sandbox(Settings):
             ValueError: if nothing is served under the route, or a number is out of range.
         """
         if not self._pipeline.table.covers(route):
-            message = f"nothing is served under {route!r}"
-            raise ValueError(message)
+            raise ValueError(f"nothing is served under {route!r}")
         injection = Injection(fault=fault, route=route, times=times, after=after, probability=probability)
         self._pipeline.injections.add(injection)
         return injection

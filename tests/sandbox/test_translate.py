@@ -255,7 +255,7 @@ class TestUpload:
         async with session.post(UPLOAD, data=form) as response:
             assert (response.status, await response.json()) == (400, {"error": text})
         assert not sandbox.jobs
-        folder = sandbox._world.spool.folder
+        folder = sandbox._world.spool._folder
         assert folder is not None
         assert not list(folder.iterdir())
 

@@ -29,7 +29,7 @@ def media(**parts: Any) -> aiohttp.FormData:
 
 
 def spooled(sandbox: Sandbox) -> list[Path]:
-    folder = sandbox._world.spool.folder
+    folder = sandbox._world.spool._folder
     return list(folder.iterdir()) if folder else []
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import web
 from attrs import field, frozen
 
-from ..world.jobs import Family, Upload
+from ..world.jobs import Family, Job, Upload
 from ..world.journal import Lane, Received
 from ..world.world import World
 from .answers import Answer, ApiError, json_answer
@@ -32,6 +32,19 @@ class Call:
     tail: str
     now: float
     caller: str
+
+    def job(self, family: Family) -> Job:
+        """Return the job that the path names by its id or reference_id.
+
+        That the reference_id of a translation is accepted, too, is assumed.
+
+        Raises:
+            ApiError: 404, if there is none.
+        """
+        job = self.world.stores[family].find(self.tail)
+        if job is None:
+            raise ApiError(404, f"{family.replace('_', ' ')} request not found")
+        return job
 
     def start_job(
         self,

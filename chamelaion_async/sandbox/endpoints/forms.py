@@ -108,13 +108,8 @@ async def _take(part: BodyPartReader | MultipartReader, form: Form, spool: Spool
         form.fields[name] = text.decode()
         return
     path, file = spool.create()
-    upload = Upload(
-        path=path,
-        filename=part.filename,
-        content_type=part.headers.get("Content-Type", "application/octet-stream"),
-        size=0,
-    )
-    form.files[name] = upload
+    content_type = part.headers.get("Content-Type", "application/octet-stream")
+    upload = form.files[name] = Upload(path=path, filename=part.filename, content_type=content_type, size=0)
     try:
         while piece := await part.read_chunk(_PIECE):
             await asyncio.to_thread(file.write, piece)

@@ -1,6 +1,6 @@
 """Lip sync: two ways to start a job, one request, and the list of requests."""
 
-from .answers import Answer, ApiError, json_answer
+from .answers import Answer, json_answer
 from .bodies import read_json
 from .calls import Call, Route
 from .forms import reading_form
@@ -28,10 +28,7 @@ async def generate_with_media(call: Call) -> Answer:
 
 async def get_request(call: Call) -> Answer:
     """GET /v1/lipsync/requests/{id}."""
-    job = call.world.stores["lipsync"].find(call.tail)
-    if job is None:
-        raise ApiError(404, "lipsync request not found")
-    return json_answer(lipsync_view(job, now=call.now, origin=call.world.origin))
+    return json_answer(lipsync_view(call.job("lipsync"), now=call.now, origin=call.world.origin))
 
 
 async def list_requests(call: Call) -> Answer:

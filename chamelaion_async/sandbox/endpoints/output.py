@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import clips
 from ..world.jobs import Job
 from ..world.timestamps import http_date
-from .answers import Answer, ApiError
+from .answers import Answer, ApiError, FileSlice
 from .calls import Call, Route
 from .ranges import Content, download
 
@@ -57,12 +57,11 @@ def _video(job: Job, clip: Callable[[], bytes]) -> Content:
 
 
 def _of(job: Job, data: bytes | Path, content_type: str) -> Content:
-    size = len(data) if isinstance(data, bytes) else data.stat().st_size
+    body = FileSlice(path=data, start=0, length=data.stat().st_size) if isinstance(data, Path) else data
     return Content(
-        data=data,
-        size=size,
+        data=body,
         content_type=content_type,
-        etag=f'"{job.id}-{job.output_version}-{size}"',
+        etag=f'"{job.id}-{job.output_version}-{len(body)}"',
         last_modified=http_date(job.finished_at if job.output_changed_at is None else job.output_changed_at),
     )
 

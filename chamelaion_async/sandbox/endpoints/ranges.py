@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from attrs import frozen
 
@@ -16,15 +15,13 @@ class Content:
     """Something that can be downloaded.
 
     Args:
-        data: the bytes, or the file that holds them.
-        size: number of bytes.
+        data: the bytes, or the whole file.
         content_type: media type.
         etag: strong entity tag, with its quotes.
         last_modified: HTTP date.
     """
 
-    data: bytes | Path
-    size: int
+    data: bytes | FileSlice
     content_type: str
     etag: str
     last_modified: str
@@ -33,7 +30,7 @@ class Content:
         """Return some of it."""
         if isinstance(self.data, bytes):
             return self.data[start : start + length]
-        return FileSlice(path=self.data, start=start, length=length)
+        return FileSlice(path=self.data.path, start=start, length=length)
 
 
 def download(content: Content, headers: Mapping[str, str], *, method: str) -> Answer:
@@ -52,18 +49,19 @@ def download(content: Content, headers: Mapping[str, str], *, method: str) -> An
         "Last-Modified": content.last_modified,
         "Accept-Ranges": "bytes",
     }
-    bounds = None if method == "HEAD" else _bounds(headers.get("Range", ""), content.size)
+    size = len(content.data)
+    bounds = None if method == "HEAD" else _bounds(headers.get("Range", ""), size)
     condition = headers.get("If-Range")
     is_same = condition is None or condition in {content.etag, content.last_modified}
     if bounds is None or not is_same:
-        return Answer(body=content.part(0, content.size), headers=known)
+        return Answer(body=content.data, headers=known)
     first, last = bounds
     if first > last:
-        return error_answer(416, "range not satisfiable", headers={"Content-Range": f"bytes */{content.size}"})
+        return error_answer(416, "range not satisfiable", headers={"Content-Range": f"bytes */{size}"})
     return Answer(
         status=206,
         body=content.part(first, last - first + 1),
-        headers={**known, "Content-Range": f"bytes {first}-{last}/{content.size}"},
+        headers={**known, "Content-Range": f"bytes {first}-{last}/{size}"},
     )
 
 

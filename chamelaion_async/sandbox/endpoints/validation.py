@@ -6,7 +6,7 @@ ignored.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -14,10 +14,10 @@ from ..world.jobs import NOT_ACCESSIBLE
 from .answers import ApiError
 from .bodies import invalid_body
 
-MODELS = ("expressive", "classic")
-_TTS_MODELS = ("eleven_v4", "eleven_multilingual_v2")
+TRANSLATE_TEXTS = ("model", "reference_id", "source_language", "webhook_url")
 TRANSLATE_FLAGS = ("disable_background_audio", "disable_lip_sync", "formality")
-TRANSLATE_TEXTS = ("reference_id", "source_language", "webhook_url")
+_MODELS = ("expressive", "classic")
+_TTS_MODELS = ("eleven_v4", "eleven_multilingual_v2")
 
 
 def check_lipsync(body: Mapping[str, Any]) -> None:
@@ -27,14 +27,13 @@ def check_lipsync(body: Mapping[str, Any]) -> None:
         ApiError: 400.
     """
     kinds = _input_kinds(body)
-    if any(kind not in {"video", "audio"} for kind in kinds):
+    if not {"video", "audio"}.issuperset(kinds):
         raise ApiError(400, 'input type must be "video" or "audio"')
-    if kinds.count("video") != 1:
-        raise ApiError(400, "expected exactly one video input")
-    if kinds.count("audio") != 1:
-        raise ApiError(400, "expected exactly one audio input")
-    _check_type(body, "reference_id", str)
-    _check_type(body, "disable_active_speaker_detection", bool)
+    for kind in ("video", "audio"):
+        if kinds.count(kind) != 1:
+            raise ApiError(400, f"expected exactly one {kind} input")
+    _check_types(body, str, "reference_id")
+    _check_types(body, bool, "disable_active_speaker_detection")
 
 
 def check_translate(body: Mapping[str, Any]) -> None:
@@ -51,36 +50,36 @@ def check_translate(body: Mapping[str, Any]) -> None:
 
 
 def check_translate_options(body: Mapping[str, Any]) -> None:
-    """Refuse missing target languages and mistyped options of a translation call."""
+    """Refuse missing target languages and mistyped options of a translation call.
+
+    Raises:
+        ApiError: 400.
+    """
     languages = body.get("target_languages")
-    if not isinstance(languages, list) or not languages or not all(_is_text(each) for each in languages):
-        raise invalid_body()
-    for name in TRANSLATE_TEXTS:
-        _check_type(body, name, str)
-    for name in TRANSLATE_FLAGS:
-        _check_type(body, name, bool)
-    if body.get("model", MODELS[0]) not in MODELS:
-        raise invalid_body()
-    if "webhook_url" in body and not is_web_url(body["webhook_url"]):
-        raise invalid_body()
-    _check_type(body, "config", dict)
-    _check_config(body.get("config") or {})
+    _check(isinstance(languages, list) and languages and all(map(_is_name, languages)))
+    _check_types(body, str, *TRANSLATE_TEXTS)
+    _check_types(body, bool, *TRANSLATE_FLAGS)
+    _check_types(body, dict, "config")
+    _check(body.get("model", _MODELS[0]) in _MODELS)
+    _check("webhook_url" not in body or _is_web_url(body["webhook_url"]))
+    config = body.get("config", {})
+    _check(config.get("tts_model", _TTS_MODELS[0]) in _TTS_MODELS)
+    _check_types(config, dict, "speaker_voices", "target_srts", "source_srt")
+    voices = config.get("speaker_voices", {})
+    _check_types(voices, str, *voices)
+    sources = [config["source_srt"]] if "source_srt" in config else []
+    for subtitle in (*sources, *config.get("target_srts", {}).values()):
+        _check(isinstance(subtitle, dict) and "content" in subtitle)
+        _check_types(subtitle, str, "content", "file_name", "language")
 
 
-def is_web_url(text: object) -> bool:
-    """Return whether a value is an absolute http(s) URL."""
-    if not isinstance(text, str):
-        return False
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname)
+def failure_of(video: str) -> str | None:
+    """Return the error_message that a job fails with, None if it completes.
 
-
-def failure_of(video_url: str) -> str | None:
-    """Return the error_message that a job with this video fails with, None if it completes."""
-    return NOT_ACCESSIBLE if "missing" in unquote(urlsplit(video_url).path) else None
+    Args:
+        video: URL or filename of its video.
+    """
+    return NOT_ACCESSIBLE if "missing" in unquote(urlsplit(video).path) else None
 
 
 def video_url(body: Mapping[str, Any]) -> str:
@@ -89,37 +88,31 @@ def video_url(body: Mapping[str, Any]) -> str:
 
 
 def _input_kinds(body: Mapping[str, Any]) -> list[str]:
-    inputs = body.get("inputs")
-    if not isinstance(inputs, Sequence) or isinstance(inputs, str):
-        raise invalid_body()
+    inputs: Any = body.get("inputs")
+    _check(isinstance(inputs, list))
     for each in inputs:
-        if not isinstance(each, dict) or not isinstance(each.get("type"), str) or not is_web_url(each.get("url")):
-            raise invalid_body()
+        _check(isinstance(each, dict) and isinstance(each.get("type"), str) and _is_web_url(each.get("url")))
     return [each["type"] for each in inputs]
 
 
-def _check_config(config: Mapping[str, Any]) -> None:
-    if config.get("tts_model", _TTS_MODELS[0]) not in _TTS_MODELS:
-        raise invalid_body()
-    voices = config.get("speaker_voices", {})
-    subtitles = config.get("target_srts", {})
-    if not isinstance(voices, dict) or not all(isinstance(voice, str) for voice in voices.values()):
-        raise invalid_body()
-    if not isinstance(subtitles, dict):
-        raise invalid_body()
-    sources = [config["source_srt"]] if "source_srt" in config else []
-    for subtitle in (*sources, *subtitles.values()):
-        if not isinstance(subtitle, dict) or not isinstance(subtitle.get("content"), str):
-            raise invalid_body()
-        _check_type(subtitle, "file_name", str)
-        _check_type(subtitle, "language", str)
-
-
-def _check_type(body: Mapping[str, Any], name: str, kind: type) -> None:
-    if name in body and not isinstance(body[name], kind):
+def _check(is_valid: object) -> None:
+    if not is_valid:
         raise invalid_body()
 
 
-def _is_text(value: object) -> bool:
-    # A lone surrogate, which JSON can spell, would fit into no URL of an output.
+def _check_types(fields: Mapping[str, Any], kind: type, *names: str) -> None:
+    for name in names:
+        _check(name not in fields or isinstance(fields[name], kind))
+
+
+def _is_web_url(text: object) -> bool:
+    try:
+        parts = urlsplit(text if isinstance(text, str) else "")
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
+
+
+def _is_name(value: object) -> bool:
+    # JSON can hold a lone surrogate, which the URL of an output cannot.
     return isinstance(value, str) and bool(value) and not re.search("[\ud800-\udfff]", value)

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from ..world.jobs import Upload
-from .answers import Answer, ApiError, json_answer
+from .answers import Answer, json_answer
 from .bodies import invalid_body, json_object, json_value, read_json
 from .calls import Call, Route
 from .forms import Form, reading_form
@@ -35,11 +35,8 @@ async def generate_with_media(call: Call) -> Answer:
 
 
 async def get_request(call: Call) -> Answer:
-    """GET /v1/video-translate/requests/{id}; that a reference_id is accepted, too, is assumed."""
-    job = call.world.stores[FAMILY].find(call.tail)
-    if job is None:
-        raise ApiError(404, "video translate request not found")
-    return json_answer(translate_view(job, now=call.now, origin=call.world.origin))
+    """GET /v1/video-translate/requests/{id}."""
+    return json_answer(translate_view(call.job(FAMILY), now=call.now, origin=call.world.origin))
 
 
 async def list_requests(call: Call) -> Answer:
@@ -50,7 +47,7 @@ async def list_requests(call: Call) -> Answer:
 
 
 def _body(form: Form) -> dict[str, Any]:
-    body: dict[str, Any] = {name: form.fields[name] for name in ("model", *TRANSLATE_TEXTS) if name in form.fields}
+    body: dict[str, Any] = {name: form.fields[name] for name in TRANSLATE_TEXTS if name in form.fields}
     body |= {name: form.flag(name) for name in TRANSLATE_FLAGS if name in form.fields}
     body["target_languages"] = json_value(form.fields.get("target_languages", "null"))
     config = body["config"] = json_object(form.fields.get("config", "{}"))

@@ -13,22 +13,12 @@ def lipsync_view(job: Job, *, now: float, origin: str) -> dict[str, Any]:
     Args:
         job: of the lip sync family.
         now: seconds since the epoch.
-        origin: where /output/ is served.
+        origin: scheme, host and port of /output/.
     """
-    view: dict[str, Any] = {"id": job.id}
-    if job.reference_id is not None:
-        view["reference_id"] = job.reference_id
-    view["status"] = job.status(now)
-    view["created_at"] = rfc3339(job.created_at)
-    if job.is_started(now):
-        view["started_at"] = rfc3339(job.started_at)
-    if job.is_finished(now):
-        view["finished_at"] = rfc3339(job.finished_at)
-        if job.error_message is None:
-            view["output_url"] = f"{origin}/output/{job.output_name}"
-        else:
-            view["error_message"] = job.error_message
-    return view
+    view = {"id": job.id, "reference_id": job.reference_id, **_progress(job, now)}
+    if view["status"] == "completed":
+        view["output_url"] = f"{origin}/output/{job.output_name}"
+    return {name: value for name, value in view.items() if value is not None}
 
 
 def translate_view(job: Job, *, now: float, origin: str) -> dict[str, Any]:
@@ -37,14 +27,12 @@ def translate_view(job: Job, *, now: float, origin: str) -> dict[str, Any]:
     Args:
         job: of the video translation family.
         now: seconds since the epoch.
-        origin: where /output/ is served.
+        origin: scheme, host and port of /output/.
     """
-    payload = job.payload
+    payload, progress, outputs = job.payload, _progress(job, now), None
     languages: list[str] = list(payload.get("target_languages", ()))
-    is_finished = job.is_finished(now)
-    outputs = None
-    if is_finished and job.error_message is None:
-        outputs = {language: _artifacts(job, language, origin) for language in languages}
+    if progress["status"] == "completed":
+        outputs = {language: _artifacts(f"{origin}/output/{job.output_name}", language) for language in languages}
     return {
         "id": job.id,
         "target_languages": languages,
@@ -53,11 +41,7 @@ def translate_view(job: Job, *, now: float, origin: str) -> dict[str, Any]:
         "formality": payload.get("formality", False),
         "model": payload.get("model", "expressive"),
         "config": payload.get("config", {}),
-        "status": job.status(now),
-        "created_at": rfc3339(job.created_at),
-        "started_at": rfc3339(job.started_at) if job.is_started(now) else None,
-        "finished_at": rfc3339(job.finished_at) if is_finished else None,
-        "error_message": job.error_message if is_finished else None,
+        **progress,
         "outputs": outputs,
         "reference_id": job.reference_id,
         "source_language": payload.get("source_language"),
@@ -65,6 +49,17 @@ def translate_view(job: Job, *, now: float, origin: str) -> dict[str, Any]:
     }
 
 
-def _artifacts(job: Job, language: str, origin: str) -> dict[str, str]:
-    folder = f"{origin}/output/{job.output_name}/{quote(language, safe='')}"
+def _progress(job: Job, now: float) -> dict[str, str | None]:
+    is_finished = job.is_finished(now)
+    return {
+        "status": job.status(now),
+        "created_at": rfc3339(job.created_at),
+        "started_at": rfc3339(job.started_at) if job.is_started(now) else None,
+        "finished_at": rfc3339(job.finished_at) if is_finished else None,
+        "error_message": job.error_message if is_finished else None,
+    }
+
+
+def _artifacts(root: str, language: str) -> dict[str, str]:
+    folder = f"{root}/{quote(language, safe='')}"
     return {"video": f"{folder}/video.mp4", "audio": f"{folder}/audio.wav", "srt": f"{folder}/subtitles.srt"}

@@ -60,11 +60,8 @@ class Injection:
 
     def _matches(self, received: Received) -> bool:
         method, path = split_pattern(self.route)
-        if method is not None and method != received.method:
-            return False
-        if path in {"*", received.path.removeprefix("/api")}:
-            return True
-        return received.route is not None and split_pattern(received.route)[1] == path
+        template = split_pattern(received.route or "")[1]
+        return method in {None, received.method} and path in {"*", template, received.path.removeprefix("/api")}
 
 
 @define(kw_only=True, eq=False)
@@ -95,11 +92,10 @@ class Injections:
             received: the request.
         """
         struck: list[Fault] = []
-        if self._injections:
-            self._injections = [each for each in self._injections if not each.is_spent]
-            for injection in self._injections:
-                if injection.strikes(received, self.random):
-                    struck.append(injection.fault)
-                    if not isinstance(injection.fault, Latency):
-                        break
+        self._injections = [each for each in self._injections if not each.is_spent]
+        for injection in self._injections:
+            if injection.strikes(received, self.random):
+                struck.append(injection.fault)
+                if not isinstance(injection.fault, Latency):
+                    break
         return struck

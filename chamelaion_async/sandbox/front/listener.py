@@ -1,7 +1,6 @@
 """The listening socket and its connections, from the start to a stop after which neither is left."""
 
 import asyncio
-from collections.abc import Set as AbstractSet
 from contextlib import suppress
 
 from aiohttp import web
@@ -92,7 +91,10 @@ class Listener:
         http.is_closing = True
         http.pre_shutdown()
         try:
-            await _cancel(self.pipeline.tasks)
+            running = tuple(self.pipeline.tasks)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
             await http.shutdown(_GRACE)
         finally:
             for transport in transports:
@@ -102,10 +104,3 @@ class Listener:
         # A transport closes its socket one turn of the loop after connection_lost was scheduled.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-
-
-async def _cancel(tasks: AbstractSet[asyncio.Task[None]]) -> None:
-    running = tuple(tasks)
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)

@@ -120,8 +120,7 @@ class Job:
             ValueError: if it has ended already.
         """
         if self.is_finished(now):
-            message = f"job {self.id} has ended before"
-            raise ValueError(message)
+            raise ValueError(f"job {self.id} has ended before")
         self.job_seconds = now - self.created_at
         self.queue_seconds = min(self.queue_seconds, self.job_seconds)
         self.error_message = error_message

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 Lane = Literal["status", "generate"]
 """A rate limit of its own: reading, or starting jobs."""
@@ -59,12 +59,10 @@ class Journal:
     """
 
     size: int
-    received: deque[Received] = field(init=False)
+    received: deque[Received] = field(
+        init=False, default=Factory(lambda self: deque(maxlen=self.size), takes_self=True)
+    )
     _counts: Counter[_Kind] = field(init=False, factory=Counter)
-
-    @received.default
-    def _empty(self) -> deque[Received]:
-        return deque(maxlen=self.size)
 
     def open(self, received: Received) -> None:
         """Record a request when it arrives."""
@@ -79,13 +77,11 @@ class Journal:
 
     def count(self, *, route: str | None, method: str | None, lane: str | None, status: int | None) -> int:
         """Return how many requests there were, since the beginning; None matches any."""
+        wanted = (method, route, lane, status)
         return sum(
             number
-            for (its_method, its_route, its_lane, its_status), number in self._counts.items()
-            if (route is None or its_route == route)
-            and (method is None or its_method == method)
-            and (lane is None or its_lane == lane)
-            and (status is None or its_status == status)
+            for kind, number in self._counts.items()
+            if all(want in {None, own} for want, own in zip(wanted, kind, strict=True))
         )
 
     def clear(self) -> None:

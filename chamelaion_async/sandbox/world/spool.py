@@ -22,11 +22,6 @@ class Spool:
         path = Path(self._folder.name, uuid4().hex)
         return path, path.open("wb")
 
-    @property
-    def folder(self) -> Path | None:
-        """The folder, None before the first upload."""
-        return None if self._folder is None else Path(self._folder.name)
-
     async def close(self) -> None:
         """Remove the folder and its files."""
         folder, self._folder = self._folder, None

@@ -58,8 +58,7 @@ class JobStore:
             ValueError: if there is a job with this id.
         """
         if job.id in self.by_id or any(job.id == example.id for example in self.examples):
-            message = f"there is a job {job.id} already"
-            raise ValueError(message)
+            raise ValueError(f"there is a job {job.id} already")
         self.by_id[job.id] = job
         self._known.add(job)
         if job.listed_at <= now:

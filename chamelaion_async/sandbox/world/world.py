@@ -64,8 +64,7 @@ class World:
             ValueError: if the id is taken, the family unknown or a time naive, out of range or in the future.
         """
         if family not in self.stores:
-            message = f"there is no family {family!r}"
-            raise ValueError(message)
+            raise ValueError(f"there is no family {family!r}")
         now = self.now()
         created = now if created_at is None else _seconds(created_at)
         if created > now:
