@@ -1,6 +1,9 @@
+from __future__ import annotations
+
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -8,7 +11,7 @@ import pytest
 
 from chamelaion_async.sandbox import ManualClock, Sandbox
 
-Serve = Callable[..., Awaitable[tuple[Sandbox, aiohttp.ClientSession]]]
+from .calling import Caller, Serve, Until
 
 
 @pytest.fixture
@@ -18,55 +21,48 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 async def serve(clock: ManualClock) -> AsyncIterator[Serve]:
-    """Start a sandbox with the given settings, and a session that sends it a key."""
+    """Start a sandbox with the given settings, and a caller that sends it a key."""
     async with AsyncExitStack() as stack:
 
-        async def start(**settings: Any) -> tuple[Sandbox, aiohttp.ClientSession]:
+        async def start(**settings: Any) -> tuple[Sandbox, Caller]:
             sandbox = Sandbox(**{"clock": clock, "job_seconds": 100.0, **settings})
             await stack.enter_async_context(sandbox)
             session = aiohttp.ClientSession(f"{sandbox.base_url}/", headers={"x-api-key": "any-key"})
-            await stack.enter_async_context(session)
-            return sandbox, session
+            return sandbox, Caller(await stack.enter_async_context(session))
 
         yield start
 
 
 @pytest.fixture
-async def served(serve: Serve) -> tuple[Sandbox, aiohttp.ClientSession]:
+async def served(serve: Serve) -> tuple[Sandbox, Caller]:
     return await serve()
 
 
 @pytest.fixture
-def sandbox(served: tuple[Sandbox, aiohttp.ClientSession]) -> Sandbox:
+def sandbox(served: tuple[Sandbox, Caller]) -> Sandbox:
+    """Jobs are queued for 10 seconds and end after 100; translations are uploading until 20."""
     return served[0]
 
 
 @pytest.fixture
-def session(served: tuple[Sandbox, aiohttp.ClientSession]) -> aiohttp.ClientSession:
+def call(served: tuple[Sandbox, Caller]) -> Caller:
     return served[1]
 
 
 @pytest.fixture
-def lipsync_body() -> dict[str, Any]:
-    return {
-        "inputs": [
-            {"type": "video", "url": "https://cdn.example.com/episodes/42.mp4"},
-            {"type": "audio", "url": "https://cdn.example.com/dubs/42.wav"},
-        ]
-    }
+def spooled(sandbox: Sandbox) -> Callable[[], list[Path]]:
+    """The uploads that the sandbox keeps."""
+
+    def files() -> list[Path]:
+        folder = sandbox._world.spool._folder
+        return list(Path(folder.name).iterdir()) if folder else []
+
+    return files
 
 
 @pytest.fixture
-def translate_body() -> dict[str, Any]:
-    return {
-        "inputs": [{"type": "video", "url": "https://cdn.example.com/video.mp4"}],
-        "target_languages": ["de", "ja"],
-    }
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
-    """Let the loop turn until something holds that nothing announces."""
+def until() -> Until:
+    """Let the loop turn until a condition holds that sets no event."""
 
     async def turn(condition: Callable[[], object]) -> None:
         async with asyncio.timeout(10):

@@ -1,294 +1,223 @@
+from __future__ import annotations
+
 import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-import aiohttp
 import pytest
+from yarl import URL
 
 from chamelaion_async.sandbox import ManualClock, Sandbox
 
-VIDEO = {"type": "video", "url": "https://cdn.example.com/42.mp4"}
-AUDIO = {"type": "audio", "url": "https://cdn.example.com/42.wav"}
+from .calling import AUDIO, INVALID_BODY, LIPSYNC, VIDEO, Caller, Serve, Until, port_of
+
 GENERATE = "v1/lipsync/generate"
+JSON = {"Content-Type": "application/json"}
 
 
-async def get(session: aiohttp.ClientSession, id: str) -> tuple[int, Any]:
-    async with session.get(f"v1/lipsync/requests/{id}") as response:
-        return response.status, await response.json()
+async def get(call: Caller, id: str) -> Any:
+    reply = await call(f"v1/lipsync/requests/{id}")
+    assert reply.status == 200
+    return reply.json
 
 
-async def generate(session: aiohttp.ClientSession, body: dict[str, Any]) -> str:
-    async with session.post(GENERATE, json=body) as response:
-        accepted = await response.json()
-        assert response.status == 200, accepted
-        return str(accepted["request_id"])
+async def test_a_generation_call_is_answered_with_the_id_of_its_job(sandbox: Sandbox, call: Caller) -> None:
+    id = await call.id_of(GENERATE, json=LIPSYNC)
+
+    assert str(UUID(id)) == id
+    assert list(sandbox.jobs) == [id]
 
 
-async def test_a_generation_call_is_answered_with_the_id_of_its_job(
-    sandbox: Sandbox, session: aiohttp.ClientSession, lipsync_body: dict[str, Any]
-) -> None:
-    async with session.post(GENERATE, json=lipsync_body) as response:
-        accepted = await response.json()
-
-    assert accepted["status"] == "success"
-    assert str(UUID(accepted["request_id"])) == accepted["request_id"]
-    assert list(sandbox.jobs) == [accepted["request_id"]]
-
-
-async def test_a_job_is_queued_then_processing_then_completed(
-    session: aiohttp.ClientSession, clock: ManualClock, lipsync_body: dict[str, Any]
-) -> None:
-    id = await generate(session, {**lipsync_body, "reference_id": "dub-1"})
-    queued = {
-        "id": id,
-        "reference_id": "dub-1",
-        "status": "queued",
-        "created_at": "2026-04-07T12:00:00Z",
-    }
-    assert await get(session, id) == (200, queued)
+async def test_a_job_is_queued_then_processing_then_completed(call: Caller, clock: ManualClock) -> None:
+    id = await call.id_of(GENERATE, json={**LIPSYNC, "reference_id": "dub-1"})
+    queued = {"id": id, "reference_id": "dub-1", "status": "queued", "created_at": "2026-04-07T12:00:00Z"}
+    assert await get(call, id) == queued
     clock.advance(9.999)
-    assert await get(session, id) == (200, queued)
+    assert await get(call, id) == queued
 
     clock.advance(0.001)
     processing = {**queued, "status": "processing", "started_at": "2026-04-07T12:00:10Z"}
-    assert await get(session, id) == (200, processing)
+    assert await get(call, id) == processing
     clock.advance(89.999)
-    assert await get(session, id) == (200, processing)
+    assert await get(call, id) == processing
 
     clock.advance(0.001)
-    _, completed = await get(session, id)
-    output_url = completed.pop("output_url")
+    completed = await get(call, id)
+    assert completed.pop("output_url").endswith(f"/output/{id}.mp4")
     assert completed == {**processing, "status": "completed", "finished_at": "2026-04-07T12:01:40Z"}
-    assert output_url.endswith(f"/output/{id}.mp4")
 
 
-@pytest.mark.parametrize("url", ["https://cdn.example.com/missing.mp4", "https://cdn.example.com/a/%6dissing/b"])
-async def test_a_video_url_that_holds_missing_fails(
-    session: aiohttp.ClientSession, clock: ManualClock, url: str
+@pytest.mark.parametrize(
+    ("url", "status", "error"),
+    [
+        ("https://cdn.example.com/missing.mp4", "failed", "video URL is not accessible"),
+        ("https://cdn.example.com/a/%6dissing/b", "failed", "video URL is not accessible"),
+        ("https://missing.example.com/a.mp4", "completed", None),
+    ],
+)
+async def test_a_job_fails_if_the_path_of_its_video_holds_missing(
+    call: Caller, clock: ManualClock, url: str, status: str, error: str | None
 ) -> None:
-    id = await generate(session, {"inputs": [AUDIO, {"type": "video", "url": url}]})
+    id = await call.id_of(GENERATE, json={"inputs": [AUDIO, {"type": "video", "url": url}]})
     clock.advance(100)
 
-    _, failed = await get(session, id)
+    ended = await get(call, id)
 
-    assert failed["status"] == "failed"
-    assert failed["error_message"] == "video URL is not accessible"
-    assert "output_url" not in failed
-
-
-async def test_missing_in_the_host_of_a_video_url_is_no_failure(
-    session: aiohttp.ClientSession, clock: ManualClock
-) -> None:
-    id = await generate(session, {"inputs": [{**VIDEO, "url": "https://missing.example.com/a.mp4"}, AUDIO]})
-    clock.advance(100)
-
-    assert (await get(session, id))[1]["status"] == "completed"
+    assert (ended["status"], ended.get("error_message")) == (status, error)
+    assert ("output_url" in ended) == (status == "completed")
 
 
-async def test_the_date_of_an_answer_is_the_clock_of_the_sandbox(
-    session: aiohttp.ClientSession, clock: ManualClock
-) -> None:
+async def test_the_date_of_an_answer_is_the_time_of_the_sandbox(call: Caller, clock: ManualClock) -> None:
     clock.advance(3600)
-    async with session.get("health") as response:
-        assert response.headers["Date"] == "Tue, 07 Apr 2026 13:00:00 GMT"
+    assert (await call("health")).headers["Date"] == "Tue, 07 Apr 2026 13:00:00 GMT"
 
 
-async def test_a_fraction_of_a_second_shows_in_timestamps(
-    session: aiohttp.ClientSession, clock: ManualClock, lipsync_body: dict[str, Any]
-) -> None:
+async def test_a_fraction_of_a_second_shows_in_timestamps(call: Caller, clock: ManualClock) -> None:
     clock.advance(0.25)
-    id = await generate(session, lipsync_body)
+    id = await call.id_of(GENERATE, json=LIPSYNC)
 
-    assert (await get(session, id))[1]["created_at"] == "2026-04-07T12:00:00.25Z"
+    assert (await get(call, id))["created_at"] == "2026-04-07T12:00:00.25Z"
 
 
-async def test_a_request_is_found_by_its_uuid_in_any_case(sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
+async def test_a_request_is_found_by_its_uuid_in_any_case(sandbox: Sandbox, call: Caller) -> None:
     job = sandbox.add_job()
 
-    assert (await get(session, job.id.upper()))[1]["id"] == job.id
+    assert (await get(call, job.id.upper()))["id"] == job.id
 
 
-async def test_a_reference_id_finds_its_newest_request(
-    sandbox: Sandbox, session: aiohttp.ClientSession, clock: ManualClock
-) -> None:
+async def test_a_reference_id_finds_its_newest_request(sandbox: Sandbox, call: Caller, clock: ManualClock) -> None:
     sandbox.add_job(reference_id="dub")
     clock.advance(1)
     newest = sandbox.add_job(reference_id="dub")
     sandbox.add_job(reference_id="dub", created_at=clock.time() - 60)
 
-    assert (await get(session, "dub"))[1]["id"] == newest.id
-    assert (await get(session, "DUB"))[0] == 404
+    assert (await get(call, "dub"))["id"] == newest.id
+    assert (await call("v1/lipsync/requests/DUB")).status == 404
 
 
 @pytest.mark.parametrize(
     "id", ["nobody", "00000000-0000-4000-8000-000000000000", "%2e%2e", "a%2Fb", "6f82a2d8.mp4", "%ff"]
 )
-async def test_an_id_that_nobody_has_is_not_found(sandbox: Sandbox, id: str) -> None:
-    from yarl import URL
-
+async def test_an_unknown_id_is_not_found(sandbox: Sandbox, call: Caller, id: str) -> None:
     url = URL(f"{sandbox.base_url}/v1/lipsync/requests/{id}", encoded=True)
-    async with (
-        aiohttp.ClientSession(headers={"x-api-key": "key"}) as session,
-        session.get(url) as response,
-    ):
-        assert response.status == 404
-        assert await response.json() == {"error": "lipsync request not found"}
+
+    assert (await call(url)).answer == (404, {"error": "lipsync request not found"})
 
 
-async def test_an_encoded_slash_belongs_to_the_reference_id(sandbox: Sandbox) -> None:
-    from yarl import URL
-
+async def test_an_encoded_slash_belongs_to_the_reference_id(sandbox: Sandbox, call: Caller) -> None:
     job = sandbox.add_job(reference_id="season 1/episode 2")
     url = URL(f"{sandbox.base_url}/v1/lipsync/requests/season%201%2Fepisode%202", encoded=True)
-    async with (
-        aiohttp.ClientSession(headers={"x-api-key": "key"}) as session,
-        session.get(url) as response,
-    ):
-        assert (await response.json())["id"] == job.id
+
+    assert (await call(url)).json["id"] == job.id
 
 
-@pytest.mark.parametrize("name", ["6f82a2d8-a6d4-4e8a-a0fa-e8b09823a2d8", "dub-episode-42"])
-async def test_the_documented_completed_example_always_answers(
-    sandbox: Sandbox, session: aiohttp.ClientSession, name: str
-) -> None:
-    assert await get(session, name) == (
-        200,
-        {
-            "id": "6f82a2d8-a6d4-4e8a-a0fa-e8b09823a2d8",
-            "reference_id": "dub-episode-42",
-            "status": "completed",
-            "created_at": "2026-04-07T10:00:00Z",
-            "started_at": "2026-04-07T10:00:05Z",
-            "finished_at": "2026-04-07T10:01:30Z",
-            "output_url": f"{sandbox.base_url.removesuffix('/api')}/output/6f82a2d8.mp4",
-        },
-    )
+async def test_an_example_has_ended_on_a_clock_that_starts_before_it(serve: Serve) -> None:
+    _, call = await serve(clock=ManualClock(0))
+
+    assert (await get(call, "dub-episode-42"))["status"] == "completed"
 
 
-@pytest.mark.parametrize("name", ["A1B2C3D4-E5F6-7890-ABCD-EF1234567890", "dub-episode-43"])
-async def test_the_documented_failed_example_always_answers(session: aiohttp.ClientSession, name: str) -> None:
-    assert await get(session, name) == (
-        200,
-        {
-            "id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
-            "reference_id": "dub-episode-43",
-            "status": "failed",
-            "created_at": "2026-04-07T11:00:00Z",
-            "started_at": "2026-04-07T11:00:04Z",
-            "finished_at": "2026-04-07T11:00:12Z",
-            "error_message": "video URL is not accessible",
-        },
-    )
-
-
-async def test_a_job_of_ones_own_goes_before_the_example_with_its_reference_id(
-    sandbox: Sandbox, session: aiohttp.ClientSession
-) -> None:
+async def test_an_own_job_goes_before_the_example_with_its_reference_id(sandbox: Sandbox, call: Caller) -> None:
     job = sandbox.add_job(reference_id="dub-episode-42")
 
-    assert (await get(session, "dub-episode-42"))[1]["id"] == job.id
+    assert (await get(call, "dub-episode-42"))["id"] == job.id
 
 
 @pytest.mark.parametrize(
-    ("body", "text"),
+    "body",
     [
-        ([], "invalid request body"),
-        ("inputs", "invalid request body"),
-        ({}, "invalid request body"),
-        ({"inputs": "video"}, "invalid request body"),
-        ({"inputs": {}}, "invalid request body"),
-        ({"inputs": ["video", "audio"]}, "invalid request body"),
-        ({"inputs": [{"url": VIDEO["url"]}, AUDIO]}, "invalid request body"),
-        ({"inputs": [{"type": "video"}, AUDIO]}, "invalid request body"),
-        ({"inputs": [{"type": "video", "url": 5}, AUDIO]}, "invalid request body"),
-        ({"inputs": [{"type": "video", "url": "episode.mp4"}, AUDIO]}, "invalid request body"),
-        ({"inputs": [{"type": "video", "url": "ftp://a/b.mp4"}, AUDIO]}, "invalid request body"),
-        ({"inputs": [{"type": "video", "url": "http://[broken"}, AUDIO]}, "invalid request body"),
-        ({"inputs": [VIDEO, AUDIO], "reference_id": 42}, "invalid request body"),
-        ({"inputs": [VIDEO, AUDIO], "disable_active_speaker_detection": "true"}, "invalid request body"),
-        ({"inputs": [{**VIDEO, "type": "text"}, AUDIO]}, 'input type must be "video" or "audio"'),
-        ({"inputs": []}, "expected exactly one video input"),
-        ({"inputs": [AUDIO]}, "expected exactly one video input"),
-        ({"inputs": [VIDEO, VIDEO, AUDIO]}, "expected exactly one video input"),
-        ({"inputs": [VIDEO]}, "expected exactly one audio input"),
-        ({"inputs": [VIDEO, AUDIO, AUDIO]}, "expected exactly one audio input"),
+        [],
+        "inputs",
+        {},
+        {"inputs": "video"},
+        {"inputs": {}},
+        {"inputs": ["video", "audio"]},
+        {"inputs": [{"url": VIDEO["url"]}, AUDIO]},
+        {"inputs": [{"type": "video"}, AUDIO]},
+        {"inputs": [{"type": "video", "url": 5}, AUDIO]},
+        {"inputs": [{"type": "video", "url": "episode.mp4"}, AUDIO]},
+        {"inputs": [{"type": "video", "url": "ftp://a/b.mp4"}, AUDIO]},
+        {"inputs": [{"type": "video", "url": "http://[broken"}, AUDIO]},
+        {**LIPSYNC, "reference_id": 42},
+        {**LIPSYNC, "disable_active_speaker_detection": "true"},
     ],
 )
-async def test_a_body_that_lacks_something_is_refused_in_the_documented_words(
-    sandbox: Sandbox, session: aiohttp.ClientSession, body: object, text: str
-) -> None:
-    async with session.post(GENERATE, json=body) as response:
-        assert (response.status, await response.json()) == (400, {"error": text})
+async def test_a_body_of_another_shape_is_refused(sandbox: Sandbox, call: Caller, body: object) -> None:
+    assert (await call(f"POST {GENERATE}", json=body)).answer == INVALID_BODY
     assert not sandbox.jobs
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b'{"inputs": \xff}', b"[" * 100_000])
-async def test_a_body_that_is_no_json_is_refused(session: aiohttp.ClientSession, data: bytes) -> None:
-    async with session.post(GENERATE, data=data, headers={"Content-Type": "application/json"}) as response:
-        assert (response.status, await response.json()) == (400, {"error": "invalid request body"})
-
-
-async def test_json_under_another_content_type_is_refused(
-    session: aiohttp.ClientSession, lipsync_body: dict[str, Any]
+@pytest.mark.parametrize(
+    ("inputs", "text"),
+    [
+        ([{**VIDEO, "type": "text"}, AUDIO], 'input type must be "video" or "audio"'),
+        ([], "expected exactly one video input"),
+        ([AUDIO], "expected exactly one video input"),
+        ([VIDEO, VIDEO, AUDIO], "expected exactly one video input"),
+        ([VIDEO], "expected exactly one audio input"),
+        ([VIDEO, AUDIO, AUDIO], "expected exactly one audio input"),
+    ],
+)
+async def test_a_wrong_choice_of_inputs_is_refused_with_its_documented_text(
+    call: Caller, inputs: list[object], text: str
 ) -> None:
-    async with session.post(
-        GENERATE, data=json.dumps(lipsync_body), headers={"Content-Type": "text/plain"}
-    ) as response:
-        assert response.status == 400
-        assert await response.json() == {"error": "content-type must be application/json"}
+    assert (await call(f"POST {GENERATE}", json={"inputs": inputs})).answer == (400, {"error": text})
 
 
-async def test_a_charset_and_unknown_fields_do_no_harm(
-    session: aiohttp.ClientSession, lipsync_body: dict[str, Any]
-) -> None:
-    async with session.post(
-        GENERATE,
-        data=json.dumps({**lipsync_body, "mood": "calm", "disable_active_speaker_detection": True}),
-        headers={"Content-Type": "application/json; charset=utf-8"},
-    ) as response:
-        assert response.status == 200
+async def too_large() -> AsyncIterator[bytes]:
+    for _ in range(17):
+        yield bytes(1024 * 1024)
 
 
-async def test_a_client_that_asks_before_it_sends_is_told_to_go_on(
-    session: aiohttp.ClientSession, lipsync_body: dict[str, Any]
-) -> None:
-    async with session.post(GENERATE, json=lipsync_body, expect100=True) as response:
-        assert response.status == 200
+@pytest.mark.parametrize(
+    ("data", "headers"),
+    [
+        (b"", {}),
+        (b"{", {}),
+        (b'{"inputs": \xff}', {}),
+        (b"[" * 100_000, {}),
+        (b"not gzip", {"Content-Encoding": "gzip"}),
+        (too_large, {}),
+    ],
+)
+async def test_a_body_that_is_no_json_or_too_large_is_refused(call: Caller, data: Any, headers: Any) -> None:
+    sent = data() if data is too_large else data
+
+    assert (await call(f"POST {GENERATE}", data=sent, headers={**JSON, **headers})).answer == INVALID_BODY
 
 
-async def test_the_quota_is_used_up_after_as_many_jobs_as_it_holds(serve: Any, lipsync_body: dict[str, Any]) -> None:
-    sandbox, session = await serve(token_limit=1)
+@pytest.mark.parametrize("path", [GENERATE, "v1/video-translate/generate"])
+async def test_json_under_another_content_type_is_refused(call: Caller, path: str) -> None:
+    reply = await call(f"POST {path}", data=json.dumps(LIPSYNC), headers={"Content-Type": "text/plain"})
+
+    assert reply.answer == (400, {"error": "content-type must be application/json"})
+
+
+async def test_a_charset_and_unknown_fields_are_accepted(call: Caller) -> None:
+    body = {**LIPSYNC, "mood": "calm", "webhook_url": 5, "disable_active_speaker_detection": True}
+
+    await call.id_of(GENERATE, data=json.dumps(body), headers={"Content-Type": "application/json; charset=utf-8"})
+
+
+async def test_a_client_that_waits_for_100_continue_is_served(call: Caller) -> None:
+    await call.id_of(GENERATE, json=LIPSYNC, expect100=True)
+
+
+async def test_the_quota_counts_generation_calls(serve: Serve) -> None:
+    sandbox, call = await serve(token_limit=1)
     sandbox.add_job()
-    await generate(session, lipsync_body)
+    await call.id_of(GENERATE, json=LIPSYNC)
 
-    async with session.post(GENERATE, json=lipsync_body) as response:
-        assert (response.status, await response.json()) == (412, {"error": "token limit reached"})
+    assert (await call(f"POST {GENERATE}", json=LIPSYNC)).answer == (412, {"error": "token limit reached"})
     assert len(sandbox.jobs) == 2
 
 
-async def test_a_body_beyond_all_measure_is_refused(session: aiohttp.ClientSession) -> None:
-    async def chunks() -> AsyncIterator[bytes]:
-        for _ in range(17):
-            yield bytes(1024 * 1024)
-
-    headers = {"Content-Type": "application/json"}
-    async with session.post(GENERATE, data=chunks(), headers=headers) as response:
-        assert (response.status, await response.json()) == (400, {"error": "invalid request body"})
-
-
-async def test_a_body_that_cannot_be_unpacked_is_refused(session: aiohttp.ClientSession) -> None:
-    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-    async with session.post(GENERATE, data=b"not gzip", headers=headers) as response:
-        assert (response.status, await response.json()) == (400, {"error": "invalid request body"})
-
-
 async def test_a_client_that_leaves_in_the_middle_of_its_body_starts_nothing(
-    sandbox: Sandbox, until: Any, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, until: Until, caplog: pytest.LogCaptureFixture
 ) -> None:
-    port = int(sandbox.base_url.rsplit(":", 1)[1].removesuffix("/api"))
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    _, writer = await asyncio.open_connection("127.0.0.1", port_of(sandbox))
     writer.write(b"POST /v1/lipsync/generate HTTP/1.1\r\nHost: x\r\nx-api-key: k\r\n")
     writer.write(b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
     await until(lambda: sandbox.received)

@@ -21,20 +21,19 @@ async def get_output(call: Call) -> Answer:
 
 
 def _content(call: Call) -> Content:
-    stores = call.world.stores
-    match call.tail.split("/"):
-        case [name]:
-            return _video(_completed(stores["lipsync"].find_output(name), call.now), clips.lipsync_video)
-        case [folder, *languages, name]:
-            language = "/".join(languages)
-            job = _completed(stores["video_translate"].find_output(folder), call.now)
-            if language in job.payload["target_languages"]:
-                if name == "video.mp4":
-                    return _video(job, clips.translated_video)
-                if name == "audio.wav":
-                    return _of(job, clips.silence(), "audio/wav")
-                if name == "subtitles.srt":
-                    return _of(job, clips.subtitles(language), "application/x-subrip")
+    head, _, name = call.tail.rpartition("/")
+    folder, _, language = head.partition("/")
+    if not head:
+        job = _completed(call.world.stores["lipsync"].find_output(name), call.now)
+        return _video(job, clips.lipsync_video)
+    job = _completed(call.world.stores["video_translate"].find_output(folder), call.now)
+    if language in job.payload["target_languages"]:
+        if name == "video.mp4":
+            return _video(job, clips.translated_video)
+        if name == "audio.wav":
+            return _of(job, clips.silence(), "audio/wav")
+        if name == "subtitles.srt":
+            return _of(job, clips.subtitles(language), "application/x-subrip")
     raise ApiError(404, "not found")
 
 
