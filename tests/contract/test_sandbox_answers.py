@@ -1,4 +1,4 @@
-"""What the sandbox answers is what the document describes, field for field."""
+"""The sandbox answers what the document describes, in every field."""
 
 from __future__ import annotations
 
@@ -216,7 +216,12 @@ LISTS = [name for name in OPERATIONS if name.endswith(".list")]
 @pytest.mark.parametrize("operation", LISTS)
 @pytest.mark.parametrize(
     ("query", "limit", "offset"),
-    [({}, 20, 0), ({"limit": "1"}, 1, 0), ({"limit": "1000"}, 100, 0), ({"limit": "3", "offset": "50"}, 3, 50)],
+    [
+        ({}, 20, 0),
+        ({"limit": "1"}, 1, 0),
+        *(({"limit": str(number)}, 100, 0) for number in (101, 10**18, 2**64, 10**30)),
+        *(({"limit": "3", "offset": str(number)}, 3, number) for number in (50, 10**18, 2**64, 10**30)),
+    ],
 )
 async def test_a_page_is_as_documented(
     document: Document,
@@ -235,24 +240,6 @@ async def test_a_page_is_as_documented(
     assert page["pagination"] == {"limit": limit, "offset": offset, "total": total}
     assert total > 20
     assert len(page.get("data", page.get("voices"))) == max(0, min(limit, total - offset))
-
-
-@pytest.mark.parametrize("operation", LISTS)
-@pytest.mark.parametrize("number", [10**18 - 1, 10**18, 2**64, 10**30])
-async def test_a_page_beyond_every_list_is_empty_however_large_the_offset(
-    document: Document, session: aiohttp.ClientSession, operation: str, number: int
-) -> None:
-    page = await _answer(document, session, operation, params={"offset": str(number)})
-    assert page.get("data", page.get("voices")) == []
-
-
-@pytest.mark.parametrize("operation", LISTS)
-@pytest.mark.parametrize("number", [101, 10**18 - 1, 10**18, 2**64, 10**30])
-async def test_a_limit_beyond_the_cap_is_lowered_however_large_it_is(
-    document: Document, session: aiohttp.ClientSession, operation: str, number: int
-) -> None:
-    page = await _answer(document, session, operation, params={"limit": str(number)})
-    assert page["pagination"]["limit"] == 100
 
 
 def _queries() -> list[tuple[str, str, str]]:
@@ -283,29 +270,6 @@ async def test_a_filter_takes_what_its_schema_allows(
     sandbox.add_job(reference_id="de")
     sandbox.add_job(family="video_translate", source_language="de")
     await _answer(document, session, operation, params={name: value})
-
-
-# A query that its schema does not allow: no list documents a 400, and the sandbox answers one all the same. A
-# guess at what was meant would let a client's mistake pass, and the other calls have 400 for it.
-@pytest.mark.parametrize(
-    ("path", "query", "text"),
-    [
-        ("v1/lipsync/requests", "limit=0", "invalid limit"),
-        ("v1/lipsync/requests", "limit=ten", "invalid limit"),
-        ("v1/lipsync/requests", "limit=", "invalid limit"),
-        ("v1/lipsync/requests", "offset=-1", "invalid offset"),
-        ("v1/video-translate/requests", "status=done", "invalid status"),
-        ("v1/video-translate/requests", "created_after=yesterday", "invalid created_after"),
-        ("v1/video-translate/requests", "created_before=2026-04-07T10:00:00", "invalid created_before"),
-        ("v1/video-translate/voices", "gender=male", "invalid gender"),
-        ("v1/video-translate/voices", "favorite=1", "invalid favorite"),
-    ],
-)
-async def test_a_query_that_its_schema_does_not_allow_is_400(
-    document: Document, session: aiohttp.ClientSession, path: str, query: str, text: str
-) -> None:
-    async with session.get(f"{path}?{query}") as response:
-        assert (response.status, await response.json()) == (400, {"error": text})
 
 
 TEXTS_401: list[tuple[Mapping[str, str], str]] = [
@@ -362,6 +326,16 @@ async def test_each_documented_400_of_lip_sync_is_given(
     assert text in document.texts(operation, 400)
 
 
+@pytest.mark.parametrize(
+    ("operation", "call"),
+    [("video_translate.generate", {"json": []}), ("video_translate.generate_with_media", {"data": None, "json": {}})],
+)
+async def test_a_refused_translation_is_the_documented_400(
+    document: Document, session: aiohttp.ClientSession, operation: str, call: Mapping[str, Any]
+) -> None:
+    assert await _answer(document, session, operation, 400, **call)
+
+
 def test_no_documented_400_of_lip_sync_is_left_out(document: Document) -> None:
     given = {(operation, text) for operation, _, text in LIPSYNC_400}
     assert given == {
@@ -369,59 +343,6 @@ def test_no_documented_400_of_lip_sync_is_left_out(document: Document) -> None:
         for operation in ("lipsync.generate", "lipsync.generate_with_media")
         for text in document.texts(operation, 400)
     }
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"inputs": []},
-        {"inputs": INPUTS},
-        {"inputs": INPUTS[1:]},
-        {"target_languages": []},
-        {"target_languages": "de"},
-        {"target_languages": [1]},
-        {"model": "best"},
-        {"formality": "true"},
-        {"disable_lip_sync": 1},
-        {"webhook_url": "nowhere"},
-        {"reference_id": 1},
-        {"source_language": ["en"]},
-        {"config": []},
-        {"config": {"tts_model": "v1"}},
-        {"config": {"speaker_voices": {"0": 1}}},
-        {"config": {"source_srt": {}}},
-        {"config": {"target_srts": {"de": {"content": 1}}}},
-    ],
-)
-async def test_a_translation_that_its_schema_does_not_allow_is_400(
-    document: Document, session: aiohttp.ClientSession, change: Mapping[str, Any]
-) -> None:
-    body = {**_request(document, "video_translate.generate")["json"], **change}
-    assert await _answer(document, session, "video_translate.generate", 400, json=body)
-
-
-@pytest.mark.parametrize(
-    ("operation", "change"),
-    [
-        ("lipsync.generate", {"reference_id": None}),
-        ("lipsync.generate", {"disable_active_speaker_detection": None}),
-        ("video_translate.generate", {"reference_id": None}),
-        ("video_translate.generate", {"source_language": None}),
-        ("video_translate.generate", {"webhook_url": None}),
-        ("video_translate.generate", {"formality": None}),
-        ("video_translate.generate", {"model": None}),
-        ("video_translate.generate", {"config": None}),
-        ("video_translate.generate", {"config": {"source_srt": None}}),
-        ("video_translate.generate", {"config": {"source_srt": {"content": "1", "file_name": 5}}}),
-        ("video_translate.generate", {"config": {"source_srt": {"content": "1", "language": 5}}}),
-    ],
-    ids=str,
-)
-async def test_an_option_of_another_type_is_400(
-    document: Document, session: aiohttp.ClientSession, operation: str, change: Mapping[str, Any]
-) -> None:
-    body = {**_request(document, operation)["json"], **change}
-    assert await _answer(document, session, operation, 400, json=body)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -452,24 +373,3 @@ async def test_a_failing_service_is_the_documented_500(
 ) -> None:
     sandbox.inject(Fault.status(500, "internal error"))
     assert await _answer(document, session, operation, 500) == document.example(operation, 500)
-
-
-# Neither status is documented: the document lists what its own paths and methods answer, and says nothing of others.
-# RFC 9110 does (15.5.5, 15.5.6), and the shape of the error is the one that the document has for every error.
-@pytest.mark.parametrize(
-    ("method", "path", "status", "text"),
-    [
-        ("GET", "v1/lipsync", 404, "not found"),
-        ("GET", "v1/lipsync/requests/a/b", 404, "not found"),
-        ("DELETE", "v1/lipsync/requests/dub-episode-42", 405, "method not allowed"),
-        ("GET", "v1/lipsync/generate", 405, "method not allowed"),
-        ("POST", "health", 405, "method not allowed"),
-    ],
-)
-async def test_what_is_not_documented_is_refused_in_the_documented_shape(
-    session: aiohttp.ClientSession, method: str, path: str, status: int, text: str
-) -> None:
-    async with session.request(method, path) as response:
-        assert (response.status, response.content_type) == (status, "application/json")
-        assert await response.json() == {"error": text}
-        assert ("Allow" in response.headers) == (status == 405)

@@ -141,6 +141,8 @@ async def test_an_own_job_goes_before_the_example_with_its_reference_id(sandbox:
         {"inputs": [{"type": "video", "url": "ftp://a/b.mp4"}, AUDIO]},
         {"inputs": [{"type": "video", "url": "http://[broken"}, AUDIO]},
         {**LIPSYNC, "reference_id": 42},
+        {**LIPSYNC, "reference_id": None},
+        {**LIPSYNC, "disable_active_speaker_detection": None},
         {**LIPSYNC, "disable_active_speaker_detection": "true"},
     ],
 )

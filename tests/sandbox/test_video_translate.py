@@ -136,6 +136,14 @@ async def test_the_completed_example_has_its_output(call: Caller) -> None:
         {"config": {"target_srts": []}},
         {"config": {"target_srts": {"de": "1\n"}}},
         {"config": {"target_srts": {"de": {"file_name": "de.srt"}}}},
+        {"config": {"target_srts": {"de": {"content": 1}}}},
+        {"config": {"source_srt": {"content": "1", "file_name": 5}}},
+        {"config": {"source_srt": {"content": "1", "language": 5}}},
+        {"config": {"source_srt": None}},
+        *(
+            {name: None}
+            for name in ("config", "formality", "model", "reference_id", "source_language", "webhook_url")
+        ),
     ],
 )
 async def test_a_body_of_another_shape_is_refused(sandbox: Sandbox, call: Caller, change: dict[str, Any]) -> None:
