@@ -136,6 +136,17 @@ def _in_a_form(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def _lists(area: str, filters: Mapping[str, Any], query: Mapping[str, str]) -> tuple[Row, Row]:
+    """Return the rows of a list and of the iteration over it, with all filters."""
+    page = Row(
+        f"{area}.list",
+        options={**filters, "limit": 100, "offset": 0},
+        query={**query, "limit": "100", "offset": "0"},
+    )
+    pages = Row(f"{area}.iterate", options={**filters, "page_size": 7}, query={**query, "limit": "7", "offset": "0"})
+    return page, pages
+
+
 FULL = [
     Row(
         "lipsync.generate",
@@ -164,16 +175,6 @@ FULL = [
             "disable_active_speaker_detection": "true",
         },
         leads=("lipsync.requests.list",),
-    ),
-    Row(
-        "lipsync.requests.list",
-        options={"limit": 1, "offset": 0, "reference_id": REFERENCE},
-        query={"limit": "1", "offset": "0", "reference_id": REFERENCE},
-    ),
-    Row(
-        "lipsync.requests.iterate",
-        options={"reference_id": REFERENCE, "page_size": 7},
-        query={"limit": "7", "offset": "0", "reference_id": REFERENCE},
     ),
     Row(
         "video_translate.generate",
@@ -213,26 +214,9 @@ FULL = [
         },
         leads=("video_translate.requests.list",),
     ),
-    Row(
-        "video_translate.requests.list",
-        options={**LIST_FILTERS, "limit": 100, "offset": 40},
-        query={**LIST_QUERY, "limit": "100", "offset": "40"},
-    ),
-    Row(
-        "video_translate.requests.iterate",
-        options={**LIST_FILTERS, "page_size": 7},
-        query={**LIST_QUERY, "limit": "7", "offset": "0"},
-    ),
-    Row(
-        "video_translate.voices.list",
-        options={**VOICE_FILTERS, "limit": 3, "offset": 0},
-        query={**VOICE_QUERY, "limit": "3", "offset": "0"},
-    ),
-    Row(
-        "video_translate.voices.iterate",
-        options={**VOICE_FILTERS, "page_size": 7},
-        query={**VOICE_QUERY, "limit": "7", "offset": "0"},
-    ),
+    *_lists("lipsync.requests", {"reference_id": REFERENCE}, {"reference_id": REFERENCE}),
+    *_lists("video_translate.requests", LIST_FILTERS, LIST_QUERY),
+    *_lists("video_translate.voices", VOICE_FILTERS, VOICE_QUERY),
 ]
 
 
