@@ -44,7 +44,7 @@ def test_a_hanging_test_ends_and_shows_where(tmp_path: Path) -> None:
 
 
 def test_a_test_of_sigint_ends_where_sigint_is_ignored() -> None:
-    test = "tests/cli/test_jobs.py::test_a_wait_that_is_ended_gives_the_terminal_back"
+    test = "tests/cli/test_wait.py::test_a_signal_restores_the_terminal_and_keeps_the_results"
     script = 'trap "" INT; exec "$@"'
     done = subprocess.run(
         ["sh", "-c", script, "sh", *PYTEST, "-o", "faulthandler_timeout=30", test],

@@ -1,11 +1,15 @@
-"""The console command ``chamelaion-async``, which needs the extra ``cli``."""
+"""The console command ``chamelaion-async``, which needs the extra ``cli``.
+
+Each command is a module with the name of the command, and its docstring is its ``--help``; ``app`` puts them
+together. What several commands share is in ``_ui``.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 
-from .streams import standard_streams
+from ._ui.streams import standard_streams
 
 __all__ = ["main"]
 
@@ -14,14 +18,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: What follows the name of the command; by default that of this process.
+        arguments: What follows the name of the command; by default the arguments of this process.
 
     Returns:
-        The exit code; ``exits.ExitCode`` lists what each means.
+        The exit code; ``_ui.exits.ExitCode`` lists the meanings.
     """
     with standard_streams():
         try:
-            from .app import run  # noqa: PLC0415 - what the extra brings may be missing, and is then explained
+            from .app import run_command  # noqa: PLC0415 - without the extra, this import fails and is explained
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("chamelaion_async"):
                 raise
@@ -32,4 +36,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         except KeyboardInterrupt:
             return 130
-        return run(arguments)
+        return run_command(arguments)

@@ -1,4 +1,4 @@
-"""The command line as a whole: its commands, and what becomes of an error in any of them."""
+"""The command line as a whole: its commands, and the exit code for every way in which one can end."""
 
 from __future__ import annotations
 
@@ -10,31 +10,33 @@ from cyclopts import App, CycloptsError
 
 from .._version import __version__
 from ..errors import ChamelaionError
-from .account import health, whoami
+from ._ui.errors import exit_code, explain
+from ._ui.exits import ExitCode
+from ._ui.printing import print_error
+from ._ui.signals import sigterm_as_interrupt
+from ._ui.streams import OutputError, discard_stdout
 from .completion import completion_for
 from .demo import demo
 from .download import download
-from .exits import ExitCode, of_error
 from .generate import generate
-from .jobs import get, wait
-from .lipsync_run import run as run_lipsync
-from .list_jobs import list_jobs
-from .output import complain
-from .serve import sandbox
-from .signals import ending_on_sigterm
-from .streams import OutputError, abandon_stdout
+from .get import get
+from .health import health
+from .list import list_requests
+from .run import run
+from .sandbox import sandbox
 from .translate import translate
 from .voices import voices
-from .words import explain
+from .wait import wait
+from .whoami import whoami
 
-__all__ = ["app", "run"]
+__all__ = ["app", "run_command"]
 
 _HELP: Final = """\
-Lip sync and translation jobs of the Chamelaion API from the shell. Begin with *chamelaion-async demo*.
+Lip sync and translation jobs of the Chamelaion API. To see it work: *chamelaion-async demo*.
 
-The key is taken from CHAMELAION_API_KEY. Exit codes: 0 all is well, 1 a job failed or is not known, 2 the command
-line, the settings or the credentials are wrong, 3 no answer, not in time or broken off, 4 the output cannot be
-written, 130 interrupted.
+The API key is read from CHAMELAION_API_KEY. Exit codes: 0 success, 1 a job failed or was not found, 2 wrong
+arguments, settings or credentials, 3 no answer, a timeout or a broken transfer, 4 the output cannot be written, 130
+interrupted.
 """
 
 app = App(
@@ -46,12 +48,12 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.command(demo)
-app.command(run_lipsync, name="run")
+app.command(run)
 app.command(generate)
 app.command(translate)
 app.command(get)
 app.command(wait)
-app.command(list_jobs, name="list")
+app.command(list_requests, name="list")
 app.command(download)
 app.command(voices)
 app.command(health)
@@ -60,53 +62,57 @@ app.command(sandbox)
 app.command(completion_for(app))
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and turn however it ends into an exit code; no error leaves with a traceback.
+def run_command(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; every error is printed as one line instead of a traceback.
 
     Args:
-        arguments: What follows the name of the command; by default that of this process.
+        arguments: What follows the name of the command; by default the arguments of this process.
     """
     tokens = list(sys.argv[1:] if arguments is None else arguments)
-    with ending_on_sigterm() as ending:
+    with sigterm_as_interrupt() as sigterm:
         code = _run(tokens)
-    return ExitCode.TERMINATED if ending.is_terminated and code == ExitCode.INTERRUPTED else code
+    return ExitCode.TERMINATED if sigterm.is_received and code == ExitCode.INTERRUPTED else code
 
 
 def _run(tokens: Sequence[str]) -> int:
     if sys.stdout is None:
-        # Known before anything is sent: what a command finds out or pays for could not be told.
-        complain("stdout is closed, and all that is printed would be lost; to do without it: >/dev/null")
+        # Checked before anything is sent: a command could not print the id of a job that costs money.
+        print_error("stdout is closed, so the output would be lost; to run without it, use >/dev/null")
         return ExitCode.UNWRITABLE
     try:
         code = int(app(tokens, exit_on_error=False, print_error=False) or ExitCode.OK)
         sys.stdout.flush()
     except CycloptsError as error:
-        complain(f"{_without_secrets(str(error), tokens)} Try --help.")
+        print_error(f"{_without_secrets(str(error), tokens)} Try --help.")
         return ExitCode.USAGE
     except ChamelaionError as error:
-        complain(explain(error))
-        return of_error(error)
+        print_error(explain(error))
+        return exit_code(error)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except OutputError as error:
-        abandon_stdout()
+        discard_stdout()
         if error.is_reader_gone:
             return ExitCode.BROKEN_PIPE
-        complain(f"the output cannot be written: {error.strerror}")
+        print_error(f"the output cannot be written: {error.strerror}")
         return ExitCode.UNWRITABLE
     except OSError as error:
-        complain(str(error))
+        print_error(str(error))
         return ExitCode.USAGE
     return code
 
 
 def _without_secrets(text: str, tokens: Sequence[str]) -> str:
-    """Mask what was meant as a key or may hold a password: a complaint about the command line quotes it."""
+    """Mask the values of options that are, or are misspelt as, a key, a token or a proxy with a password.
+
+    The text of a cyclopts error quotes the arguments.
+    """
     secrets = set()
     for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
         name, joined, value = token.partition("=")
         if name.startswith("--") and any(word in name for word in ("key", "token", "proxy")):
             secrets.add(value if joined else following)
+    # The longest first: one secret may be the beginning of another.
     for secret in sorted(secrets, key=len, reverse=True):
         if secret and not secret.startswith("--"):
             text = text.replace(secret, "***")

@@ -1,4 +1,4 @@
-"""``completion``: a script that lets a shell complete the commands and their options."""
+"""``completion``: a script with which a shell completes the commands and their options."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Literal
 
 from cyclopts import App
 
-from .exits import ExitCode
-from .output import say
+from ._ui.exits import ExitCode
+from ._ui.printing import print_line
 
 __all__ = ["completion_for"]
 
@@ -16,18 +16,18 @@ Shell = Literal["bash", "zsh", "fish"]
 
 
 def completion_for(app: App) -> Callable[[Shell], int]:
-    """Return the command for an app, which cannot be imported from here since it holds the command."""
+    """Return the command for an app. The app is an argument, since its module imports this one."""
 
     def completion(shell: Shell, /) -> int:
         """Print a completion script for a shell. Nothing is installed or changed.
 
-        For bash: eval "$(chamelaion-async completion bash)". For zsh save it as _chamelaion-async in a folder of
-        fpath, for fish as ~/.config/fish/completions/chamelaion-async.fish.
+        bash: eval "$(chamelaion-async completion bash)". zsh: save the script as _chamelaion-async in a folder of
+        fpath. fish: save it as ~/.config/fish/completions/chamelaion-async.fish.
 
         Args:
-            shell: Which shell.
+            shell: The shell.
         """
-        say(app.generate_completion(shell=shell).rstrip("\n"))
+        print_line(app.generate_completion(shell=shell).rstrip("\n"))
         return ExitCode.OK
 
     return completion

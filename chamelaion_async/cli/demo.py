@@ -1,4 +1,4 @@
-"""``demo``: five jobs waited for at once, on a sandbox in this very process."""
+"""``demo``: five jobs at once against a sandbox in this process."""
 
 from __future__ import annotations
 
@@ -9,86 +9,83 @@ import attrs
 
 from ..client import AsyncClient
 from ..config import PollPolicy
-from ..models import LipsyncRequest, Outcome
+from ..models import LipsyncRequest, Outcome, VideoTranslateRequest
 from ..sandbox import Sandbox
-from . import exits
-from .boards import Board
-from .exits import ExitCode
-from .follow import all_of, follow, make_board
-from .output import say
+from ._ui.board import Board, make_board
+from ._ui.exits import ExitCode, worst
+from ._ui.printing import print_line
+from ._ui.waiting import of_outcome, run_together, wait_for_one
 
 __all__ = ["demo"]
 
 _POLLING: Final = PollPolicy(min_interval=0.2, max_interval=0.5)
-"""The default polls once a second at first, which is right for jobs of minutes and coarse for these."""
+"""The default interval of one second suits jobs of minutes, and is too long for these."""
 
 _TIMEOUT: Final = 12.0
 _KEY: Final = "demo-key"
 
 
 @attrs.frozen(kw_only=True)
-class _Part:
-    """A job of the demo: what it goes by, the name of its video, and its times in seconds."""
+class _DemoJob:
+    """A job of the demo: its name, the name of its video, and its times in seconds."""
 
     name: str
     video: str
-    is_bound_to_fail: bool = False
+    fails: bool = False
     queued: float
     seconds: float
 
 
-_PARTS: Final = (
-    _Part(name="demo-trailer", video="trailer.mp4", queued=0.3, seconds=1.6),
-    _Part(name="demo-scene-1", video="scene-1.mp4", queued=0.5, seconds=3.2),
-    _Part(name="demo-scene-2", video="missing.mp4", is_bound_to_fail=True, queued=0.7, seconds=1.2),
-    _Part(name="demo-scene-3", video="scene-3.mp4", queued=0.9, seconds=4.4),
-    _Part(name="demo-credits", video="credits.mp4", queued=1.1, seconds=2.4),
+_JOBS: Final = (
+    _DemoJob(name="demo-trailer", video="trailer.mp4", queued=0.3, seconds=1.6),
+    _DemoJob(name="demo-scene-1", video="scene-1.mp4", queued=0.5, seconds=3.2),
+    _DemoJob(name="demo-scene-2", video="missing.mp4", fails=True, queued=0.7, seconds=1.2),
+    _DemoJob(name="demo-scene-3", video="scene-3.mp4", queued=0.9, seconds=4.4),
+    _DemoJob(name="demo-credits", video="credits.mp4", queued=1.1, seconds=2.4),
 )
 
 
 async def demo() -> int:
     """Run five jobs against a sandbox and wait for all of them at once. Needs no key and no network.
 
-    One job is made to fail, to show what happens then.
+    One job fails on purpose, to show what a failure looks like.
     """
-    began = time.monotonic()
-    say("Five lip sync jobs on a sandbox, which is the Chamelaion API imitated inside")
-    say("this process: no key, no network, no cost. One is bound to fail, since its video")
-    say("cannot be fetched.")
-    say()
+    start = time.monotonic()
+    print_line("Five lip sync jobs on a sandbox, an imitation of the Chamelaion API inside this")
+    print_line("process: no key, no network, no cost. One job fails on purpose: its video cannot")
+    print_line("be fetched.")
+    print_line()
     async with (
         Sandbox() as sandbox,
-        # Both credentials are given, so that none of the environment is sent here.
+        # Both credentials are given, so that none from the environment is sent.
         AsyncClient(_KEY, bearer_token=_KEY, base_url=sandbox.base_url, polling=_POLLING) as client,
     ):
-        with make_board([part.name for part in _PARTS]) as board:
-            outcomes = await all_of(_run(part, client, sandbox, board) for part in _PARTS)
-    codes = [exits.of_outcome(outcome) for outcome in outcomes]
+        with make_board([job.name for job in _JOBS]) as board:
+            outcomes = await run_together(_run(job, client, sandbox, board) for job in _JOBS)
+    codes = [of_outcome(outcome) for outcome in outcomes]
     completed = codes.count(ExitCode.OK)
-    say()
-    say(
-        f"{len(codes)} jobs in {time.monotonic() - began:.1f} s: {completed} completed, {len(codes) - completed} "
-        "failed. The URLs went with the sandbox."
+    print_line()
+    print_line(
+        f"{len(codes)} jobs in {time.monotonic() - start:.1f} s: {completed} completed, {len(codes) - completed} "
+        "failed. The sandbox has stopped, and its URLs with it."
     )
-    say("In code, each of these waits was")
-    say("    request = await client.wait_until_finished(request_id)")
-    say("To go on:")
-    say("    chamelaion-async sandbox    serve a sandbox for code of your own")
-    say("    chamelaion-async --help     list the other commands")
-    return exits.worst(
-        code
-        for part, code in zip(_PARTS, codes, strict=True)
-        if not (part.is_bound_to_fail and code is ExitCode.FAILED)
-    )
+    print_line("In code, each of these waits is")
+    print_line("    request = await client.wait_until_finished(request_id)")
+    print_line("Next steps:")
+    print_line("    chamelaion-async sandbox    serve a sandbox for your own code")
+    print_line("    chamelaion-async --help     list the other commands")
+    return worst(code for job, code in zip(_JOBS, codes, strict=True) if not (job.fails and code is ExitCode.FAILED))
 
 
-async def _run(part: _Part, client: AsyncClient, sandbox: Sandbox, board: Board) -> Outcome[LipsyncRequest]:
+async def _run(
+    demo_job: _DemoJob, client: AsyncClient, sandbox: Sandbox, board: Board
+) -> Outcome[LipsyncRequest | VideoTranslateRequest]:
     accepted = await client.lipsync.generate(
-        video=f"https://cdn.example.com/{part.video}",
+        video=f"https://cdn.example.com/{demo_job.video}",
         audio="https://cdn.example.com/dub.wav",
-        reference_id=part.name,
+        reference_id=demo_job.name,
     )
     id = accepted.request_id
     job = sandbox.jobs[id]
-    job.queue_seconds, job.job_seconds = part.queued, part.seconds
-    return await follow(client.lipsync.requests, board, id, timeout=_TIMEOUT, name=part.name)
+    job.queue_seconds, job.job_seconds = demo_job.queued, demo_job.seconds
+    return await wait_for_one(client.lipsync.requests, board, id, timeout=_TIMEOUT, name=demo_job.name)

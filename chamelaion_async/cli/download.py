@@ -1,4 +1,4 @@
-"""``download``: the output of a job to disk."""
+"""``download``: the outputs of a job as files."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from .exits import ExitCode
-from .family import Family, requests_of
-from .options import AttemptTimeout, Flag, Service
-from .output import say
-from .outputs import fetch
-from .records import plain_record, recording
-from .text import clean
+from ._ui.exits import ExitCode
+from ._ui.json_records import error_as_record, record
+from ._ui.options import AttemptTimeout, Family, Flag, ServiceOptions, requests_of
+from ._ui.output_files import download_outputs
+from ._ui.printing import print_line
+from ._ui.text import clean
 
 __all__ = ["download"]
 
@@ -26,32 +25,32 @@ async def download(
     family: Family = "lipsync",
     timeout: AttemptTimeout = 60.0,
     json: Flag = False,
-    service: Service | None = None,
+    service: ServiceOptions | None = None,
 ) -> int:
-    """Download the output of a completed request, and print where it lies.
+    """Download the output of a completed request, and print the path of the file.
 
-    A download that broke off is resumed by the same command. Exits with 0 if all is there, 1 if the request failed,
-    has no output or is not known, 2 if the command line, the settings or the credentials are wrong or a file exists,
-    3 if the request is not finished yet or the download broke off.
+    The same command resumes a download that broke off. Exit codes: 0 downloaded, 1 the request failed, has no output
+    or was not found, 2 wrong arguments, settings or credentials, or a file exists, 3 the request is not finished or
+    the download broke off.
 
     Args:
-        id: UUID of the request, or the reference id it was submitted with.
-        output: File to write, or a folder to write to; one that does not exist yet is named with a slash at its end.
-            Default: a file named after the URL; for a translation, which
-            has several, a folder named after its UUID.
+        id: UUID of the request, or the reference id that it was submitted with.
+        output: File or folder to write to. A slash at the end means a folder, which is created if it does not exist.
+            Default: a file named after the URL, and for a translation, which has several files, a folder named after
+            its UUID.
         overwrite: Replace files that exist.
-        family: What kind of request it is.
+        family: Kind of request.
         timeout: Seconds to wait for an answer, or for the next bytes.
         json: Print one JSON object with id and paths.
-        service: Which service to call, and with which credentials.
+        service: The service to call, and its credentials.
     """
-    with recording(id, json=json):
-        async with (service or Service()).client(timeout=timeout) as client:
+    with error_as_record(id, json=json):
+        async with (service or ServiceOptions()).client(timeout=timeout) as client:
             job = await requests_of(client, family).get(id)
-            paths = await fetch(client, job, output, overwrite=overwrite)
+            paths = await download_outputs(client, job, output, overwrite=overwrite)
     if json:
-        say(plain_record(id=job.id, paths=[str(path) for path in paths]))
+        print_line(record(id=job.id, paths=[str(path) for path in paths]))
     else:
         for path in paths:
-            say(clean(str(path)))
+            print_line(clean(str(path)))
     return ExitCode.OK

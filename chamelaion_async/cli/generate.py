@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from .acceptance import conclude, submission
-from .media import are_urls, submit_lipsync
-from .options import Flag, Service, WaitTimeout
-from .records import recording
+from ._ui.json_records import error_as_record
+from ._ui.options import Flag, ServiceOptions, WaitTimeout
+from ._ui.submission import are_urls, finish_submission, submission_guard, submit_lipsync
 
 __all__ = ["generate"]
 
@@ -20,30 +19,32 @@ async def generate(
     wait: Flag = False,
     timeout: WaitTimeout = 600.0,
     json: Flag = False,
-    service: Service | None = None,
+    service: ServiceOptions | None = None,
 ) -> int:
     """Submit a lip sync job. This costs money.
 
-    The first line of output is the id of the request. Exits with 0 if it was accepted, 1 if the plan's quota is used
-    up, 2 if the command line, the settings or the credentials are wrong, 3 if the service cannot be reached or it is
-    not certain that it accepted the job; with --wait as *wait* does.
+    The first line of output is the id of the request. Exit codes: 0 accepted, 1 the quota is used up, 2 wrong
+    arguments, settings or credentials, 3 the service cannot be reached or may or may not have accepted the job. With
+    --wait, as for *wait*.
 
     Args:
-        video: URL (http or https) that the service fetches, or a file to upload.
-        audio: Likewise; both are URLs or both are files.
-        reference_id: Your own id for the job. With one, a lost answer can be found again.
-        no_speaker_detection: Skip the detection of the active speaker.
+        video: URL (http or https) of the video, or a file to upload.
+        audio: URL or file of the audio. Video and audio are both URLs or both files.
+        reference_id: Your own id for the job. If the answer of the service is lost, the job is found by it.
+        no_speaker_detection: Turn off the detection of the active speaker.
         wait: Wait until the job is finished.
         timeout: Seconds to wait in all, with --wait; inf waits without end.
-        json: Print one JSON object with request_id and status; with --wait the finished request instead.
-        service: Which service to call, and with which credentials.
+        json: Print one JSON object with request_id and status; with --wait, the finished request instead.
+        service: The service to call, and its credentials.
     """
-    service = service or Service()
-    with recording(reference_id, json=json):
+    service = service or ServiceOptions()
+    with error_as_record(reference_id, json=json):
         are_urls(video, audio)
         async with service.client() as client:
-            with submission("lipsync", service, reference_id):
+            with submission_guard("lipsync", service, reference_id):
                 accepted = await submit_lipsync(
                     client, video, audio, reference_id=reference_id, no_speaker_detection=no_speaker_detection
                 )
-            return await conclude(client, accepted, "lipsync", service, wait=wait, timeout=timeout, json=json)
+            return await finish_submission(
+                client, accepted, "lipsync", service, wait=wait, timeout=timeout, json=json
+            )

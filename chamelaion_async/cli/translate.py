@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ..client import AsyncClient
-from ..models import GenerateAccepted
-from .acceptance import conclude, submission
-from .media import are_urls, pairs, read_subtitle
-from .options import Flag, Service, WaitTimeout
-from .records import recording
-from .transfers import transfer
+from ..errors import ConfigurationError
+from ..models import GenerateAccepted, Subtitle
+from ._ui.json_records import error_as_record
+from ._ui.options import Flag, ServiceOptions, WaitTimeout
+from ._ui.progress import show_progress
+from ._ui.submission import are_urls, finish_submission, submission_guard
 
 __all__ = ["translate"]
 
@@ -37,48 +37,50 @@ async def translate(
     wait: Flag = False,
     timeout: WaitTimeout = 600.0,
     json: Flag = False,
-    service: Service | None = None,
+    service: ServiceOptions | None = None,
 ) -> int:
     """Submit a video translation. This costs money.
 
-    Output and exit codes are those of *generate*.
+    Output and exit codes are the same as for *generate*.
 
     Args:
-        video: URL (http or https) that the service fetches, or a file to upload.
+        video: URL (http or https) of the video, or a file to upload.
         to: Language to translate into, such as de; may be repeated.
-        source: Language of the original. Default: the service finds out.
-        model: How to translate. Default: the service's.
-        reference_id: Your own id for the job. With one, a lost answer can be found again.
-        source_srt: File with the subtitles of the original.
-        target_srt: LANGUAGE=FILE: subtitles in a target language; may be repeated.
-        voice: SPEAKER=VOICE_ID, such as 0=VOICE_ID: the voice of a speaker; may be repeated.
-        no_lip_sync: Leave the lips as they are.
-        no_background_audio: Leave out the background sound.
-        formality: Ask for formal speech.
-        webhook: URL to be called when the job ends.
+        source: Language of the video. Default: detected by the service.
+        model: Translation model. Default: chosen by the service.
+        reference_id: Your own id for the job. If the answer of the service is lost, the job is found by it.
+        source_srt: File with subtitles in the language of the video.
+        target_srt: LANGUAGE=FILE: file with subtitles in a target language; may be repeated.
+        voice: SPEAKER=VOICE_ID: voice of a speaker, counted from 0, such as 0=VOICE_ID; may be repeated.
+        no_lip_sync: Do not lip-sync the video.
+        no_background_audio: Leave out the background audio.
+        formality: Use formal language.
+        webhook: URL that the service calls when the job is finished.
         wait: Wait until the job is finished.
         timeout: Seconds to wait in all, with --wait; inf waits without end.
-        json: Print one JSON object with request_id and status; with --wait the finished request instead.
-        service: Which service to call, and with which credentials.
+        json: Print one JSON object with request_id and status; with --wait, the finished request instead.
+        service: The service to call, and its credentials.
     """
-    service = service or Service()
-    with recording(reference_id, json=json):
+    service = service or ServiceOptions()
+    with error_as_record(reference_id, json=json):
         options: dict[str, Any] = {
             "target_languages": to,
             "source_language": source,
             "model": model,
-            "speaker_voices": pairs("--voice", voice) or None,
+            "speaker_voices": _pairs("--voice", voice) or None,
             "disable_background_audio": no_background_audio or None,
             "disable_lip_sync": no_lip_sync or None,
             "formality": formality or None,
             "reference_id": reference_id,
             "webhook_url": webhook,
         }
-        targets = {language: Path(path) for language, path in pairs("--target-srt", target_srt).items()}
+        targets = {language: Path(path) for language, path in _pairs("--target-srt", target_srt).items()}
         async with service.client() as client:
-            with submission("translate", service, reference_id):
+            with submission_guard("translate", service, reference_id):
                 accepted = await _submit(client, video, source_srt, targets, options)
-            return await conclude(client, accepted, "translate", service, wait=wait, timeout=timeout, json=json)
+            return await finish_submission(
+                client, accepted, "translate", service, wait=wait, timeout=timeout, json=json
+            )
 
 
 async def _submit(
@@ -86,12 +88,45 @@ async def _submit(
 ) -> GenerateAccepted:
     if are_urls(video):
         language = options["source_language"]
-        original = None if source is None else await asyncio.to_thread(read_subtitle, source, language)
-        srts = {name: await asyncio.to_thread(read_subtitle, path, name) for name, path in targets.items()}
+        original = None if source is None else await asyncio.to_thread(_read_subtitle, source, language)
+        srts = {name: await asyncio.to_thread(_read_subtitle, path, name) for name, path in targets.items()}
         return await client.video_translate.generate(
             video=video, source_srt=original, target_srts=srts or None, **options
         )
-    with transfer("uploaded", Path(video).name) as on_progress:
+    with show_progress("uploaded", Path(video).name) as on_progress:
         return await client.video_translate.generate_with_media(
             video=Path(video), source_srt=source, target_srts=targets, on_progress=on_progress, **options
         )
+
+
+def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:
+    """Split texts of the form ``NAME=VALUE``.
+
+    Raises:
+        ConfigurationError: One has another form, or a name occurs twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts or []:
+        name, _, value = text.partition("=")
+        if not name or not value:
+            raise ConfigurationError(f"{option} takes NAME=VALUE, not {text!r}")
+        if name in found:
+            raise ConfigurationError(f"{option} was given twice for {name!r}")
+        found[name] = value
+    return found
+
+
+def _read_subtitle(path: Path, language: str | None) -> Subtitle:
+    """Read a file of subtitles, which are sent with the URL of a video.
+
+    Raises:
+        ConfigurationError: It cannot be read, or is not UTF-8.
+    """
+    try:
+        content = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ConfigurationError(
+            f"subtitles {str(path)!r} cannot be read: {reason}. Nothing was submitted"
+        ) from error
+    return Subtitle(content=content, file_name=path.name, language=language)

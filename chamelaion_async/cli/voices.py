@@ -1,18 +1,15 @@
-"""``voices``: what a translation can speak with."""
+"""``voices``: the voices for translations."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
-
-from cyclopts import Parameter
-from cyclopts.validators import Number
+from typing import Final, Literal
 
 from ..errors import ConfigurationError
 from ..models import Voice
-from .exits import ExitCode
-from .listings import Column, Listing
-from .options import Flag, Service
-from .records import recording
+from ._ui.exits import ExitCode
+from ._ui.json_records import error_as_record
+from ._ui.list_table import Column, ListTable
+from ._ui.options import Flag, Offset, PageSize, ServiceOptions
 
 __all__ = ["voices"]
 
@@ -34,44 +31,44 @@ async def voices(
     application: str | None = None,
     search: str | None = None,
     favorite: Flag = False,
-    limit: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
-    offset: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
+    limit: PageSize = None,
+    offset: Offset = None,
     all: Flag = False,
     json: Flag = False,
-    service: Service | None = None,
+    service: ServiceOptions | None = None,
 ) -> int:
-    """List the voices that a translation can speak with, for *translate --voice*.
+    """List the voices for *translate --voice*.
 
-    Shows a table on a terminal, and elsewhere lines of id, name, language, gender, application, yes for a favourite,
-    and description, with tabs between them. Exits as *list* does.
+    Shows a table on a terminal, elsewhere tab-separated lines: id, name, language, gender, application, yes for a
+    favorite, description. Exit codes: as for *list*.
 
     Args:
         language: Only voices of this language.
         gender: Only voices of this gender.
         application: Only voices for this application.
-        search: Only voices that hold this text.
-        favorite: Only favourites.
-        limit: Size of the page; with --all that of each page. Default: the service's.
+        search: Only voices that contain this text.
+        favorite: Only favorites.
+        limit: Number of voices on a page, also with --all. Default: chosen by the service.
         offset: Number of voices to skip.
-        all: List all of them, page after page.
-        json: Print one JSON object a line for each voice, with the names of the API.
-        service: Which service to call, and with which credentials.
+        all: List all voices, page after page.
+        json: Print one JSON object a line for each voice, with the field names of the API.
+        service: The service to call, and its credentials.
     """
-    with recording(None, json=json):
+    with error_as_record(None, json=json):
         if all and offset is not None:
-            raise ConfigurationError("--all begins at the first voice, so it goes without --offset")
+            raise ConfigurationError("--all starts at the first voice and cannot be combined with --offset")
         filters = {
             "language": language,
-            "gender": gender and gender.capitalize(),  # as the API words it
+            "gender": gender and gender.capitalize(),  # the API's spelling
             "application": application,
             "search": search,
         }
-        listing = Listing[Voice](columns=_COLUMNS, json=json)
-        async with (service or Service()).client() as client:
-            known = client.video_translate.voices
+        table = ListTable[Voice](columns=_COLUMNS, json=json)
+        async with (service or ServiceOptions()).client() as client:
+            resource = client.video_translate.voices
             if all:
-                await listing.show_all(known.iterate(favorite=favorite or None, page_size=limit, **filters))
+                await table.show_all(resource.iterate(favorite=favorite or None, page_size=limit, **filters))
             else:
-                page = await known.list(favorite=favorite or None, limit=limit, offset=offset, **filters)
-                listing.show_page(page)
+                page = await resource.list(favorite=favorite or None, limit=limit, offset=offset, **filters)
+                table.show_page(page)
     return ExitCode.OK

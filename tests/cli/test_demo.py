@@ -1,14 +1,16 @@
+"""``demo``: what a newcomer sees."""
+
 from __future__ import annotations
 
 import os
 import re
 import subprocess
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-NAMES = ("demo-trailer", "demo-scene-1", "demo-scene-2", "demo-scene-3", "demo-credits")
+from .running import COMMAND, OpenTerminal, Terminal
+
+NAMES = ["demo-credits", "demo-scene-1", "demo-scene-2", "demo-scene-3", "demo-trailer"]
 URL = re.compile(r"http://127\.0\.0\.1:\d+/output/[0-9a-f-]{36}\.mp4\r?$", re.MULTILINE)
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 LIMIT = 15
@@ -16,8 +18,8 @@ LIMIT = 15
 
 
 @pytest.fixture(scope="module")
-def demos(terminal: Callable[..., Any], command: list[str]) -> tuple[subprocess.CompletedProcess[str], Any]:
-    """The demo into a pipe and on a terminal, side by side to save the time of one."""
+def demos(terminal: OpenTerminal) -> tuple[str, Terminal]:
+    """What the demo prints into a pipe, and the demo on a terminal; both run at once to save time."""
     live = terminal("demo")
     # FORCE_COLOR makes Rich take anything for a terminal.
     environment = {
@@ -28,34 +30,23 @@ def demos(terminal: Callable[..., Any], command: list[str]) -> tuple[subprocess.
         "HTTP_PROXY": "http://127.0.0.1:1",
     }
     plain = subprocess.run(
-        [*command, "demo"], capture_output=True, text=True, timeout=LIMIT, env=environment, check=False
+        [*COMMAND, "demo"], capture_output=True, text=True, timeout=LIMIT, env=environment, check=False
     )
-    live.wait()
-    return plain, live
+    assert (plain.returncode, plain.stderr) == (0, "")
+    assert live.wait() == 0
+    return plain.stdout, live
 
 
-@pytest.fixture
-def plain(demos: tuple[subprocess.CompletedProcess[str], Any]) -> subprocess.CompletedProcess[str]:
-    return demos[0]
+def test_a_pipe_gets_no_control_sequences_and_no_key(demos: tuple[str, Terminal]) -> None:
+    assert "\x1b" not in demos[0]
+    assert "sk-secret" not in demos[0]
 
 
-@pytest.fixture
-def live(demos: tuple[subprocess.CompletedProcess[str], Any]) -> Any:
-    return demos[1]
-
-
-def test_ends_well(plain: subprocess.CompletedProcess[str]) -> None:
-    assert plain.returncode == 0
-    assert plain.stderr == ""
-
-
-def test_needs_no_terminal(plain: subprocess.CompletedProcess[str]) -> None:
-    assert "\x1b" not in plain.stdout
-
-
-def test_shows_the_end_of_each_job(plain: subprocess.CompletedProcess[str]) -> None:
-    ends = [line for line in plain.stdout.splitlines() if "  took " in line]
-    assert sorted(line.split()[2] for line in ends) == sorted(NAMES)
+def test_the_end_of_each_job_is_shown_in_order_of_finishing(demos: tuple[str, Terminal]) -> None:
+    ends = [line for line in demos[0].splitlines() if "  took " in line]
+    names = [line.split()[2] for line in ends]
+    assert sorted(names) == NAMES
+    assert (names[0], names[-1]) == ("demo-scene-2", "demo-scene-3")  # the shortest, begun third, and the longest
     for line in ends:
         assert re.search(r"  queued \d\.\d s  took \d\.\d s  ", line)
         if "demo-scene-2" in line:
@@ -65,31 +56,20 @@ def test_shows_the_end_of_each_job(plain: subprocess.CompletedProcess[str]) -> N
             assert URL.search(line)
 
 
-def test_jobs_are_waited_for_side_by_side(plain: subprocess.CompletedProcess[str]) -> None:
-    ends = [line.split()[2] for line in plain.stdout.splitlines() if "  took " in line]
-    assert ends[0] == "demo-scene-2"  # the shortest, begun third
-    assert ends[-1] == "demo-scene-3"  # the longest
+def test_the_last_lines_count_the_jobs_and_name_the_next_steps(demos: tuple[str, Terminal]) -> None:
+    assert "chamelaion-async sandbox" in demos[0]
+    assert "4 completed, 1 failed" in demos[0]
 
 
-def test_says_how_to_go_on(plain: subprocess.CompletedProcess[str]) -> None:
-    assert "chamelaion-async sandbox" in plain.stdout
-    assert "4 completed, 1 failed" in plain.stdout
-
-
-def test_a_key_in_the_environment_is_left_alone(plain: subprocess.CompletedProcess[str]) -> None:
-    assert "sk-secret" not in plain.stdout
-
-
-def test_draws_a_table_on_a_terminal(live: Any) -> None:
-    assert live.wait() == 0
-    assert "\x1b[1A" in live.seen  # drawn over, not one table after another
-    assert live.seen.rindex("\x1b[?25h") > live.seen.rindex("\x1b[?25l")  # the cursor is given back
-    text = ESCAPE.sub("", live.seen)
+def test_a_terminal_gets_one_table_that_is_redrawn(demos: tuple[str, Terminal]) -> None:
+    seen = demos[1].seen
+    assert "\x1b[1A" in seen  # drawn over, not one table after another
+    text = ESCAPE.sub("", seen)
     assert "0 of 5 done" in text
     assert "5 of 5 done" in text
 
 
-def test_urls_stay_whole_on_a_narrow_terminal(live: Any) -> None:
-    after = ESCAPE.sub("", live.seen).rpartition("5 of 5 done")[2]
+def test_urls_stay_whole_on_a_narrow_terminal(demos: tuple[str, Terminal]) -> None:
+    after = ESCAPE.sub("", demos[1].seen).rpartition("5 of 5 done")[2]
     assert len(URL.findall(after)) == 4
     assert re.search(r"demo-scene-2 +failed +video URL is not accessible", after)

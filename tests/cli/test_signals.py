@@ -1,4 +1,4 @@
-"""How a command is ended from outside, where no service is needed for it."""
+"""SIGTERM as an interrupt, in the cases that no command shows."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chamelaion_async.cli.signals import ending_on_sigterm
+from chamelaion_async.cli._ui.signals import sigterm_as_interrupt
 
 
-def test_sigterm_ends_even_what_ignores_sigint() -> None:
-    """So a shell script runs what it puts into the background."""
+def test_sigterm_interrupts_where_sigint_is_ignored() -> None:
+    """A shell script starts its background processes with SIGINT ignored."""
     before = signal.getsignal(signal.SIGTERM)
     ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with ending_on_sigterm() as ending, pytest.raises(KeyboardInterrupt):
+        with sigterm_as_interrupt() as sigterm, pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
     finally:
         signal.signal(signal.SIGINT, ignored)
-    assert ending.is_terminated
+    assert sigterm.is_received
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_another_thread_leaves_signals_alone() -> None:
+def test_another_thread_sets_no_handlers() -> None:
     def inside() -> object:
-        with ending_on_sigterm() as ending:
-            assert not ending.is_terminated
+        with sigterm_as_interrupt() as sigterm:
+            assert not sigterm.is_received
             return signal.getsignal(signal.SIGTERM)
 
     with ThreadPoolExecutor(1) as pool:

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full, slow or without a reader: in real shells, since no one else makes them."""
+"""Standard streams that are closed, full, slow or without a reader, made by real shells."""
 
 from __future__ import annotations
 
@@ -17,55 +17,37 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 
 from chamelaion_async.cli import main
-from chamelaion_async.cli.streams import require_reader, standard_streams
+from chamelaion_async.cli._ui.streams import require_reader, standard_streams
 from chamelaion_async.sandbox import Fault
 
-COMPLETED = "dub-episode-42"
+from .running import COMMAND, COMPLETED, GENERATE, LocalSandbox, Result, Start
+
 URLS = "https://x.example/v.mp4 https://x.example/a.wav"
-JSON = "POST /v1/lipsync/generate"
-CLOSED = "chamelaion-async: stdout is closed, and all that is printed would be lost; to do without it: >/dev/null\n"
+CLOSED = "chamelaion-async: stdout is closed, so the output would be lost; to run without it, use >/dev/null\n"
 FULL = "chamelaion-async: the output cannot be written: No space left on device\n"
-UNSENT = "nothing was submitted, since what reads the output has gone\n"
+UNSENT = "nothing was submitted, since the output has no reader\n"
 
 
-@attrs.frozen
-class Ended:
-    """What a shell saw of a command."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def shell(command: list[str]) -> Callable[[str, str], Ended]:
-    """Run a command with what a shell can do to its streams, such as ``>&-`` or ``| true``."""
-
-    def run(arguments: str, streams: str) -> Ended:
-        line = f"{shlex.join(command)} {arguments} {streams}; exit ${{PIPESTATUS[0]}}"
-        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30, check=False)
-        assert "Traceback" not in done.stderr
-        assert "Exception ignored" not in done.stderr
-        return Ended(done.returncode, done.stdout, done.stderr)
-
-    return run
-
-
-Shell = Callable[[str, str], Ended]
+def shell(arguments: str, streams: str) -> Result:
+    """Run a command with redirections such as ``>&-`` or ``| true``."""
+    line = f"{shlex.join(COMMAND)} {arguments} {streams}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30, check=False)
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    return Result(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize("streams", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
-def test_without_stdout_nothing_is_submitted(shell: Shell, quick: Any, streams: str) -> None:
-    assert shell(f"generate {URLS}", streams) == Ended(4, "", "" if "2>&-" in streams else CLOSED)
+def test_a_closed_stdout_is_an_error_before_anything_is_submitted(quick: LocalSandbox, streams: str) -> None:
+    assert shell(f"generate {URLS}", streams) == Result(4, "", "" if "2>&-" in streams else CLOSED)
     assert quick.jobs() == []
 
 
-def test_without_stdout_there_is_no_help_either(shell: Shell) -> None:
-    assert shell("--help", ">&-") == Ended(4, "", CLOSED)
+def test_a_closed_stdout_is_an_error_for_help_too() -> None:
+    assert shell("--help", ">&-") == Result(4, "", CLOSED)
 
 
 @pytest.mark.parametrize("streams", ["2>&-", "2>/dev/full"])
@@ -73,16 +55,16 @@ def test_without_stdout_there_is_no_help_either(shell: Shell) -> None:
     ("arguments", "code"),
     [
         ("frobnicate", 2),
-        ("get nobody-knows", 1),
-        ("wait nobody-knows --timeout 0", 1),
+        ("get unknown", 1),
+        ("wait unknown --timeout 0", 1),
         (f"download {COMPLETED} -o out.mp4", 0),
         (f"generate {URLS} --wait --json", 0),
         ("run video.mp4 audio.wav -o out.mp4 --json", 0),
         ("sandbox --host 203.0.113.7", 2),
     ],
 )
-def test_without_stderr_its_lines_are_dropped(
-    shell: Shell, quick: Any, arguments: str, code: int, streams: str
+def test_a_closed_or_full_stderr_changes_neither_output_nor_exit_code(
+    quick: LocalSandbox, arguments: str, code: int, streams: str
 ) -> None:
     result = shell(arguments, streams)
     assert (result.code, result.err) == (code, "")
@@ -92,7 +74,7 @@ def test_without_stderr_its_lines_are_dropped(
         assert result.out == ("out.mp4\n" if code == 0 else "")
 
 
-def test_without_stdin_all_is_as_usual(shell: Shell, service: Any) -> None:
+def test_a_closed_stdin_changes_nothing(service: LocalSandbox) -> None:
     assert shell(f"get {COMPLETED}", "<&-").code == 0
 
 
@@ -109,8 +91,8 @@ def test_without_stdin_all_is_as_usual(shell: Shell, service: Any) -> None:
         "sandbox --port 0",
     ],
 )
-def test_a_full_device_is_one_line(shell: Shell, service: Any, arguments: str) -> None:
-    assert shell(arguments, ">/dev/full") == Ended(4, "", FULL)
+def test_a_full_stdout_is_one_line_on_stderr(service: LocalSandbox, arguments: str) -> None:
+    assert shell(arguments, ">/dev/full") == Result(4, "", FULL)
 
 
 @pytest.mark.parametrize(
@@ -125,9 +107,7 @@ def test_a_full_device_is_one_line(shell: Shell, service: Any, arguments: str) -
         (f"run {URLS} -o out.mp4 --json", True),
     ],
 )
-def test_what_was_paid_for_is_named_on_stderr_if_stdout_is_full(
-    shell: Shell, quick: Any, arguments: str, is_there: bool
-) -> None:
+def test_a_full_stdout_names_the_submitted_job_on_stderr(quick: LocalSandbox, arguments: str, is_there: bool) -> None:
     result = shell(arguments, ">/dev/full")
     (job,) = quick.jobs()
     assert result.code == 4
@@ -139,14 +119,14 @@ def test_what_was_paid_for_is_named_on_stderr_if_stdout_is_full(
         assert f"chamelaion-async wait {family}{job.id}" in result.err
 
 
-def test_with_both_full_the_exit_code_says_it(shell: Shell, quick: Any) -> None:
-    assert shell(f"generate {URLS}", ">/dev/full 2>&1") == Ended(4, "", "")
+def test_the_exit_code_is_4_if_stdout_and_stderr_are_full(quick: LocalSandbox) -> None:
+    assert shell(f"generate {URLS}", ">/dev/full 2>&1") == Result(4, "", "")
     assert len(quick.jobs()) == 1
 
 
-def test_an_error_is_told_even_if_its_record_cannot_be(shell: Shell, service: Any) -> None:
+def test_an_error_is_printed_even_if_its_record_cannot_be(service: LocalSandbox) -> None:
     """A submission may have been accepted, which is worse than a full disk."""
-    service.inject(Fault.status(500, when="after"), route=JSON)
+    service.inject(Fault.status(500, when="after"), route=GENERATE)
     result = shell(f"generate {URLS} --json", ">/dev/full")
     assert result.code == 4
     assert "may or may not have been accepted" in result.err
@@ -154,28 +134,28 @@ def test_an_error_is_told_even_if_its_record_cannot_be(shell: Shell, service: An
 
 
 @pytest.mark.parametrize("arguments", ["--help", "get --help", "--version", "completion bash", "voices"])
-def test_a_reader_that_has_gone_is_no_error(shell: Shell, service: Any, arguments: str) -> None:
-    assert shell(arguments, "| true") == Ended(141, "", "")
+def test_a_reader_that_is_gone_ends_the_command_without_an_error(service: LocalSandbox, arguments: str) -> None:
+    assert shell(arguments, "| true") == Result(141, "", "")
 
 
 @pytest.mark.parametrize("arguments", ["--help", f"get {COMPLETED}"])
-def test_a_reader_of_one_line_gets_it(shell: Shell, service: Any, arguments: str) -> None:
+def test_a_reader_of_one_line_gets_it(service: LocalSandbox, arguments: str) -> None:
     result = shell(arguments, "| head -1")
     assert (result.out.count("\n"), result.err) == (1, "")
     assert result.code in (0, 141)  # all of it may be in the pipe before `head` has ended
 
 
 @pytest.mark.parametrize("arguments", [f"generate {URLS}", f"run {URLS} -o out.mp4 --json"])
-def test_nothing_is_submitted_if_the_reader_has_gone(shell: Shell, quick: Any, arguments: str) -> None:
-    assert shell(arguments, "| true") == Ended(141, "", UNSENT)
+def test_nothing_is_submitted_if_the_reader_is_gone(quick: LocalSandbox, arguments: str) -> None:
+    assert shell(arguments, "| true") == Result(141, "", UNSENT)
     assert quick.jobs() == []
 
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["--wait"]])
-def test_a_job_is_named_if_the_reader_goes_meanwhile(
-    start: Callable[..., subprocess.Popen[str]], quick: Any, options: list[str]
+def test_the_job_is_named_if_the_reader_goes_during_the_submission(
+    start: Start, quick: LocalSandbox, options: list[str]
 ) -> None:
-    quick.inject(Fault.latency(0.5), route=JSON)
+    quick.inject(Fault.latency(0.5), route=GENERATE)
     process = start("generate", *URLS.split(), *options)
     assert process.stdout is not None
     assert process.stderr is not None
@@ -190,10 +170,10 @@ def test_a_job_is_named_if_the_reader_goes_meanwhile(
 NON_BLOCKING = "import os, sys; [os.set_blocking(n, False) for n in (1, 2)]; os.execv(sys.argv[1], sys.argv[1:])"
 
 
-def test_a_slow_reader_of_a_non_blocking_pipe_gets_everything(command: list[str], service: Any) -> None:
-    """Node.js sets its pipes non-blocking, and a child that shares one has to live with it."""
-    ids = [f"nobody-knows-{number}" for number in range(60)]
-    arguments = [sys.executable, "-SIc", NON_BLOCKING, *command, "wait", "--json", "--timeout", "0", *ids]
+def test_a_slow_reader_of_a_non_blocking_pipe_gets_everything(service: LocalSandbox) -> None:
+    """Node.js sets its pipes non-blocking, also for a child that shares one."""
+    ids = [f"unknown-{number}" for number in range(60)]
+    arguments = [sys.executable, "-SIc", NON_BLOCKING, *COMMAND, "wait", "--json", "--timeout", "0", *ids]
     with subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, pipesize=4096
     ) as process:
@@ -212,11 +192,11 @@ def waiting_in(pipe: int) -> int:
     return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
-def test_a_terminal_that_hangs_up_is_one_line(command: list[str], service: Any) -> None:
+def test_a_terminal_that_hangs_up_is_one_line(service: LocalSandbox) -> None:
     service.add_job(reference_id="running")
     terminal, other = pty.openpty()
     environment = {**os.environ, "TERM": "xterm"}
-    line = [*command, "wait", "running", "--timeout", "1"]
+    line = [*COMMAND, "wait", "running", "--timeout", "1"]
     with subprocess.Popen(
         line,
         stdin=other,
@@ -234,27 +214,35 @@ def test_a_terminal_that_hangs_up_is_one_line(command: list[str], service: Any) 
     assert err == "chamelaion-async: the output cannot be written: Input/output error\n"
 
 
-def test_no_file_takes_the_place_of_a_closed_stream(command: list[str]) -> None:
-    """What C code prints when it aborts would end up in it."""
-    look = (
+def test_no_file_gets_the_descriptor_of_a_closed_stream() -> None:
+    """Otherwise, what C code prints when it aborts would be written into the file."""
+    code = (
         "import os, sys; from chamelaion_async.cli import main; main(['--version']); "
         "print(*[os.path.samestat(os.fstat(number), os.stat(os.devnull)) for number in (0, 2)])"
     )
-    line = f"{shlex.join([command[0], '-c', look])} <&- 2>&-"
+    line = f"{shlex.join([COMMAND[0], '-c', code])} <&- 2>&-"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=15, check=False)
     assert done.stdout.splitlines()[-1] == "True True"
 
 
 @pytest.mark.parametrize("stream", [io.StringIO, lambda: io.TextIOWrapper(io.BytesIO(), encoding="ascii")])
-def test_streams_in_memory_stay_what_they_are(stream: Callable[[], Any]) -> None:
+def test_streams_in_memory_are_not_replaced(stream: Callable[[], Any]) -> None:
     with contextlib.redirect_stdout(stream()) as out, standard_streams():
         assert sys.stdout is out
         require_reader()
         assert main(["--version"]) == 0
 
 
-def test_streams_come_back(capfd: pytest.CaptureFixture[str]) -> None:
+def test_streams_are_restored(capfd: pytest.CaptureFixture[str]) -> None:
     before = sys.stdout, sys.stderr
     with standard_streams():
         assert (sys.stdout, sys.stderr) != before
     assert (sys.stdout, sys.stderr) == before
+
+
+def test_a_character_that_the_encoding_lacks_is_escaped(service: LocalSandbox) -> None:
+    service.add_job(reference_id="第42話", job_seconds=0)
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*COMMAND, "get", "第42話"], capture_output=True, timeout=15, env=environment, check=False)
+    assert done.returncode == 0
+    assert rb"reference  \u7b2c42\u8a71" in done.stdout

@@ -1,0 +1,182 @@
+"""Every error class on the command line: its exit code, its text and its label, in one table.
+
+A class that is missing in the table has the row of its base class; ``tests/cli/test_errors.py`` fails for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import attrs
+
+from ...errors import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ChamelaionError,
+    ClientClosedError,
+    ConfigurationError,
+    ConflictError,
+    DownloadError,
+    InternalServerError,
+    InvalidResponseError,
+    NotFoundError,
+    PermissionDeniedError,
+    QuotaExceededError,
+    RateLimitError,
+    RequestFailedError,
+    SubmissionUncertainError,
+    UnprocessableEntityError,
+    WaitError,
+    WaitTimeoutError,
+    WaitUnreachableError,
+)
+from .exits import ExitCode
+from .text import seconds
+
+__all__ = ["ERROR_CLASSES", "exit_code", "explain", "explain_with_id", "label"]
+
+_OPTIONS: Final = {
+    "allow_http=True": "--allow-http",
+    "api_key": "--api-key",
+    "base_url": "--base-url",
+    "bearer_token": "--bearer-token",
+    "overwrite=True": "--overwrite",
+    "timeout=…": "--timeout",
+}
+_OPTION: Final = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in _OPTIONS))
+
+_CALLS: Final = re.compile(
+    "; (a file is uploaded with generate_with_media|a str is taken as a path|pass Upload with chunks instead"
+    "|install aiohttp-socks and pass session=.*)"
+)
+"""Advice on Python calls, which a user of the command line does not make."""
+
+
+def exit_code(error: ChamelaionError) -> ExitCode:
+    """Return the exit code for an error."""
+    code = _row(error).code
+    return _STATUS_CODES.get(error.status, code) if isinstance(error, APIStatusError) else code
+
+
+def explain(error: ChamelaionError) -> str:
+    """Return what went wrong and what to do about it, in options and not in Python arguments."""
+    return _row(error).text(error)
+
+
+def explain_with_id(id: str, error: ChamelaionError) -> str:
+    """Return the same for one of several ids."""
+    # The text of a ConfigurationError about an id quotes the id.
+    return explain(error) if isinstance(error, ConfigurationError) else f"{id}: {explain(error)}"
+
+
+def label(error: ChamelaionError) -> str:
+    """Return one or two words for a column of statuses."""
+    return _row(error).label
+
+
+def _own_text(error: ChamelaionError) -> str:
+    return _OPTION.sub(lambda found: _OPTIONS[found.group()], _CALLS.sub("", str(error)))
+
+
+def _answer(error: APIStatusError) -> str:
+    return f"the service answered {error.status}, {error.message}"
+
+
+def _answer_and(advice: str) -> Callable[[APIStatusError], str]:
+    return lambda error: f"{_answer(error)}; {advice}"
+
+
+def _rate_limit_text(error: RateLimitError) -> str:
+    when = "later" if error.retry_after is None else f"in {error.retry_after:g} s"
+    return f"{_answer(error)}; try again {when}"
+
+
+def _wait_timeout_text(error: WaitTimeoutError) -> str:
+    state = "no answer yet" if error.last is None else f"still {error.last.status}"
+    cause = f" (the last poll failed: {explain(error.last_error)})" if error.last_error is not None else ""
+    job = "" if error.last is None else "the job continues, "
+    return f"{state} after {_elapsed(error)}{cause}; {job}wait again or raise --timeout"
+
+
+def _wait_unreachable_text(error: WaitUnreachableError) -> str:
+    reason = explain(error.last_error) if error.last_error is not None else "the service does not answer"
+    return f"stopped after {_elapsed(error)} without an answer: {reason}; the job continues, wait again"
+
+
+def _elapsed(error: WaitError) -> str:
+    return seconds(timedelta(seconds=error.elapsed))
+
+
+def _uncertain_text(error: SubmissionUncertainError) -> str:
+    cause = error.__cause__
+    match cause:
+        case InternalServerError():
+            reason = _answer(cause)  # without "try again": the job may exist already
+        case ChamelaionError():
+            reason = explain(cause)
+        case _:
+            reason = "its answer was lost"
+    # The command that submits notes how to find the job, since it knows the family and the service.
+    steps = list(getattr(error, "__notes__", ()))
+    if error.reference_id is None:
+        steps.append("Pass --reference-id next time, so that the job can be found")
+    return ". ".join([f"the submission may or may not have been accepted: {reason}", *steps])
+
+
+@attrs.frozen
+class _Row:
+    code: ExitCode
+    text: Callable[[Any], str] = _own_text
+    label: str = attrs.field(default="error", kw_only=True)
+
+
+_FAILED, _USAGE, _UNAVAILABLE = ExitCode.FAILED, ExitCode.USAGE, ExitCode.UNAVAILABLE
+_ROWS: Final[Mapping[type, _Row]] = {
+    ChamelaionError: _Row(_FAILED),
+    ConfigurationError: _Row(_USAGE),
+    ClientClosedError: _Row(_FAILED),
+    APIConnectionError: _Row(_UNAVAILABLE),
+    APITimeoutError: _Row(_UNAVAILABLE),
+    APIStatusError: _Row(_FAILED),
+    BadRequestError: _Row(_USAGE),
+    AuthenticationError: _Row(
+        _USAGE,
+        _answer_and("check CHAMELAION_API_KEY or --api-key, and that it belongs to this environment"),
+    ),
+    PermissionDeniedError: _Row(_USAGE, _answer_and("the credentials are known but may not do this")),
+    NotFoundError: _Row(
+        _FAILED,
+        _answer_and("check the id, and that it belongs to this account and environment"),
+        label="not found",
+    ),
+    ConflictError: _Row(_FAILED),
+    QuotaExceededError: _Row(_FAILED),
+    UnprocessableEntityError: _Row(_USAGE),
+    RateLimitError: _Row(_UNAVAILABLE, _rate_limit_text),
+    InternalServerError: _Row(_UNAVAILABLE, _answer_and("the service failed, try again later")),
+    InvalidResponseError: _Row(_UNAVAILABLE),
+    RequestFailedError: _Row(_FAILED),
+    WaitError: _Row(_UNAVAILABLE),
+    WaitTimeoutError: _Row(_UNAVAILABLE, _wait_timeout_text, label="timed out"),
+    WaitUnreachableError: _Row(_UNAVAILABLE, _wait_unreachable_text, label="unreachable"),
+    SubmissionUncertainError: _Row(_UNAVAILABLE, _uncertain_text),
+    DownloadError: _Row(_UNAVAILABLE),  # the next download resumes where this one stopped
+}
+ERROR_CLASSES: Final = frozenset(_ROWS)
+
+_STATUS_CODES: Final[Mapping[int, ExitCode]] = {
+    **dict.fromkeys(range(300, 400), _USAGE),  # a redirect is not followed: the base URL is wrong
+    408: _UNAVAILABLE,  # request timeout
+    425: _UNAVAILABLE,  # too early (RFC 8470)
+}
+"""Statuses that have no error class of their own."""
+
+
+def _row(error: ChamelaionError) -> _Row:
+    return next(_ROWS[kind] for kind in type(error).__mro__ if kind in _ROWS)

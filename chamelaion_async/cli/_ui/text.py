@@ -1,0 +1,82 @@
+"""Times, sizes and text from outside as a terminal shows them, without control characters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from ...models import Job, VideoTranslateRequest
+
+__all__ = ["clean", "column_width", "one_line", "result", "seconds", "size", "summary", "timestamp"]
+
+_WIDEST: Final = 40
+
+
+def clean(text: str) -> str:
+    r"""Return text with each character that is not printable as its escape, such as ``\x1b``.
+
+    Ids, messages and URLs come from outside. A control sequence could redraw the screen, and a mark of writing
+    direction could show another URL than the real one.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def one_line(text: str) -> str:
+    """Return clean text in which each run of white space is one space."""
+    return clean(" ".join(text.split()))
+
+
+def column_width(names: Iterable[str]) -> int:
+    """Return the width of a column of names; a very long name exceeds it, so that the others stay narrow."""
+    return min(max((len(clean(name)) for name in names), default=0), _WIDEST)
+
+
+def seconds(span: timedelta | None) -> str:
+    """Return a duration, such as ``4.2 s`` or ``3 min 05 s``; a dash for None."""
+    if span is None:
+        return "-"
+    total = span.total_seconds()
+    if round(total, 1) < 60:
+        return f"{total:.1f} s"
+    minutes, rest = divmod(round(total), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes, such as ``12.3 MB``."""
+    if count < 1000:
+        return f"{count} bytes"
+    amount, units = count / 1000, iter(("kB", "MB", "GB"))
+    unit = next(units)
+    while amount >= 999.95 and unit != "GB":
+        amount, unit = amount / 1000, next(units)
+    return f"{amount:.1f} {unit}"
+
+
+def timestamp(time: datetime) -> str:
+    """Return a time in UTC, to the second."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def summary(job: Job) -> str:
+    """Return the times of a job, and its result if it is finished."""
+    parts = []
+    if job.queue_time is not None:
+        parts.append(f"queued {seconds(job.queue_time)}")
+    if job.duration is not None:
+        parts.append(f"took {seconds(job.duration)}")
+    if job.is_finished:
+        parts.append(result(job))
+    return "  ".join(parts)
+
+
+def result(job: Job) -> str:
+    """Return the output URLs of a finished job, or the reason why there is none."""
+    if isinstance(job, VideoTranslateRequest) and job.is_completed and job.outputs:
+        return "  ".join(f"{clean(language)} {clean(output.video)}" for language, output in job.outputs.items())
+    if job.is_completed:
+        return clean(getattr(job, "output_url", None) or "no output URL")
+    return clean(job.error_message or "the service gave no reason")

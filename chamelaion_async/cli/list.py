@@ -1,0 +1,97 @@
+"""``list``: the jobs of the account."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ..errors import ConfigurationError
+from ..models import Job
+from ._ui.exits import ExitCode
+from ._ui.json_records import error_as_record
+from ._ui.list_table import Column, ListTable
+from ._ui.options import Family, Flag, Offset, PageSize, ServiceOptions
+from ._ui.text import result, seconds, timestamp
+
+__all__ = ["list_requests"]
+
+_COLUMNS: Final = (
+    Column[Job]("Id", lambda job: job.id),
+    Column[Job]("Status", lambda job: job.status),
+    Column[Job]("Created", lambda job: timestamp(job.created_at)),
+    Column[Job]("Took", lambda job: seconds(job.duration)),
+    Column[Job]("Reference", lambda job: "-" if job.reference_id is None else job.reference_id),
+    Column[Job]("Result", lambda job: result(job) if job.is_finished else "-", is_wide=True),
+)
+
+
+async def list_requests(
+    *,
+    family: Family = "lipsync",
+    limit: PageSize = None,
+    offset: Offset = None,
+    all: Flag = False,
+    reference_id: str | None = None,
+    status: str | None = None,
+    source_language: str | None = None,
+    target_language: str | None = None,
+    created_after: str | None = None,
+    created_before: str | None = None,
+    json: Flag = False,
+    service: ServiceOptions | None = None,
+) -> int:
+    """List the requests of the account.
+
+    Shows a table on a terminal, elsewhere tab-separated lines: id, status, creation time, duration, reference id,
+    result. Exit codes: 0 success, 2 wrong arguments, settings or credentials, 3 the service cannot be reached.
+
+    Args:
+        family: Kind of request.
+        limit: Number of requests on a page, also with --all. The service may lower it. Default: chosen by the
+            service.
+        offset: Number of requests to skip.
+        all: List all requests, page after page.
+        reference_id: Only requests with exactly this reference id.
+        status: Only requests with this status, such as completed. This option and all below: translations only.
+        source_language: Only requests from this language.
+        target_language: Only requests into this language.
+        created_after: Only requests created after this time, such as 2026-04-07 or 2026-04-07T12:00; without an
+            offset, it is UTC.
+        created_before: Only requests created before this time.
+        json: Print one JSON object a line for each request, with the field names of the API.
+        service: The service to call, and its credentials.
+    """
+    with error_as_record(None, json=json):
+        if all and offset is not None:
+            raise ConfigurationError("--all starts at the first request and cannot be combined with --offset")
+        filters: dict[str, Any] = {
+            "status": status,
+            "source_language": source_language,
+            "target_language": target_language,
+            "created_after": _time("--created-after", created_after),
+            "created_before": _time("--created-before", created_before),
+        }
+        given = [f"--{name.replace('_', '-')}" for name, value in filters.items() if value is not None]
+        if family == "lipsync":
+            if given:
+                raise ConfigurationError(f"{', '.join(given)}: for translations only; add --family translate")
+            filters = {}
+        filters["reference_id"] = reference_id
+        table = ListTable[Job](columns=_COLUMNS, json=json)
+        async with (service or ServiceOptions()).client() as client:
+            requests = client.lipsync.requests if family == "lipsync" else client.video_translate.requests
+            if all:
+                await table.show_all(requests.iterate(page_size=limit, **filters))
+            else:
+                table.show_page(await requests.list(limit=limit, offset=offset, **filters))
+    return ExitCode.OK
+
+
+def _time(option: str, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(f"{option} takes a time such as 2026-04-07T12:00, not {text!r}") from None
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

@@ -1,0 +1,92 @@
+"""The command as a whole: help, version, and the exit code for every way to end."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+
+import pytest
+
+import chamelaion_async.cli
+from chamelaion_async import __version__
+from chamelaion_async.cli import app
+from chamelaion_async.cli._ui.streams import OutputError
+
+from .running import Cli
+
+COMMANDS = [name for name in app.app if not name.startswith("-")]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_help_lists_the_commands(cli: Cli, arguments: list[str]) -> None:
+    result = cli(*arguments)
+    assert (result.code, result.err) == (0, "")
+    assert len(COMMANDS) == 13
+    for name in COMMANDS:
+        assert f" {name} " in result.out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(cli: Cli, name: str) -> None:
+    result = cli(name, "--help")
+    assert result.code == 0
+    assert f"Usage: chamelaion-async {name}" in result.out
+
+
+def test_version_is_the_version_of_the_package(cli: Cli) -> None:
+    assert cli("--version").out == f"chamelaion-async {__version__}\n"
+
+
+def test_an_unknown_command_is_one_line(cli: Cli) -> None:
+    result = cli("frobnicate\x1b[2J")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(r'chamelaion-async: Unknown command "frobnicate\x1b[2J".')
+    assert result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("module", ["cyclopts", "rich"])
+def test_a_missing_extra_is_explained_in_one_line(module: str) -> None:
+    without = f"import sys; sys.modules[{module!r}] = None; from chamelaion_async.cli import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, timeout=15, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"chamelaion-async: the command line needs {module}; pip install 'chamelaion-async[cli]'\n"
+    )
+
+
+def test_a_missing_module_of_the_package_itself_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "chamelaion_async.cli.app", None)
+    with pytest.raises(ModuleNotFoundError, match=r"chamelaion_async\.cli\.app"):
+        chamelaion_async.cli.main([])
+
+
+def test_an_interrupt_during_the_imports_prints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupting:
+        @property
+        def run_command(self) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "chamelaion_async.cli.app", Interrupting())
+    assert chamelaion_async.cli.main([]) == 130
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "printed"),
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (OutputError(errno.EPIPE, "Broken pipe"), 141, ""),
+        (OutputError(errno.EIO, "gone"), 4, "chamelaion-async: the output cannot be written: gone\n"),
+        (OSError(errno.EMFILE, "Too many open files"), 2, "chamelaion-async: [Errno 24] Too many open files\n"),
+    ],
+)
+def test_every_error_becomes_an_exit_code_and_at_most_one_line(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, printed: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(app, "app", fail)
+    monkeypatch.setattr(app, "discard_stdout", lambda: None)
+    result = cli("demo")
+    assert (result.code, result.out, result.err) == (code, "", printed)

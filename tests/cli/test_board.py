@@ -1,0 +1,141 @@
+"""What ``wait`` shows, without a service."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+from rich.console import Console
+
+from chamelaion_async import ConfigurationError, LipsyncRequest, WaitTimeoutError, WaitUnreachableError
+from chamelaion_async.cli._ui.board import JsonBoard, LineBoard, TableBoard, make_board
+from chamelaion_async.cli._ui.text import clean, one_line
+
+NASTY = "\x1b[31m[blink]id[/]\r\x07\x7f\u202e\ud800"
+Job = Callable[..., LipsyncRequest]
+
+
+@pytest.fixture
+def console() -> Iterator[Console]:
+    """A terminal without colours: every escape code in its output comes from outside."""
+    with Console(file=io.StringIO(), force_terminal=True, color_system=None, width=80, legacy_windows=False) as made:
+        yield made
+
+
+def drawn(console: Console, board: TableBoard) -> str:
+    with console.capture() as capture:
+        console.print(board.table())
+    return capture.get()
+
+
+def timeout(id: str) -> WaitTimeoutError:
+    return WaitTimeoutError("late", id=id, last=None, elapsed=1.0, polls=1, last_error=None)
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "name", "json", "kind"),
+    [
+        (True, "xterm", False, TableBoard),
+        (True, "dumb", False, LineBoard),
+        (False, "xterm", False, LineBoard),
+        (True, "xterm", True, JsonBoard),
+    ],
+)
+def test_the_board_suits_stdout(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool, name: str, json: bool, kind: type[object]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: is_terminal, raising=False)
+    monkeypatch.setenv("TERM", name)
+    assert isinstance(make_board(["a"], json=json), kind)
+
+
+def test_lines_are_aligned_and_timed(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    times = iter([100.0, 101.5, 112.25])
+    with LineBoard(["a", "longer"], clock=lambda: next(times)) as board:
+        board.job_changed("a", job("queued"))
+        board.job_changed("longer", job("processing"))
+    assert capsys.readouterr().out == "   1.5 s  a       queued\n  12.2 s  longer  processing  queued 5.0 s\n"
+
+
+def test_a_line_has_no_control_characters(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    LineBoard([NASTY], clock=lambda: 0.0).job_changed(NASTY, job("\x1b[2J"))
+    out = capsys.readouterr().out
+    assert out.removesuffix("\n").isprintable()
+    assert out.split()[2:4] == [clean(NASTY), r"\x1b[2J"]
+
+
+def test_a_long_url_is_one_line(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    url = "https://cdn.example.com/" + "x" * 2000
+    LineBoard(["a"], clock=lambda: 0.0).job_changed("a", job("completed", output_url=url))
+    out = capsys.readouterr().out
+    assert out.endswith(f"{url}\n")
+    assert out.count("\n") == 1
+
+
+def test_an_id_that_the_error_quotes_is_not_printed_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    LineBoard([""], clock=lambda: 0.0).wait_failed("", ConfigurationError("'' is not an id"))
+    assert capsys.readouterr().err == "chamelaion-async: '' is not an id\n"
+
+
+def test_json_has_finished_jobs_and_errors(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    with JsonBoard() as board:
+        board.job_changed("a", job("processing"))
+        board.job_changed("a", job("completed", output_url="https://x/\x7f\u202e"))
+        board.wait_failed("b", timeout("b"))
+    printed = capsys.readouterr()
+    assert printed.out.isascii()
+    assert printed.out.replace("\n", "").isprintable()
+    done, late = map(json.loads, printed.out.splitlines())
+    assert done["output_url"] == "https://x/\x7f\u202e"
+    assert late == {"id": "b", "error": "WaitTimeoutError", "message": late["message"]}
+    assert late["message"] in printed.err
+
+
+def test_a_table_starts_without_answers(console: Console) -> None:
+    table = drawn(console, TableBoard(["a"], console=console))
+    assert "no answer" in table
+    assert "0 of 1 done" in table
+
+
+def test_a_table_has_states_and_times_and_fits_a_uuid(console: Console, job: Job) -> None:
+    id = "6f82a2d8-a6d4-4e8a-a0fa-e8b09823a2d8"
+    board = TableBoard(["a", id, "c", "d"], console=console)
+    board.job_changed("a", job("processing"))
+    board.job_changed(id, job("completed"))
+    board.wait_failed("c", timeout("c"))
+    board.wait_failed("d", WaitUnreachableError("", id="d", last=None, elapsed=1.0, polls=1, last_error=None))
+    table = drawn(console, board)
+    rows = [line.split() for line in table.splitlines()]
+    assert [id, "completed", "5.0", "s", "1", "min", "25", "s"] in rows
+    assert ["c", "timed", "out", "-", "-"] in rows
+    assert ["d", "unreachable", "-", "-"] in rows
+    assert any(row[1:] == ["a", "processing", "5.0", "s", "-"] for row in rows)  # with a spinner before it
+    assert "3 of 4 done" in table
+
+
+def test_a_table_has_no_control_characters(console: Console, job: Job) -> None:
+    board = TableBoard([NASTY], console=console)
+    board.job_changed(NASTY, job("[red]\x1b[2J"))
+    table = drawn(console, board)
+    assert all(line.isprintable() for line in table.splitlines())
+    assert r"\x1b[31m[blink]id[/]" in table
+    assert r"[red]\x1b[2J" in table
+
+
+def test_results_and_errors_follow_the_table(console: Console, job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    with TableBoard(["a", NASTY, "c"], console=console) as board:
+        board.job_changed("a", job("failed", error_message="\x1b[2Jno [b]way[/b]"))
+        board.wait_failed(NASTY, timeout(NASTY))
+        board.job_changed("c", job("processing"))
+    printed = capsys.readouterr()
+    assert printed.out.split() == ["a", "failed", r"\x1b[2Jno", "[b]way[/b]"]  # an open job has no result
+    assert printed.err.startswith(f"chamelaion-async: {one_line(NASTY)}: no answer yet after 1.0 s")
+    assert printed.err.count("\n") == 1
+
+
+def test_a_terminal_without_unicode_gets_ascii() -> None:
+    file = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    console = Console(file=file, force_terminal=True, color_system=None, width=60, legacy_windows=False)
+    assert drawn(console, TableBoard(["a"], console=console)).isascii()
