@@ -6,7 +6,7 @@ from ..errors import ChamelaionError
 from ..models import Job, VideoTranslateRequest
 from ._ui.errors import exit_code, explain_with_id
 from ._ui.exits import of_job
-from ._ui.json_records import api_record, error_record
+from ._ui.json_records import api_record, error_as_record, error_record
 from ._ui.options import AttemptTimeout, Family, Flag, ServiceOptions, requests_of
 from ._ui.printing import print_error, print_line
 from ._ui.text import clean, result, seconds, timestamp
@@ -35,7 +35,9 @@ async def get(
         json: Print one JSON object with the field names of the API. An error has id, error and message.
         service: The service to call, and its credentials.
     """
-    async with (service or ServiceOptions()).client(timeout=timeout) as client:
+    with error_as_record(id, json=json):
+        client = (service or ServiceOptions()).client(timeout=timeout)
+    async with client:
         try:
             job = await requests_of(client, family).get(id)
         except ChamelaionError as error:

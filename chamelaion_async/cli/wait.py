@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._ui.board import make_board
 from ._ui.exits import worst
+from ._ui.json_records import error_as_record
 from ._ui.options import Family, Flag, ServiceOptions, WaitTimeout, requests_of
 from ._ui.waiting import of_outcome, wait_for_all
 
@@ -34,7 +35,8 @@ async def wait(
         service: The service to call, and its credentials.
     """
     names = list(dict.fromkeys(ids))
-    async with (service or ServiceOptions()).client() as client:
-        board = make_board(names, json=json)
-        outcomes = await wait_for_all(requests_of(client, family), board, names, timeout=timeout)
+    with error_as_record(None, json=json):
+        async with (service or ServiceOptions()).client() as client:
+            board = make_board(names, json=json)
+            outcomes = await wait_for_all(requests_of(client, family), board, names, timeout=timeout)
     return worst(map(of_outcome, outcomes))

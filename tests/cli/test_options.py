@@ -71,11 +71,29 @@ def test_wrong_credentials_exit_with_2(cli: Cli, serve: Serve, command: list[str
     assert "CHAMELAION_API_KEY" in result.err
 
 
-@pytest.mark.parametrize("command", [["get", "x"], ["wait", "x", "y"], ["whoami"]])
-def test_a_missing_key_is_one_line_before_anything_is_sent(cli: Cli, command: list[str]) -> None:
-    result = cli(*command, "--base-url", NOWHERE)
-    assert (result.code, result.out) == (2, "")
-    assert result.err == "chamelaion-async: no API key; set CHAMELAION_API_KEY (a sandbox takes any value)\n"
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["get", "x"],
+        ["wait", "x", "y"],
+        ["download", "x"],
+        ["list"],
+        ["voices"],
+        ["generate", "http://x.example/v", "http://x.example/a"],
+        ["translate", "http://x.example/v", "--to", "de"],
+        ["run", "http://x.example/v", "http://x.example/a", "-o", "no-such-file.mp4"],
+        ["whoami"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_missing_key_is_one_line_and_one_record(cli: Cli, command: list[str]) -> None:
+    error = "no API key; set CHAMELAION_API_KEY (a sandbox takes any value)"
+    plain = cli(*command, "--base-url", NOWHERE)
+    assert (plain.code, plain.out, plain.err) == (2, "", f"chamelaion-async: {error}\n")
+    if command != ["whoami"]:
+        machine = cli(*command, "--base-url", NOWHERE, "--json")
+        record = json.loads(machine.out)
+        assert (record["error"], record["message"]) == ("ConfigurationError", error)
 
 
 def test_a_bearer_token_replaces_the_key(cli: Cli, serve: Serve) -> None:
