@@ -17,26 +17,11 @@ from chamelaion_async.cli._ui.submission import submission_guard
 from chamelaion_async.cli._ui.text import clean, one_line
 from chamelaion_async.sandbox import Fault
 
-from .running import GENERATE, LIST, URLS, Cli, LocalSandbox, Start
+from .running import FILES, GENERATE, LIST, OUTPUT, URLS, Cli, LocalSandbox, Start
 
 NAMES = [
-    "dub-42",
-    "-x",
-    "--json",
-    "-",
-    "it's",
-    "a  b ",
-    "$(touch x) `touch y` ; touch z",
-    '"!$HOME"',
-    "*",
-    "~",
-    "\\",
-    "\\'\t\n\r\x1b[2J\x7f",
-    "\x1b9",
-    "-\n",
-    "Überraschung 第42話",
-    "a\u3000b\u202egpj",
-    "\udcff.mp4",
+    *("dub-42", "-x", "--json", "-", "it's", "a  b ", "$(touch x) `touch y` ; touch z", '"!$HOME"', "*", "~", "\\"),
+    *("\\'\t\n\r\x1b[2J\x7f", "\x1b9", "-\n", "Überraschung 第42話", "a\u3000b\u202egpj", "\udcff.mp4"),
 ]
 
 
@@ -111,9 +96,9 @@ def test_the_printed_command_waits_for_any_id(cli: Cli, service: LocalSandbox, i
 
 
 def test_the_printed_commands_continue_a_run(cli: Cli, quick: LocalSandbox) -> None:
-    quick.inject(Fault.status(404), route="GET /output/{name:path}", times=1)
-    broken = cli("run", "video.mp4", "audio.wav", "--output=-my out.mp4", "--base-url", quick.url)
-    assert broken.code == 3
+    quick.inject(Fault.status(404), route=OUTPUT, times=1)
+    broken = cli("run", *FILES, "--output=-my out.mp4", "--base-url", quick.url, "--json")
+    assert (broken.code, json.loads(broken.out)["error"]) == (3, "DownloadError")
     wait, download = pasted(broken.err.splitlines()[-2].removeprefix("to continue: "))
     assert cli(*wait).code == 0
     assert cli(*download).out == "-my out.mp4\n"

@@ -27,13 +27,6 @@ def test_help_lists_the_commands(cli: Cli, arguments: list[str]) -> None:
         assert f" {name} " in result.out
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help(cli: Cli, name: str) -> None:
-    result = cli(name, "--help")
-    assert result.code == 0
-    assert f"Usage: chamelaion-async {name}" in result.out
-
-
 def test_version_is_the_version_of_the_package(cli: Cli) -> None:
     assert cli("--version").out == f"chamelaion-async {__version__}\n"
 

@@ -37,9 +37,11 @@ def demos(terminal: OpenTerminal) -> tuple[str, Terminal]:
     return plain.stdout, live
 
 
-def test_a_pipe_gets_no_control_sequences_and_no_key(demos: tuple[str, Terminal]) -> None:
+def test_a_pipe_gets_plain_text_without_the_key_of_the_user(demos: tuple[str, Terminal]) -> None:
     assert "\x1b" not in demos[0]
     assert "sk-secret" not in demos[0]
+    assert "4 completed, 1 failed" in demos[0]
+    assert "chamelaion-async sandbox" in demos[0]
 
 
 def test_the_end_of_each_job_is_shown_in_order_of_finishing(demos: tuple[str, Terminal]) -> None:
@@ -54,11 +56,6 @@ def test_the_end_of_each_job_is_shown_in_order_of_finishing(demos: tuple[str, Te
         else:
             assert "  completed  " in line
             assert URL.search(line)
-
-
-def test_the_last_lines_count_the_jobs_and_name_the_next_steps(demos: tuple[str, Terminal]) -> None:
-    assert "chamelaion-async sandbox" in demos[0]
-    assert "4 completed, 1 failed" in demos[0]
 
 
 def test_a_terminal_gets_one_table_that_is_redrawn(demos: tuple[str, Terminal]) -> None:

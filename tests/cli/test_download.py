@@ -52,15 +52,6 @@ def test_a_device_and_a_pipe_are_refused_and_stay(cli: Cli, quick: LocalSandbox,
     assert Path("/dev/null").is_char_device()
 
 
-def test_a_symlink_stays_and_its_target_is_replaced(cli: Cli, quick: LocalSandbox) -> None:
-    Path("far.mp4").write_bytes(b"old")
-    Path("link.mp4").symlink_to("far.mp4")
-    assert cli("download", COMPLETED, "-o", "link.mp4").code == 2
-    assert cli("download", COMPLETED, "-o", "link.mp4", "--overwrite").out == "link.mp4\n"
-    assert Path("link.mp4").readlink() == Path("far.mp4")
-    assert Path("far.mp4").read_bytes() != b"old"
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "error"),
     [

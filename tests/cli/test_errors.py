@@ -6,36 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from chamelaion_async import (
-    APIConnectionError,
-    APIStatusError,
-    APITimeoutError,
-    AuthenticationError,
-    BadRequestError,
-    ChamelaionError,
-    ClientClosedError,
-    ConfigurationError,
-    ConflictError,
-    DownloadError,
-    InternalServerError,
-    InvalidResponseError,
-    LipsyncRequest,
-    NotFoundError,
-    PermissionDeniedError,
-    QuotaExceededError,
-    RateLimitError,
-    RequestFailedError,
-    SubmissionUncertainError,
-    UnprocessableEntityError,
-    WaitError,
-    WaitTimeoutError,
-    WaitUnreachableError,
-    errors,
-)
+from chamelaion_async import ChamelaionError, LipsyncRequest, errors
 from chamelaion_async.cli._ui.errors import ERROR_CLASSES, exit_code, explain, label
 
 
-def answer(kind: type[APIStatusError], status: int, **details: object) -> APIStatusError:
+def answer(kind: type[errors.APIStatusError], status: int, **details: object) -> errors.APIStatusError:
     return kind(
         "GET /x was refused; check base_url",
         status=status,
@@ -48,13 +23,13 @@ def answer(kind: type[APIStatusError], status: int, **details: object) -> APISta
     )
 
 
-def unsent(kind: type[APIConnectionError] = APIConnectionError) -> APIConnectionError:
+def unsent(kind: type[errors.APIConnectionError] = errors.APIConnectionError) -> errors.APIConnectionError:
     return kind("Check the network and base_url", sent="no", method="GET", path="/x")
 
 
 def ended(
-    kind: type[WaitError], last: LipsyncRequest | None = None, error: ChamelaionError | None = None
-) -> WaitError:
+    kind: type[errors.WaitError], last: LipsyncRequest | None = None, error: ChamelaionError | None = None
+) -> errors.WaitError:
     return kind("text", id="an-id", last=last, elapsed=2.0, polls=3, last_error=error)
 
 
@@ -65,35 +40,47 @@ def test_every_error_class_is_in_the_table() -> None:
 OWN_TEXT = "GET /x was refused; check --base-url"
 ROWS: list[tuple[ChamelaionError, int, str]] = [
     (ChamelaionError("x"), 1, "x"),
-    (ConfigurationError("pass allow_http=True if trusted"), 2, "pass --allow-http if trusted"),
-    (ConfigurationError("my_api_key is not api_key"), 2, "my_api_key is not --api-key"),
-    (ConfigurationError("no file; a str is taken as a path"), 2, "no file"),
-    (ClientClosedError("x"), 1, "x"),
+    (errors.ConfigurationError("pass allow_http=True if trusted"), 2, "pass --allow-http if trusted"),
+    (errors.ConfigurationError("my_api_key is not api_key"), 2, "my_api_key is not --api-key"),
+    (errors.ConfigurationError("no file; a str is taken as a path"), 2, "no file"),
+    (errors.ClientClosedError("x"), 1, "x"),
     (unsent(), 3, "Check the network and --base-url"),
-    (unsent(APITimeoutError), 3, "Check the network and --base-url"),
-    (answer(APIStatusError, 307), 2, OWN_TEXT),
-    (answer(APIStatusError, 408), 3, OWN_TEXT),
-    (answer(APIStatusError, 418), 1, OWN_TEXT),
-    (answer(APIStatusError, 425), 3, OWN_TEXT),
-    (answer(BadRequestError, 400), 2, OWN_TEXT),
-    (answer(AuthenticationError, 401), 2, "answered 401, said the service; check CHAMELAION_API_KEY or --api-key"),
-    (answer(PermissionDeniedError, 403), 2, "answered 403, said the service; the credentials are known"),
-    (answer(NotFoundError, 404), 1, "answered 404, said the service; check the id"),
-    (answer(ConflictError, 409), 1, OWN_TEXT),
-    (answer(QuotaExceededError, 412), 1, OWN_TEXT),
-    (answer(UnprocessableEntityError, 422), 2, OWN_TEXT),
-    (answer(RateLimitError, 429), 3, "answered 429, said the service; try again later"),
-    (answer(RateLimitError, 429, retry_after=2.0), 3, "try again in 2 s"),
-    (answer(InternalServerError, 503), 3, "answered 503, said the service; the service failed, try again later"),
-    (InvalidResponseError("x", method="GET", path="/x"), 3, "x"),
-    (RequestFailedError("x", request=None), 1, "x"),
-    (ended(WaitError), 3, "text"),
-    (ended(WaitTimeoutError), 3, "no answer yet after 2.0 s; wait again or raise --timeout"),
-    (ended(WaitTimeoutError, error=unsent()), 3, "(the last poll failed: Check the network and --base-url)"),
-    (ended(WaitUnreachableError), 3, "after 2.0 s without an answer: the service does not answer; the job continues"),
-    (ended(WaitUnreachableError, error=unsent()), 3, "without an answer: Check the network and --base-url"),
-    (SubmissionUncertainError("x", reference_id=None), 3, "may or may not have been accepted"),
-    (DownloadError("pass overwrite=True"), 3, "pass --overwrite"),
+    (unsent(errors.APITimeoutError), 3, "Check the network and --base-url"),
+    (answer(errors.APIStatusError, 307), 2, OWN_TEXT),
+    (answer(errors.APIStatusError, 408), 3, OWN_TEXT),
+    (answer(errors.APIStatusError, 418), 1, OWN_TEXT),
+    (answer(errors.APIStatusError, 425), 3, OWN_TEXT),
+    (answer(errors.BadRequestError, 400), 2, OWN_TEXT),
+    (
+        answer(errors.AuthenticationError, 401),
+        2,
+        "answered 401, said the service; check CHAMELAION_API_KEY or --api-key",
+    ),
+    (answer(errors.PermissionDeniedError, 403), 2, "answered 403, said the service; the credentials are known"),
+    (answer(errors.NotFoundError, 404), 1, "answered 404, said the service; check the id"),
+    (answer(errors.ConflictError, 409), 1, OWN_TEXT),
+    (answer(errors.QuotaExceededError, 412), 1, OWN_TEXT),
+    (answer(errors.UnprocessableEntityError, 422), 2, OWN_TEXT),
+    (answer(errors.RateLimitError, 429), 3, "answered 429, said the service; try again later"),
+    (answer(errors.RateLimitError, 429, retry_after=2.0), 3, "try again in 2 s"),
+    (
+        answer(errors.InternalServerError, 503),
+        3,
+        "answered 503, said the service; the service failed, try again later",
+    ),
+    (errors.InvalidResponseError("x", method="GET", path="/x"), 3, "x"),
+    (errors.RequestFailedError("x", request=None), 1, "x"),
+    (ended(errors.WaitError), 3, "text"),
+    (ended(errors.WaitTimeoutError), 3, "no answer yet after 2.0 s; wait again or raise --timeout"),
+    (ended(errors.WaitTimeoutError, error=unsent()), 3, "(the last poll failed: Check the network and --base-url)"),
+    (
+        ended(errors.WaitUnreachableError),
+        3,
+        "after 2.0 s without an answer: the service does not answer; the job continues",
+    ),
+    (ended(errors.WaitUnreachableError, error=unsent()), 3, "without an answer: Check the network and --base-url"),
+    (errors.SubmissionUncertainError("x", reference_id=None), 3, "may or may not have been accepted"),
+    (errors.DownloadError("pass overwrite=True"), 3, "pass --overwrite"),
 ]
 
 
@@ -110,14 +97,14 @@ def test_every_error_class_has_a_row_above() -> None:
 
 
 def test_a_timeout_says_that_the_job_continues(job: Callable[..., LipsyncRequest]) -> None:
-    text = explain(ended(WaitTimeoutError, last=job("processing")))
+    text = explain(ended(errors.WaitTimeoutError, last=job("processing")))
     assert text == "still processing after 2.0 s; the job continues, wait again or raise --timeout"
 
 
 @pytest.mark.parametrize(
     ("cause", "reason"),
     [
-        (answer(InternalServerError, 502), "the service answered 502, said the service"),
+        (answer(errors.InternalServerError, 502), "the service answered 502, said the service"),
         (unsent(), "Check the network and --base-url"),
         (None, "its answer was lost"),
     ],
@@ -129,7 +116,7 @@ def test_a_timeout_says_that_the_job_continues(job: Callable[..., LipsyncRequest
 def test_an_uncertain_submission_gives_the_cause_and_the_next_steps(
     cause: ChamelaionError | None, reason: str, reference_id: str | None, end: str
 ) -> None:
-    error = SubmissionUncertainError("in the words of the library", reference_id=reference_id)
+    error = errors.SubmissionUncertainError("in the words of the library", reference_id=reference_id)
     error.__cause__ = cause
     error.add_note("Find it there")
     assert explain(error) == f"the submission may or may not have been accepted: {reason}. Find it there{end}"
@@ -138,10 +125,10 @@ def test_an_uncertain_submission_gives_the_cause_and_the_next_steps(
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (ended(WaitTimeoutError), "timed out"),
-        (ended(WaitUnreachableError), "unreachable"),
-        (answer(NotFoundError, 404), "not found"),
-        (answer(AuthenticationError, 401), "error"),
+        (ended(errors.WaitTimeoutError), "timed out"),
+        (ended(errors.WaitUnreachableError), "unreachable"),
+        (answer(errors.NotFoundError, 404), "not found"),
+        (answer(errors.AuthenticationError, 401), "error"),
     ],
 )
 def test_an_error_has_a_label_for_the_table(error: ChamelaionError, words: str) -> None:

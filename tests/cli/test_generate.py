@@ -25,11 +25,6 @@ def test_urls_are_submitted_with_the_options(cli: Cli, quick: LocalSandbox) -> N
     assert sent.body["disable_active_speaker_detection"] is True
 
 
-def test_options_that_are_not_given_are_not_sent(cli: Cli, quick: LocalSandbox) -> None:
-    cli("generate", *URLS)
-    assert set(quick.received(GENERATE)[0].body) == {"inputs"}
-
-
 def test_files_are_uploaded(cli: Cli, quick: LocalSandbox) -> None:
     result = cli("generate", *FILES, "--reference-id", "dub-2")
     (job,) = quick.jobs()
@@ -52,6 +47,10 @@ def test_files_are_uploaded(cli: Cli, quick: LocalSandbox) -> None:
         (["generate", *URLS, "--timeout", "-1"], "--timeout"),
         (["run", FILES[0], URLS[1], "-o", "out.mp4"], "both URLs or both files"),
         (["run", *FILES], "--output"),
+        (["run", *FILES, "-o", "audio.wav"], "audio.wav exists"),
+        (["run", *FILES, "-o", "no/where.mp4"], "there is no folder no"),
+        (["run", *FILES, "-o", "."], "it is a folder"),
+        (["run", *FILES, "-o", "new/"], "it is a folder"),
         (["translate", FILES[0]], "--to"),
         (["translate", "nowhere.mp4", "--to", "de"], "cannot be read: No such file"),
         (["translate", URLS[0], "--to", "de", "--source-srt", "nowhere.srt"], "cannot be read: No such file"),
@@ -82,6 +81,7 @@ def test_wait_ends_as_the_job_does(cli: Cli, quick: LocalSandbox) -> None:
     first, change = cli("generate", *URLS, "--wait").out.splitlines()
     assert first == quick.jobs()[0].id
     assert f"  {first}  completed " in change
+    assert set(quick.received(GENERATE)[0].body) == {"inputs"}  # no option that was not given
     assert json.loads(cli("generate", *URLS, "--wait", "--json").out)["status"] == "completed"
     assert cli("generate", "https://x.example/missing.mp4", URLS[1], "--wait").code == 1
 
@@ -92,9 +92,10 @@ def test_a_wait_that_is_too_short_exits_with_3(cli: Cli, service: LocalSandbox) 
     assert f"{service.jobs()[0].id}: still queued after" in result.err
 
 
-def test_a_lost_answer_is_an_uncertain_submission(cli: Cli, service: LocalSandbox) -> None:
+@pytest.mark.parametrize("command", [["generate"], ["run", "-o", "no-such-file.mp4"]])
+def test_a_lost_answer_is_an_uncertain_submission(cli: Cli, service: LocalSandbox, command: list[str]) -> None:
     service.inject(Fault.status(500, when="after"), route=GENERATE)
-    result = cli("generate", *URLS, "--json")
+    result = cli(*command, *URLS, "--json")
     assert (result.code, len(service.received(GENERATE))) == (3, 1)
     record = json.loads(result.out)
     assert (record["id"], record["error"]) == (None, "SubmissionUncertainError")

@@ -80,14 +80,6 @@ def test_json_is_the_object_of_the_api(cli: Cli, service: LocalSandbox) -> None:
     }
 
 
-@pytest.mark.parametrize("command", ["get", "wait"])
-def test_an_error_has_a_record_in_json(cli: Cli, service: LocalSandbox, command: str) -> None:
-    service.inject(Fault.status(400, {"error": "no such thing"}), route=GET)
-    record = json.loads(cli(command, "some-id", "--json").out)
-    assert (record["id"], record["error"]) == ("some-id", "BadRequestError")
-    assert "no such thing" in record["message"]
-
-
 @pytest.mark.parametrize("arguments", [["get"], ["wait"], ["get", "--json"], ["wait", "--json"]])
 def test_text_of_the_service_is_printed_without_control_characters(
     cli: Cli, service: LocalSandbox, arguments: list[str]
@@ -102,8 +94,11 @@ def test_text_of_the_service_is_printed_without_control_characters(
 
 
 @pytest.mark.parametrize("command", ["get", "wait"])
-def test_an_error_is_printed_without_control_characters(cli: Cli, service: LocalSandbox, command: str) -> None:
+def test_an_error_is_one_printable_line_and_a_record(cli: Cli, service: LocalSandbox, command: str) -> None:
     service.inject(Fault.status(400, {"error": "\x1b[2J\nfaked: line"}), route=GET)
-    err = cli(command, "\x1b[31mid").err
-    assert err.removesuffix("\n").isprintable()
-    assert r"\x1b[31mid" in err
+    result = cli(command, "\x1b[31mid", "--json")
+    assert result.err.removesuffix("\n").isprintable()
+    assert r"\x1b[31mid" in result.err
+    record = json.loads(result.out)
+    assert (record["id"], record["error"]) == ("\x1b[31mid", "BadRequestError")
+    assert "faked: line" in record["message"]

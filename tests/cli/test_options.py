@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,9 +16,10 @@ from chamelaion_async.config import ENVIRONMENTS
 from chamelaion_async.sandbox import Fault
 
 from .conftest import Serve
-from .running import COMPLETED, GET, NOWHERE, Cli, LocalSandbox
+from .running import COMPLETED, GET, NOWHERE, Cli, LocalSandbox, Result
 
-FAR = ("--base-url", "http://api.test/api", "--allow-http")
+FAR = "http://api.test/api"
+TO_FAR = ("--base-url", FAR, "--allow-http")
 
 
 class Proxy:
@@ -74,25 +76,16 @@ def test_wrong_credentials_exit_with_2(cli: Cli, serve: Serve, command: list[str
 @pytest.mark.parametrize(
     "command",
     [
-        ["get", "x"],
-        ["wait", "x", "y"],
-        ["download", "x"],
-        ["list"],
-        ["voices"],
-        ["generate", "http://x.example/v", "http://x.example/a"],
-        ["translate", "http://x.example/v", "--to", "de"],
-        ["run", "http://x.example/v", "http://x.example/a", "-o", "no-such-file.mp4"],
-        ["whoami"],
+        *("get x", "wait x y", "download x", "list", "voices", "whoami", "translate http://x/v --to de"),
+        *("generate http://x/v http://x/a", "run http://x/v http://x/a -o no-such-file.mp4"),
     ],
-    ids=lambda command: command[0],
 )
-def test_a_missing_key_is_one_line_and_one_record(cli: Cli, command: list[str]) -> None:
+def test_a_missing_key_is_one_line_and_one_record(cli: Cli, command: str) -> None:
     error = "no API key; set CHAMELAION_API_KEY (a sandbox takes any value)"
-    plain = cli(*command, "--base-url", NOWHERE)
-    assert (plain.code, plain.out, plain.err) == (2, "", f"chamelaion-async: {error}\n")
-    if command != ["whoami"]:
-        machine = cli(*command, "--base-url", NOWHERE, "--json")
-        record = json.loads(machine.out)
+    arguments = [*command.split(), "--base-url", NOWHERE]
+    assert cli(*arguments) == Result(2, "", f"chamelaion-async: {error}\n")
+    if command != "whoami":
+        record = json.loads(cli(*arguments, "--json").out)
         assert (record["error"], record["message"]) == ("ConfigurationError", error)
 
 
@@ -104,27 +97,27 @@ def test_a_bearer_token_replaces_the_key(cli: Cli, serve: Serve) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["get", COMPLETED, "--api-key", "sk-secret"],
-        ["get", COMPLETED, "--api-key", "sk-secret", "--json"],
-        ["wait", COMPLETED, "--bearer-token", "sk-secret"],
-        ["get", COMPLETED, "--api-key", "sk-secret", "--base-url", "ftp://x"],
-        ["get", COMPLETED, "--api-key", "sk-secret", "--base-url", NOWHERE],
-        ["get", COMPLETED, "--api-key", "sk-secret more"],
-        ["get", COMPLETED, "--api-key", "sk-secret", "--api-key", "sk-secret"],
-        ["get", "--apikey=sk-secret", COMPLETED],
-        ["--api-key=sk-secret", "get", COMPLETED],
-        ["whoami", "--api-key", "sk-secret", "sk-secret"],
-        ["get", COMPLETED, "--apikey", "sk-secret"],
-        ["get", COMPLETED, "--apikey", "--bearertoken=sk-secret", "--key"],
-        ["get", COMPLETED, *FAR, "--json", "--proxy", "http://user:sk-secret@127.0.0.1:1"],
-        ["get", COMPLETED, *FAR, "--json", "--proxy", "http://user:sk-secret@"],
-        ["get", COMPLETED, *FAR, "--json", "--proxies=http://user:sk-secret@127.0.0.1:1"],
-        ["get", COMPLETED, *FAR, "--json", "--proxy", "socks5://user:sk-secret@127.0.0.1:1"],
+        "get x --api-key sk-secret",
+        "get x --api-key sk-secret --json",
+        "wait x --bearer-token sk-secret",
+        "get x --api-key sk-secret --base-url ftp://x",
+        f"get x --api-key sk-secret --base-url {NOWHERE}",
+        "get x --api-key 'sk-secret more'",
+        "get x --api-key sk-secret --api-key sk-secret",
+        "get --apikey=sk-secret x",
+        "--api-key=sk-secret get x",
+        "whoami --api-key sk-secret sk-secret",
+        "get x --apikey sk-secret",
+        "get x --apikey --bearertoken=sk-secret --key",
+        f"get x --base-url {FAR} --allow-http --json --proxy http://user:sk-secret@127.0.0.1:1",
+        "get x --proxy http://user:sk-secret@ --json",
+        "get x --proxies=http://user:sk-secret@127.0.0.1:1",
+        "get x --proxy socks5://user:sk-secret@127.0.0.1:1 --json",
     ],
 )
-def test_a_key_or_password_is_never_printed(cli: Cli, service: LocalSandbox, arguments: list[str]) -> None:
+def test_a_key_or_password_is_never_printed(cli: Cli, service: LocalSandbox, arguments: str) -> None:
     service.inject(Fault.status(401, {"error": "token sk-secret is no good"}), route=GET)
-    result = cli(*arguments)
+    result = cli(*shlex.split(arguments))
     assert result.code in (2, 3)
     assert "sk-secret" not in result.out + result.err
     assert "session" not in result.err  # advice on SOCKS in Python
@@ -136,7 +129,7 @@ def test_a_key_that_begins_like_another_leaves_no_rest(cli: Cli) -> None:
 
 
 def test_a_proxy_receives_every_call(cli: Cli, proxy: Proxy) -> None:
-    result = cli("health", *FAR, "--proxy", proxy.address)
+    result = cli("health", *TO_FAR, "--proxy", proxy.address)
     assert (result.code, result.out) == (0, "ok\n")
     assert proxy.urls == ["http://api.test/api/health"]
 
@@ -146,15 +139,15 @@ def test_a_proxy_of_the_environment_is_used(
     cli: Cli, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, proxy.address)
-    assert cli("health", *FAR).code == 0
+    assert cli("health", *TO_FAR).code == 0
     monkeypatch.setenv("NO_PROXY", "api.test")
-    assert cli("health", *FAR, "--timeout", "1").code == 3
+    assert cli("health", *TO_FAR, "--timeout", "1").code == 3
     assert len(proxy.urls) == 1
 
 
 def test_the_option_overrides_the_environment(cli: Cli, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", NOWHERE)
-    assert cli("health", *FAR, "--proxy", proxy.address).code == 0
+    assert cli("health", *TO_FAR, "--proxy", proxy.address).code == 0
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -189,6 +182,6 @@ def test_the_address_that_is_called_decides_about_the_proxy(
 @pytest.mark.parametrize("credentials", ["", "user:secret@"])
 def test_advice_repeats_a_proxy_only_without_a_password(cli: Cli, proxy: Proxy, credentials: str) -> None:
     through = proxy.address.replace("//", f"//{credentials}")
-    result = cli("generate", "https://x.example/v", "https://x.example/a", *FAR, "--proxy", through)
+    result = cli("generate", "https://x.example/v", "https://x.example/a", *TO_FAR, "--proxy", through)
     given = "" if credentials else f" --proxy {proxy.address}"
-    assert result.err == f"to wait for it: chamelaion-async wait {' '.join(FAR)}{given} an-id\n"
+    assert result.err == f"to wait for it: chamelaion-async wait {' '.join(TO_FAR)}{given} an-id\n"

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chamelaion_async.sandbox import Fault
-
-from .running import FILES, OUTPUT, URLS, Cli, LocalSandbox, OpenTerminal
+from .running import FILES, URLS, Cli, LocalSandbox, OpenTerminal
 
 
 def advice(id: str) -> str:
@@ -46,13 +44,6 @@ def test_a_failed_job_leaves_no_file_and_no_advice(cli: Cli, quick: LocalSandbox
     assert not Path("out.mp4").exists()
 
 
-@pytest.mark.parametrize("target", ["audio.wav", "no/where.mp4", ".", "new/"])
-def test_nothing_is_submitted_if_the_file_cannot_be_written(cli: Cli, quick: LocalSandbox, target: str) -> None:
-    result = cli("run", *FILES, "-o", target)
-    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
-    assert quick.jobs() == []
-
-
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_a_timeout_says_how_to_continue(cli: Cli, service: LocalSandbox, options: list[str]) -> None:
     result = cli("run", *URLS, "-o", "out 1.mp4", "--timeout", "0", *options)
@@ -62,23 +53,6 @@ def test_a_timeout_says_how_to_continue(cli: Cli, service: LocalSandbox, options
     timeout = f"chamelaion-async: {job.id}: still queued after [^\n]*\n"
     assert re.fullmatch(rf"{named}{timeout}{re.escape(advice(job.id))}", result.err)
     assert (json.loads(result.out)["id"] if options else result.out.split()[0]) == job.id
-
-
-def test_a_broken_download_says_how_to_continue(cli: Cli, quick: LocalSandbox) -> None:
-    quick.inject(Fault.status(404), route=OUTPUT, times=1)
-    result = cli("run", *FILES, "-o", "out 1.mp4", "--json")
-    assert result.code == 3
-    assert advice(quick.jobs()[0].id) in result.err
-    assert json.loads(result.out)["error"] == "DownloadError"
-
-
-def test_a_lost_answer_says_how_to_find_the_job(cli: Cli, quick: LocalSandbox) -> None:
-    quick.inject(Fault.reset(when="after"), route="POST /v1/lipsync/generate-with-media")
-    result = cli("run", *FILES, "-o", "out.mp4")
-    assert (result.code, result.out) == (3, "")
-    assert "may or may not have been accepted" in result.err
-    assert "chamelaion-async list" in result.err
-    assert len(quick.jobs()) == 1
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -40,57 +40,48 @@ def show_progress(done: str, name: str) -> Iterator[OnProgress]:
         done: The verb for the line, such as ``"uploaded"``.
         name: What is transferred.
     """
-    shown = _Bar(name) if can_redraw(sys.stderr) else _Line(done, name)
-    try:
-        yield shown.report
-        shown.complete()
-    finally:
-        shown.close()
+    with _bar(name) if can_redraw(sys.stderr) else _line(done, name) as report:
+        yield report
 
 
-class _Line:
-    def __init__(self, done: str, name: str) -> None:
-        self._done = done
-        self._name = name
-        self._count = 0
-        self._start = time.monotonic()
+@contextmanager
+def _line(done: str, name: str) -> Iterator[OnProgress]:
+    start = time.monotonic()
+    transferred = 0
 
-    def report(self, count: int, _: int | None) -> None:
-        self._count = count
+    def report(count: int, _: int | None) -> None:
+        nonlocal transferred
+        transferred = count
 
-    def complete(self) -> None:
-        took = seconds(timedelta(seconds=time.monotonic() - self._start))
-        print_note(f"{self._done} {self._name}: {size(self._count)} in {took}")
-
-    def close(self) -> None:
-        """Nothing to close."""
+    yield report
+    print_note(f"{done} {name}: {size(transferred)} in {seconds(timedelta(seconds=time.monotonic() - start))}")
 
 
-class _Bar:
-    def __init__(self, name: str) -> None:
-        self._name = clean(name)
-        self._task: TaskID | None = None
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(compact=True),
-            console=Console(stderr=True, highlight=False),
-            expand=True,
-        )
+@contextmanager
+def _bar(name: str) -> Iterator[OnProgress]:
+    name = clean(name)
+    task: TaskID | None = None
+    progress = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True, highlight=False),
+        expand=True,
+    )
 
-    def report(self, count: int, total: int | None) -> None:
-        if self._task is None:
+    def report(count: int, total: int | None) -> None:
+        nonlocal task
+        if task is None:
             # The task starts at the first count: bytes from an earlier download must not count for the speed.
-            name = self._name if len(self._name) <= _NAME_WIDTH else f"{self._name[: _NAME_WIDTH - 3]}..."
-            self._task = self._progress.add_task(name, total=total, completed=count)
-            self._progress.start()
-        self._progress.update(self._task, completed=count, total=total)
+            shown = name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 3]}..."
+            task = progress.add_task(shown, total=total, completed=count)
+            progress.start()
+        progress.update(task, completed=count, total=total)
 
-    def complete(self) -> None:
-        """The full bar shows it."""
-
-    def close(self) -> None:
-        if self._task is not None:
-            self._progress.stop()
+    try:
+        yield report
+    finally:
+        if task is not None:
+            progress.stop()
