@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import os
 import signal
 import sys
@@ -29,7 +30,7 @@ async def sandbox(
     port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 8787,
     host: str = "127.0.0.1",
     job_seconds: Annotated[float, Parameter(validator=Number(gte=0))] = 2.0,
-    rate_limit: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
+    rate_limit: Annotated[float | None, Parameter(validator=Number(gt=0, lt=math.inf))] = None,
     page_cap: Annotated[int, Parameter(validator=Number(gte=1))] = 100,
     key: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
 ) -> int:

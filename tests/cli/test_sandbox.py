@@ -45,6 +45,7 @@ def test_a_port_in_use_is_explained(cli: Cli) -> None:
         ["--host", "203.0.113.7"],  # TEST-NET-3 (RFC 5737): no machine has this address
         ["--job-seconds", "-1"],
         ["--rate-limit", "0"],
+        ["--rate-limit", "inf"],
         ["--page-cap", "0"],
     ],
 )
