@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -88,15 +87,13 @@ def start() -> Iterator[Start]:
     """Start a command in another process."""
     with ExitStack() as stack:
 
-        def popen(*arguments: str) -> subprocess.Popen[str]:
-            process = subprocess.Popen(
-                [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ, text=True
-            )
-            stack.enter_context(process)
+        def begin(*arguments: str) -> subprocess.Popen[str]:
+            pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+            process = stack.enter_context(subprocess.Popen([*COMMAND, *arguments], **pipes, text=True))
             stack.callback(process.kill)
             return process
 
-        yield popen
+        yield begin
 
 
 @pytest.fixture(scope="module")

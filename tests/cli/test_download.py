@@ -94,24 +94,19 @@ def test_a_download_that_broke_off_is_resumed(cli: Cli, quick: LocalSandbox) -> 
     assert 0 < first <= 1_000_000
 
 
-def test_a_translation_goes_to_a_folder(cli: Cli, quick: LocalSandbox) -> None:
+def test_a_translation_goes_to_a_folder_where_complete_files_are_kept(cli: Cli, quick: LocalSandbox) -> None:
     id = quick.add_job(family="video_translate", target_languages=["de", "fr"]).id
-    result = cli("download", id, "--family", "translate", "--json")
     names = [f"{id}/{language}.{kind}" for language in ("de", "fr") for kind in ("mp4", "wav", "srt")]
-    assert (result.code, json.loads(result.out)) == (0, {"id": id, "paths": names})
-    assert all(Path(name).stat().st_size for name in names)
-
-
-def test_the_files_of_a_translation_that_are_complete_are_kept(cli: Cli, quick: LocalSandbox) -> None:
-    id = quick.add_job(family="video_translate", target_languages=["de"]).id
     quick.inject(Fault.status(404), route=f"/output/{id}/de/audio.wav", times=1)
     assert cli("download", id, "--family", "translate").code == 3
     result = cli("download", id, "--family", "translate")
-    assert (result.code, result.out) == (0, f"{id}/de.mp4\n{id}/de.wav\n{id}/de.srt\n")
+    assert (result.code, result.out.splitlines()) == (0, names)
     assert result.err.startswith(f"kept {id}/de.mp4, which is complete\n")
-    assert len(quick.received(OUTPUT)) == 4
-    assert cli("download", id, "--family", "translate", "--overwrite").code == 0
     assert len(quick.received(OUTPUT)) == 7
+    again = cli("download", id, "--family", "translate", "--overwrite", "--json")
+    assert (again.code, json.loads(again.out)) == (0, {"id": id, "paths": names})
+    assert len(quick.received(OUTPUT)) == 13
+    assert all(Path(name).stat().st_size for name in names)
 
 
 def test_files_in_a_given_folder_are_not_taken_for_the_translation(cli: Cli, quick: LocalSandbox) -> None:

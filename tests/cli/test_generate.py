@@ -100,16 +100,3 @@ def test_a_lost_answer_is_an_uncertain_submission(cli: Cli, service: LocalSandbo
     record = json.loads(result.out)
     assert (record["id"], record["error"]) == (None, "SubmissionUncertainError")
     assert "check with: chamelaion-async list. Pass --reference-id next time" in record["message"]
-
-
-def test_a_lost_answer_is_found_by_the_reference_id(cli: Cli, service: LocalSandbox) -> None:
-    service.inject(Fault.status(500, when="after"), route=GENERATE, times=1)
-    result = cli("generate", *URLS, "--reference-id", "mine")
-    assert (result.code, result.out) == (0, f"{service.jobs()[0].id}\n")
-    assert len(service.received(GENERATE)) == 1
-
-
-def test_a_used_up_quota_exits_with_1(cli: Cli, service: LocalSandbox) -> None:
-    service.inject(Fault.status(412, {"error": "token limit reached"}), route=GENERATE)
-    result = cli("generate", *URLS)
-    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)

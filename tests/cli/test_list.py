@@ -72,15 +72,14 @@ def test_translations_have_filters(cli: Cli, filled: LocalSandbox, options: list
     ]
     assert cli("list", "--family", "translate", *arguments, *options).code == 0
     query = filled.received(TRANSLATIONS)[-1].query
-    expected = {
+    assert {**query}.items() >= {
         "status": "failed",
         "target_language": "fr",
         "source_language": "en",
         "reference_id": "fr",
         "created_after": "2026-04-07T00:00:00Z",
         "created_before": "2026-12-31T22:00:00Z",
-    }
-    assert {name: query[name] for name in expected} == expected
+    }.items()
 
 
 @pytest.mark.parametrize(

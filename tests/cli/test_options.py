@@ -22,41 +22,33 @@ FAR = "http://api.test/api"
 TO_FAR = ("--base-url", FAR, "--allow-http")
 
 
-class Proxy:
+class Proxy(HTTPServer):
     """A proxy that records the URLs of requests, and answers them itself."""
 
     def __init__(self) -> None:
-        urls: list[str] = []
-        self.urls = urls
+        self.urls: list[str] = []
+        super().__init__(("127.0.0.1", 0), ProxyHandler)
+        self.address = f"http://127.0.0.1:{self.server_port}"
 
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
-                urls.append(self.path)
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                body = json.dumps({"status": "ok", "request_id": "an-id"}).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
 
-            do_GET = do_POST = answer  # noqa: N815 - the names of http.server
+class ProxyHandler(BaseHTTPRequestHandler):
+    server: Proxy
 
-            def log_message(self, format: str, *args: Any) -> None:
-                """Keep stderr for the command."""
+    def do_GET(self) -> None:
+        self.server.urls.append(self.path)
+        self.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"status": "ok"}')
 
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep stderr for the command."""
 
 
 @pytest.fixture
-def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    monkeypatch.setenv("CHAMELAION_API_KEY", "sk-test")
-    made = Proxy()
-    with made.server:
-        thread = threading.Thread(target=made.server.serve_forever, args=(0.01,))
+def proxy() -> Iterator[Proxy]:
+    with Proxy() as made:
+        thread = threading.Thread(target=made.serve_forever, args=(0.01,))
         thread.start()
         yield made
-        made.server.shutdown()
+        made.shutdown()
         thread.join(10)
 
 
@@ -66,11 +58,13 @@ def test_environments_are_those_of_the_library() -> None:
 
 
 @pytest.mark.parametrize("command", [["get", COMPLETED], ["wait", COMPLETED], ["whoami"]])
-def test_wrong_credentials_exit_with_2(cli: Cli, serve: Serve, command: list[str]) -> None:
-    result = cli(*command, "--api-key", "sk-wrong", "--base-url", serve(keys=["sk-right"]).url)
+def test_a_wrong_key_exits_with_2_and_a_right_token_with_0(cli: Cli, serve: Serve, command: list[str]) -> None:
+    url = serve(keys=["sk-right"]).url
+    result = cli(*command, "--api-key", "sk-wrong", "--base-url", url)
     assert result.code == 2
     assert "invalid token" in result.err
     assert "CHAMELAION_API_KEY" in result.err
+    assert cli(*command, "--bearer-token", "sk-right", "--base-url", url).code == 0
 
 
 @pytest.mark.parametrize(
@@ -87,11 +81,6 @@ def test_a_missing_key_is_one_line_and_one_record(cli: Cli, command: str) -> Non
     if command != "whoami":
         record = json.loads(cli(*arguments, "--json").out)
         assert (record["error"], record["message"]) == ("ConfigurationError", error)
-
-
-def test_a_bearer_token_replaces_the_key(cli: Cli, serve: Serve) -> None:
-    url = serve(keys=["a-token"]).url
-    assert cli("get", COMPLETED, "--bearer-token", "a-token", "--base-url", url).code == 0
 
 
 @pytest.mark.parametrize(
@@ -128,26 +117,16 @@ def test_a_key_that_begins_like_another_leaves_no_rest(cli: Cli) -> None:
     assert err == "chamelaion-async: Unknown option: --apikey=***. Try --help.\n"
 
 
-def test_a_proxy_receives_every_call(cli: Cli, proxy: Proxy) -> None:
-    result = cli("health", *TO_FAR, "--proxy", proxy.address)
-    assert (result.code, result.out) == (0, "ok\n")
-    assert proxy.urls == ["http://api.test/api/health"]
-
-
-@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
-def test_a_proxy_of_the_environment_is_used(
-    cli: Cli, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, name: str
+@pytest.mark.parametrize("variable", [None, "HTTP_PROXY", "http_proxy"])
+def test_a_proxy_is_taken_from_the_option_or_the_environment(
+    cli: Cli, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, variable: str | None
 ) -> None:
-    monkeypatch.setenv(name, proxy.address)
-    assert cli("health", *TO_FAR).code == 0
+    monkeypatch.setenv(variable or "HTTP_PROXY", proxy.address if variable else NOWHERE)
+    options = [] if variable else ["--proxy", proxy.address]
+    assert cli("health", *TO_FAR, *options) == Result(0, "ok\n", "")
     monkeypatch.setenv("NO_PROXY", "api.test")
-    assert cli("health", *TO_FAR, "--timeout", "1").code == 3
-    assert len(proxy.urls) == 1
-
-
-def test_the_option_overrides_the_environment(cli: Cli, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", NOWHERE)
-    assert cli("health", *TO_FAR, "--proxy", proxy.address).code == 0
+    assert cli("health", *TO_FAR, *options, "--timeout", "1").code == (3 if variable else 0)
+    assert proxy.urls == [f"{FAR}/health"] * (1 if variable else 2)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -179,9 +158,11 @@ def test_the_address_that_is_called_decides_about_the_proxy(
     assert ServiceOptions(**settings)._is_local() is is_local
 
 
-@pytest.mark.parametrize("credentials", ["", "user:secret@"])
-def test_advice_repeats_a_proxy_only_without_a_password(cli: Cli, proxy: Proxy, credentials: str) -> None:
-    through = proxy.address.replace("//", f"//{credentials}")
-    result = cli("generate", "https://x.example/v", "https://x.example/a", *TO_FAR, "--proxy", through)
-    given = "" if credentials else f" --proxy {proxy.address}"
-    assert result.err == f"to wait for it: chamelaion-async wait {' '.join(TO_FAR)}{given} an-id\n"
+@pytest.mark.parametrize(("proxy", "repeated"), [(NOWHERE, NOWHERE), ("http://user:secret@127.0.0.1:1", None)])
+def test_the_next_command_repeats_a_proxy_only_without_a_password(proxy: str, repeated: str | None) -> None:
+    assert ServiceOptions(base_url=FAR, allow_http=True, proxy=proxy).for_next_command() == {
+        "environment": None,
+        "base_url": FAR,
+        "allow_http": True,
+        "proxy": repeated,
+    }

@@ -87,13 +87,9 @@ def test_a_closed_stdin_changes_nothing(service: LocalSandbox) -> None:
 @pytest.mark.parametrize(
     ("arguments", "is_there"),
     [
-        (f"generate {URLS}", False),
-        (f"generate {URLS} --json", False),
-        (f"generate {URLS} --wait", False),
-        (f"generate {URLS} --wait --json", False),
+        *((f"generate {URLS} {options}", False) for options in ("", "--json", "--wait", "--wait --json")),
         ("translate https://x.example/v.mp4 --to de", False),
-        (f"run {URLS} -o out.mp4", False),
-        (f"run {URLS} -o out.mp4 --json", True),
+        *((f"run {URLS} -o out.mp4", False), (f"run {URLS} -o out.mp4 --json", True)),
     ],
 )
 def test_a_full_stdout_names_the_submitted_job_on_stderr(quick: LocalSandbox, arguments: str, is_there: bool) -> None:
@@ -170,20 +166,12 @@ def waiting_in(pipe: int) -> int:
     return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
-def test_a_terminal_that_hangs_up_is_one_line(service: LocalSandbox) -> None:
-    service.add_job(reference_id="running")
+def test_a_terminal_that_hangs_up_is_one_line(running: str) -> None:
     terminal, other = pty.openpty()
     environment = {**os.environ, "TERM": "xterm"}
-    line = [*COMMAND, "wait", "running", "--timeout", "1"]
-    with subprocess.Popen(
-        line,
-        stdin=other,
-        stdout=other,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        start_new_session=True,
-    ) as process:
+    line = [*COMMAND, "wait", running, "--timeout", "1"]
+    streams: dict[str, Any] = {"stdin": other, "stdout": other, "stderr": subprocess.PIPE}
+    with subprocess.Popen(line, **streams, text=True, env=environment, start_new_session=True) as process:
         os.close(other)
         assert os.read(terminal, 1)
         os.close(terminal)

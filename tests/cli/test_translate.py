@@ -25,10 +25,10 @@ def test_a_url_is_submitted_with_the_options(cli: Cli, quick: LocalSandbox) -> N
     german = "1\n00:00:00,000 --> 00:00:01,000\nGr\u00fc\u00dfe\n"
     assert sent.body == {
         "inputs": [{"type": "video", "url": URLS[0]}],
-        "target_languages": ["de", "fr"],
-        "source_language": "en",
         "model": "classic",
         "reference_id": "t-1",
+        "target_languages": ["de", "fr"],
+        "source_language": "en",
         "config": {
             "speaker_voices": {"0": "voice=1", "1": "voice-2"},
             "source_srt": {"content": english, "file_name": "en.srt", "language": "en"},
