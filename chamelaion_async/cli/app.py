@@ -44,8 +44,8 @@ app = App(
     help=_HELP,
     help_format="markdown",
     version=f"chamelaion-async {__version__}",
-    result_action="return_value",
-    suppress_keyboard_interrupt=False,
+    result_action="return_value",  # by default, cyclopts ends the process
+    suppress_keyboard_interrupt=False,  # an interrupt has an exit code of its own
 )
 app.command(demo)
 app.command(run)
@@ -81,7 +81,7 @@ def _run(tokens: Sequence[str]) -> int:
         return ExitCode.UNWRITABLE
     try:
         code = int(app(tokens, exit_on_error=False, print_error=False) or ExitCode.OK)
-        sys.stdout.flush()
+        sys.stdout.flush()  # may fail: a full disk is noticed here if the output fits into the buffer
     except CycloptsError as error:
         print_error(f"{_without_secrets(str(error), tokens)} Try --help.")
         return ExitCode.USAGE
@@ -96,7 +96,7 @@ def _run(tokens: Sequence[str]) -> int:
             return ExitCode.BROKEN_PIPE
         print_error(f"the output cannot be written: {error.strerror}")
         return ExitCode.UNWRITABLE
-    except OSError as error:
+    except OSError as error:  # of this machine; the client turns those of a connection into its own
         print_error(str(error))
         return ExitCode.USAGE
     return code

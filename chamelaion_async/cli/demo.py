@@ -21,6 +21,18 @@ __all__ = ["demo"]
 _POLLING: Final = PollPolicy(min_interval=0.2, max_interval=0.5)
 """The default interval of one second suits jobs of minutes, and is too long for these."""
 
+_INTRODUCTION: Final = """\
+Five lip sync jobs on a sandbox, an imitation of the Chamelaion API inside this
+process: no key, no network, no cost. One job fails on purpose: its video cannot
+be fetched.
+"""
+_NEXT_STEPS: Final = """\
+In code, each of these waits is
+    request = await client.wait_until_finished(request_id)
+Next steps:
+    chamelaion-async sandbox    serve a sandbox for your own code
+    chamelaion-async --help     list the other commands"""
+
 _TIMEOUT: Final = 12.0
 _KEY: Final = "demo-key"
 
@@ -51,10 +63,7 @@ async def demo() -> int:
     One job fails on purpose, to show what a failure looks like.
     """
     start = time.monotonic()
-    print_line("Five lip sync jobs on a sandbox, an imitation of the Chamelaion API inside this")
-    print_line("process: no key, no network, no cost. One job fails on purpose: its video cannot")
-    print_line("be fetched.")
-    print_line()
+    print_line(_INTRODUCTION)
     async with (
         Sandbox() as sandbox,
         # Both credentials are given, so that none from the environment is sent.
@@ -69,11 +78,7 @@ async def demo() -> int:
         f"{len(codes)} jobs in {time.monotonic() - start:.1f} s: {completed} completed, {len(codes) - completed} "
         "failed. The sandbox has stopped, and its URLs with it."
     )
-    print_line("In code, each of these waits is")
-    print_line("    request = await client.wait_until_finished(request_id)")
-    print_line("Next steps:")
-    print_line("    chamelaion-async sandbox    serve a sandbox for your own code")
-    print_line("    chamelaion-async --help     list the other commands")
+    print_line(_NEXT_STEPS)
     return worst(code for job, code in zip(_JOBS, codes, strict=True) if not (job.fails and code is ExitCode.FAILED))
 
 

@@ -77,6 +77,7 @@ def _set_on_signals(stop: asyncio.Event) -> Iterator[None]:
     ``loop.add_signal_handler`` does not exist on Windows.
     """
     loop = asyncio.get_running_loop()
+    # A handler runs outside of the loop, which only call_soon_threadsafe wakes.
     before = {number: signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set)) for number in _SIGNALS}
     try:
         yield

@@ -123,7 +123,7 @@ def _read_subtitle(path: Path, language: str | None) -> Subtitle:
         ConfigurationError: It cannot be read, or is not UTF-8.
     """
     try:
-        content = path.read_text(encoding="utf-8-sig")
+        content = path.read_text(encoding="utf-8-sig")  # editors on Windows write a byte order mark
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise ConfigurationError(

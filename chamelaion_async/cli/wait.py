@@ -34,7 +34,7 @@ async def wait(
             error has id, error and message.
         service: The service to call, and its credentials.
     """
-    names = list(dict.fromkeys(ids))
+    names = list(dict.fromkeys(ids))  # a set would lose the order of the rows
     with error_as_record(None, json=json):
         async with (service or ServiceOptions()).client() as client:
             board = make_board(names, json=json)

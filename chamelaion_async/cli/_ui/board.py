@@ -139,7 +139,7 @@ class TableBoard(Board):
     """
 
     def __init__(self, names: Sequence[str], *, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False)
+        self._console = console or Console(highlight=False)  # ids are not to be coloured like numbers
         self._spinner = Spinner("line" if self._console.options.ascii_only else "dots")
         # Rows are replaced but never added or removed, since the thread that draws iterates over them.
         self._rows = dict.fromkeys(names, _Row())
@@ -164,11 +164,12 @@ class TableBoard(Board):
         table.add_column("Status", no_wrap=True, min_width=11)
         table.add_column("Queued", justify="right", no_wrap=True, min_width=7)
         table.add_column("Took", justify="right", no_wrap=True, min_width=7)
+        # One spinner for all rows: each would otherwise start at a frame of its own.
         spinner = self._spinner.render(self._console.get_time())
         for name, row in self._rows.items():
             table.add_row(
                 spinner if row.is_open else "",
-                Text(clean(name)),
+                Text(clean(name)),  # a str would be read as markup, and [b] in an id lost
                 Text(clean(row.status), row.style),
                 seconds(row.job.queue_time if row.job is not None else None),
                 seconds(row.job.duration if row.job is not None else None),

@@ -12,30 +12,8 @@ from typing import Any, Final
 
 import attrs
 
-from ...errors import (
-    APIConnectionError,
-    APIStatusError,
-    APITimeoutError,
-    AuthenticationError,
-    BadRequestError,
-    ChamelaionError,
-    ClientClosedError,
-    ConfigurationError,
-    ConflictError,
-    DownloadError,
-    InternalServerError,
-    InvalidResponseError,
-    NotFoundError,
-    PermissionDeniedError,
-    QuotaExceededError,
-    RateLimitError,
-    RequestFailedError,
-    SubmissionUncertainError,
-    UnprocessableEntityError,
-    WaitError,
-    WaitTimeoutError,
-    WaitUnreachableError,
-)
+from ... import errors
+from ...errors import ChamelaionError
 from .exits import ExitCode
 from .text import seconds
 
@@ -61,7 +39,7 @@ _CALLS: Final = re.compile(
 def exit_code(error: ChamelaionError) -> ExitCode:
     """Return the exit code for an error."""
     code = _row(error).code
-    return _STATUS_CODES.get(error.status, code) if isinstance(error, APIStatusError) else code
+    return _STATUS_CODES.get(error.status, code) if isinstance(error, errors.APIStatusError) else code
 
 
 def explain(error: ChamelaionError) -> str:
@@ -72,7 +50,7 @@ def explain(error: ChamelaionError) -> str:
 def explain_with_id(id: str, error: ChamelaionError) -> str:
     """Return the same for one of several ids."""
     # The text of a ConfigurationError about an id quotes the id.
-    return explain(error) if isinstance(error, ConfigurationError) else f"{id}: {explain(error)}"
+    return explain(error) if isinstance(error, errors.ConfigurationError) else f"{id}: {explain(error)}"
 
 
 def label(error: ChamelaionError) -> str:
@@ -84,39 +62,39 @@ def _own_text(error: ChamelaionError) -> str:
     return _OPTION.sub(lambda found: _OPTIONS[found.group()], _CALLS.sub("", str(error)))
 
 
-def _answer(error: APIStatusError) -> str:
+def _answer(error: errors.APIStatusError) -> str:
     return f"the service answered {error.status}, {error.message}"
 
 
-def _answer_and(advice: str) -> Callable[[APIStatusError], str]:
+def _answer_and(advice: str) -> Callable[[errors.APIStatusError], str]:
     return lambda error: f"{_answer(error)}; {advice}"
 
 
-def _rate_limit_text(error: RateLimitError) -> str:
+def _rate_limit_text(error: errors.RateLimitError) -> str:
     when = "later" if error.retry_after is None else f"in {error.retry_after:g} s"
     return f"{_answer(error)}; try again {when}"
 
 
-def _wait_timeout_text(error: WaitTimeoutError) -> str:
+def _wait_timeout_text(error: errors.WaitTimeoutError) -> str:
     state = "no answer yet" if error.last is None else f"still {error.last.status}"
     cause = f" (the last poll failed: {explain(error.last_error)})" if error.last_error is not None else ""
     job = "" if error.last is None else "the job continues, "
     return f"{state} after {_elapsed(error)}{cause}; {job}wait again or raise --timeout"
 
 
-def _wait_unreachable_text(error: WaitUnreachableError) -> str:
+def _wait_unreachable_text(error: errors.WaitUnreachableError) -> str:
     reason = explain(error.last_error) if error.last_error is not None else "the service does not answer"
     return f"stopped after {_elapsed(error)} without an answer: {reason}; the job continues, wait again"
 
 
-def _elapsed(error: WaitError) -> str:
+def _elapsed(error: errors.WaitError) -> str:
     return seconds(timedelta(seconds=error.elapsed))
 
 
-def _uncertain_text(error: SubmissionUncertainError) -> str:
+def _uncertain_text(error: errors.SubmissionUncertainError) -> str:
     cause = error.__cause__
     match cause:
-        case InternalServerError():
+        case errors.InternalServerError():
             reason = _answer(cause)  # without "try again": the job may exist already
         case ChamelaionError():
             reason = explain(cause)
@@ -136,37 +114,38 @@ class _Row:
     label: str = attrs.field(default="error", kw_only=True)
 
 
+# Short names, so that a row is a line.
 _FAILED, _USAGE, _UNAVAILABLE = ExitCode.FAILED, ExitCode.USAGE, ExitCode.UNAVAILABLE
 _ROWS: Final[Mapping[type, _Row]] = {
     ChamelaionError: _Row(_FAILED),
-    ConfigurationError: _Row(_USAGE),
-    ClientClosedError: _Row(_FAILED),
-    APIConnectionError: _Row(_UNAVAILABLE),
-    APITimeoutError: _Row(_UNAVAILABLE),
-    APIStatusError: _Row(_FAILED),
-    BadRequestError: _Row(_USAGE),
-    AuthenticationError: _Row(
+    errors.ConfigurationError: _Row(_USAGE),
+    errors.ClientClosedError: _Row(_FAILED),
+    errors.APIConnectionError: _Row(_UNAVAILABLE),
+    errors.APITimeoutError: _Row(_UNAVAILABLE),
+    errors.APIStatusError: _Row(_FAILED),
+    errors.BadRequestError: _Row(_USAGE),
+    errors.AuthenticationError: _Row(
         _USAGE,
         _answer_and("check CHAMELAION_API_KEY or --api-key, and that it belongs to this environment"),
     ),
-    PermissionDeniedError: _Row(_USAGE, _answer_and("the credentials are known but may not do this")),
-    NotFoundError: _Row(
+    errors.PermissionDeniedError: _Row(_USAGE, _answer_and("the credentials are known but may not do this")),
+    errors.NotFoundError: _Row(
         _FAILED,
         _answer_and("check the id, and that it belongs to this account and environment"),
         label="not found",
     ),
-    ConflictError: _Row(_FAILED),
-    QuotaExceededError: _Row(_FAILED),
-    UnprocessableEntityError: _Row(_USAGE),
-    RateLimitError: _Row(_UNAVAILABLE, _rate_limit_text),
-    InternalServerError: _Row(_UNAVAILABLE, _answer_and("the service failed, try again later")),
-    InvalidResponseError: _Row(_UNAVAILABLE),
-    RequestFailedError: _Row(_FAILED),
-    WaitError: _Row(_UNAVAILABLE),
-    WaitTimeoutError: _Row(_UNAVAILABLE, _wait_timeout_text, label="timed out"),
-    WaitUnreachableError: _Row(_UNAVAILABLE, _wait_unreachable_text, label="unreachable"),
-    SubmissionUncertainError: _Row(_UNAVAILABLE, _uncertain_text),
-    DownloadError: _Row(_UNAVAILABLE),  # the next download resumes where this one stopped
+    errors.ConflictError: _Row(_FAILED),
+    errors.QuotaExceededError: _Row(_FAILED),
+    errors.UnprocessableEntityError: _Row(_USAGE),
+    errors.RateLimitError: _Row(_UNAVAILABLE, _rate_limit_text),
+    errors.InternalServerError: _Row(_UNAVAILABLE, _answer_and("the service failed, try again later")),
+    errors.InvalidResponseError: _Row(_UNAVAILABLE),
+    errors.RequestFailedError: _Row(_FAILED),
+    errors.WaitError: _Row(_UNAVAILABLE),
+    errors.WaitTimeoutError: _Row(_UNAVAILABLE, _wait_timeout_text, label="timed out"),
+    errors.WaitUnreachableError: _Row(_UNAVAILABLE, _wait_unreachable_text, label="unreachable"),
+    errors.SubmissionUncertainError: _Row(_UNAVAILABLE, _uncertain_text),
+    errors.DownloadError: _Row(_UNAVAILABLE),  # the next download resumes where this one stopped
 }
 ERROR_CLASSES: Final = frozenset(_ROWS)
 
@@ -179,4 +158,5 @@ _STATUS_CODES: Final[Mapping[int, ExitCode]] = {
 
 
 def _row(error: ChamelaionError) -> _Row:
+    # The nearest base class that has a row: a program may derive from an error of the package.
     return next(_ROWS[kind] for kind in type(error).__mro__ if kind in _ROWS)

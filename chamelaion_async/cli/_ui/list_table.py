@@ -77,6 +77,7 @@ class ListTable(Generic[R]):
             # Users copy ids and names from here, so a long one is folded rather than cut.
             table.add_column(column.title, overflow="fold")
         for item in items:
+            # A str would be read as markup, and [b] in a name lost.
             table.add_row(*(Text(clean(column.value(item))) for column in columns))
         Console(highlight=False).print(table)
 

@@ -29,6 +29,7 @@ __all__ = [
     "requests_of",
 ]
 
+# Without negative="", cyclopts adds a second option, such as --no-json beside --json.
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 AttemptTimeout = Annotated[float, Parameter(validator=Number(gt=0))]
 WaitTimeout = Annotated[float, Parameter(validator=Number(gte=0))]
@@ -65,6 +66,7 @@ class ServiceOptions:
             the hosts in NO_PROXY and for a service on this machine.
     """
 
+    # Secrets stay out of the repr, which tracebacks with local variables show.
     api_key: Annotated[str | None, Parameter(show_default=False)] = attrs.field(default=None, repr=False)
     bearer_token: Annotated[str | None, Parameter(show_default=False)] = attrs.field(default=None, repr=False)
     environment: Literal["production", "staging"] | None = None
@@ -78,6 +80,7 @@ class ServiceOptions:
             "environment": self.environment,
             "base_url": self.base_url,
             "allow_http": self.allow_http,
+            # A user name and password end with @ (RFC 3986, section 3.2.1).
             "proxy": None if self.proxy is None or "@" in self.proxy else self.proxy,
         }
 

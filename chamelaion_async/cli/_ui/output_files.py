@@ -67,6 +67,7 @@ async def download_outputs(
     if is_translation or names_folder(place):
         make_folder(Path(place))
         if output is None and not overwrite:
+            # Only in the folder named after the UUID: elsewhere, a file of this name may be of another job.
             files = _without_complete(files)
     check_targets(files, overwrite=overwrite)
     for target, url in files.items():

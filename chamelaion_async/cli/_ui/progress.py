@@ -62,7 +62,7 @@ def _bar(name: str) -> Iterator[OnProgress]:
     name = clean(name)
     task: TaskID | None = None
     progress = Progress(
-        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.description}", markup=False),  # a file name may hold [b]
         BarColumn(bar_width=None),
         DownloadColumn(),
         TransferSpeedColumn(),

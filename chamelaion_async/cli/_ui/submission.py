@@ -30,6 +30,7 @@ def are_urls(*media: str) -> bool:
     Raises:
         ConfigurationError: Some are URLs and some are files.
     """
+    # A scheme ignores case (RFC 3986, section 3.1).
     kinds = {medium.lower().startswith(("http://", "https://")) for medium in media}
     if len(kinds) > 1:
         raise ConfigurationError("video and audio must be both URLs or both files; upload one or download the other")
@@ -40,7 +41,7 @@ async def submit_lipsync(
     client: AsyncClient, video: str, audio: str, *, reference_id: str | None, no_speaker_detection: bool
 ) -> GenerateAccepted:
     """Submit a lip sync job, and show the progress of the upload if the media are files."""
-    disable = True if no_speaker_detection else None
+    disable = True if no_speaker_detection else None  # None leaves the default to the service
     if are_urls(video, audio):
         return await client.lipsync.generate(
             video=video, audio=audio, reference_id=reference_id, disable_active_speaker_detection=disable

@@ -19,6 +19,7 @@ def clean(text: str) -> str:
     Ids, messages and URLs come from outside. A control sequence could redraw the screen, and a mark of writing
     direction could show another URL than the real one.
     """
+    # isprintable is False for controls, for marks of direction and for lone surrogates.
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -48,6 +48,7 @@ async def wait_for_all(
     requests: Requests, board: Board, ids: Iterable[str], *, timeout: float
 ) -> list[Outcome[LipsyncRequest | VideoTranslateRequest]]:
     """Wait for several requests at once on a board that is not entered yet; ``math.inf`` waits without end."""
+    # The option takes numbers only, and the library None for no limit.
     limit = None if timeout == math.inf else timeout
     with board:
         return await run_together(wait_for_one(requests, board, id, timeout=limit) for id in ids)
