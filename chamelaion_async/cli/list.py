@@ -52,11 +52,11 @@ async def list_requests(
         offset: Number of requests to skip.
         all: List all requests, page after page.
         reference_id: Only requests with exactly this reference id.
-        status: Only requests with this status, such as completed. This option and all below: translations only.
+        status: Only requests with this status, such as completed. For translations only, like the next four options.
         source_language: Only requests from this language.
         target_language: Only requests into this language.
-        created_after: Only requests created after this time, such as 2026-04-07 or 2026-04-07T12:00; without an
-            offset, it is UTC.
+        created_after: Only requests created after this time, such as 2026-04-07 or 2026-04-07T12:00; UTC if it
+            has no time zone.
         created_before: Only requests created before this time.
         json: Print one JSON object a line for each request, with the field names of the API.
         service: The service to call, and its credentials.

@@ -40,7 +40,7 @@ async def voices(
     """List the voices for *translate --voice*.
 
     Shows a table on a terminal, elsewhere tab-separated lines: id, name, language, gender, application, yes for a
-    favorite, description. Exit codes: as for *list*.
+    favorite, description. Exit codes are the same as for *list*.
 
     Args:
         language: Only voices of this language.

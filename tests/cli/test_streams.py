@@ -212,3 +212,9 @@ def test_a_character_that_the_encoding_lacks_is_escaped(service: LocalSandbox) -
     done = subprocess.run([*COMMAND, "get", "第42話"], capture_output=True, timeout=15, env=environment, check=False)
     assert done.returncode == 0
     assert rb"reference  \u7b2c42\u8a71" in done.stdout
+
+
+def test_a_system_without_poll_goes_without_the_check_for_a_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has no poll."""
+    monkeypatch.delattr("select.poll")
+    require_reader()
