@@ -16,8 +16,8 @@ from multidict import CIMultiDict
 import chamelaion_async
 from chamelaion_async import errors
 from chamelaion_async._http.retry import is_passing
-from chamelaion_async.cli.exits import of_error
-from chamelaion_async.cli.words import explain
+from chamelaion_async.cli._ui.errors import ERROR_CLASSES, exit_code
+from chamelaion_async.cli._ui.exits import ExitCode
 from chamelaion_async.errors import (
     PASSING_STATUSES,
     STATUS_ERRORS,
@@ -136,59 +136,6 @@ DETAILS: dict[type[ChamelaionError], Callable[[], dict[str, Any]]] = {
     DownloadError: dict,
 }
 
-OK, FAILED, USAGE, UNAVAILABLE = 0, 1, 2, 3
-EXITS: dict[type[ChamelaionError], int] = {
-    ChamelaionError: FAILED,
-    ConfigurationError: USAGE,
-    ClientClosedError: FAILED,
-    APIConnectionError: UNAVAILABLE,
-    APITimeoutError: UNAVAILABLE,
-    APIStatusError: FAILED,
-    BadRequestError: USAGE,
-    AuthenticationError: USAGE,
-    PermissionDeniedError: USAGE,
-    NotFoundError: FAILED,
-    ConflictError: FAILED,
-    QuotaExceededError: FAILED,
-    UnprocessableEntityError: USAGE,
-    RateLimitError: UNAVAILABLE,
-    InternalServerError: UNAVAILABLE,
-    InvalidResponseError: UNAVAILABLE,
-    RequestFailedError: FAILED,
-    WaitError: UNAVAILABLE,
-    WaitTimeoutError: UNAVAILABLE,
-    WaitUnreachableError: UNAVAILABLE,
-    SubmissionUncertainError: UNAVAILABLE,
-    DownloadError: UNAVAILABLE,
-}
-"""The exit code of the command line for each class; ``cli`` holds the table."""
-
-ANSWERED = "the service answered 404, lipsync request not found"
-SAID: dict[type[ChamelaionError], str] = {
-    **dict.fromkeys(
-        (ChamelaionError, ConfigurationError, ClientClosedError, RequestFailedError, DownloadError), TEXT
-    ),
-    **dict.fromkeys((APIConnectionError, APITimeoutError, InvalidResponseError, WaitError, APIStatusError), TEXT),
-    **dict.fromkeys((BadRequestError, ConflictError, QuotaExceededError, UnprocessableEntityError), TEXT),
-    AuthenticationError: (
-        f"{ANSWERED}; check CHAMELAION_API_KEY or --api-key, and that it belongs to this environment"
-    ),
-    PermissionDeniedError: f"{ANSWERED}; the credentials are known but may not do this",
-    NotFoundError: f"{ANSWERED}; check the id, and that it belongs to this account and environment",
-    RateLimitError: f"{ANSWERED}; try again in 2.5 s",
-    InternalServerError: f"{ANSWERED}; the service failed, try again later",
-    WaitTimeoutError: (
-        f"still failed after 12.5 s (the last poll failed: {ANSWERED.replace('404', '429')}; try again in 1.5 s); "
-        "the job goes on, wait again or raise --timeout"
-    ),
-    WaitUnreachableError: (
-        f"given up after 12.5 s without an answer: {ANSWERED.replace('404', '429')}; try again in 1.5 s; "
-        "the job goes on, wait again"
-    ),
-    SubmissionUncertainError: "the submission may or may not have been accepted: its answer was lost",
-}
-"""What the command line says for each class; for many it is the error's own text."""
-
 KINDS = [pytest.param(kind, id=kind.__name__) for kind in DETAILS]
 
 
@@ -241,8 +188,7 @@ CLASSES_KNOWN_IN: dict[str, Iterable[str]] = {
     "docs/reference/errors.md": re.findall(r"^\.\. autoexception:: (\w+)$", REFERENCE, re.MULTILINE),
     "TREE in this file": [kind.__name__ for kind in TREE],
     "DETAILS in this file, for pickling and copying": [kind.__name__ for kind in DETAILS],
-    "EXITS in this file, for the exit codes of the command line": [kind.__name__ for kind in EXITS],
-    "SAID in this file, for the texts of the command line": [kind.__name__ for kind in SAID],
+    "the table of the command line, with exit codes and texts": [kind.__name__ for kind in ERROR_CLASSES],
 }
 
 
@@ -250,16 +196,6 @@ CLASSES_KNOWN_IN: dict[str, Iterable[str]] = {
 def test_every_error_class_is_known_in(place: str) -> None:
     """A new class has to be added in each of these places."""
     assert sorted({*CLASSES_KNOWN_IN[place]}) == NAMES
-
-
-@pytest.mark.parametrize("kind", EXITS, ids=lambda kind: kind.__name__)
-def test_the_command_line_has_an_exit_code_for_each_error(kind: type[ChamelaionError]) -> None:
-    assert of_error(make(kind)) == EXITS[kind]
-
-
-@pytest.mark.parametrize("kind", SAID, ids=lambda kind: kind.__name__)
-def test_the_command_line_has_a_text_for_each_error(kind: type[ChamelaionError]) -> None:
-    assert explain(make(kind)) == SAID[kind]
 
 
 STATUSES = {status: kind for status, (kind, _) in STATUS_ERRORS.items()}
@@ -289,7 +225,7 @@ def test_the_same_statuses_pass_for_retries_and_exit_codes() -> None:
     answers = [status_class(n)[0]("text", **{**status_details(), "status": n}) for n in range(400, 600)]
     passing = [n for n in range(400, 600) if n in PASSING_STATUSES or n >= 500]
     assert [error.status for error in answers if is_passing(error)] == passing
-    assert [error.status for error in answers if of_error(error) == UNAVAILABLE] == passing
+    assert [error.status for error in answers if exit_code(error) == ExitCode.UNAVAILABLE] == passing
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -151,8 +151,7 @@ ERROR_CLASSES: Final = frozenset(_ROWS)
 
 _STATUS_CODES: Final[Mapping[int, ExitCode]] = {
     **dict.fromkeys(range(300, 400), _USAGE),  # a redirect is not followed: the base URL is wrong
-    408: _UNAVAILABLE,  # request timeout
-    425: _UNAVAILABLE,  # too early (RFC 8470)
+    **dict.fromkeys(errors.PASSING_STATUSES, _UNAVAILABLE),
 }
 """Statuses that have no error class of their own."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-from ..._media.downloads import make_folder, names_folder, plan
+from ..._media.targets import make_folder, names_folder, plan
 from ...client import AsyncClient
 from ...errors import ConfigurationError, RequestFailedError
 from ...models import LipsyncRequest, VideoTranslateRequest
