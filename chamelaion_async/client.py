@@ -5,29 +5,29 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 import aiohttp
 import attrs
 from yarl import URL
 
-from ._http.addresses import api_path, check_base_url, stable_query
+from ._http.addresses import Query, api_path, check_base_url, stable_query
 from ._http.answers import check_json
 from ._http.call import Call
 from ._http.headers import EVERY_CALL, USER_AGENT, credential_headers, merge_headers
 from ._http.lanes import make_lanes
 from ._http.lifecycle import Lifecycle
 from ._http.proxies import given_proxy
-from ._http.secrets import Secret
-from ._http.transport import Transport
-from .config import ENVIRONMENTS, Pace, PollPolicy, RetryPolicy, check_seconds
+from ._http.secrets import Secret, credential_headers, plain_headers
+from ._http.session import Connection
+from ._http.transport import Call, Transport
+from ._version import __version__
+from .config import Pace, PollPolicy, RetryPolicy, check_flag, check_seconds, choose_base_url
 from .errors import ConfigurationError
 from .models import Artifacts, DownloadProgress, LipsyncRequest, OnUpdate, RawResponse, VideoTranslateRequest
 from .resources.account import HealthResource, UsersResource
+from .resources.family import FamilyState
 from .resources.lipsync import LIPSYNC, LipsyncResource
-from .resources.requests import polls_of
-from .resources.submission import Submissions
 from .resources.video_translate import VIDEO_TRANSLATE, VideoTranslateResource
 
 __all__ = ["AsyncClient"]
@@ -35,14 +35,12 @@ __all__ = ["AsyncClient"]
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
+@attrs.frozen(kw_only=True)
 class _Shared:
     """What the views of one client have in common beside the connection and the lanes."""
 
-    def __init__(self, transport: Transport, polling: PollPolicy) -> None:
-        self.lipsync = Submissions()
-        self.lipsync_polls = polls_of(LIPSYNC, transport, polling)
-        self.translations = Submissions()
-        self.translation_polls = polls_of(VIDEO_TRANSLATE, transport, polling)
+    lipsync: FamilyState[LipsyncRequest]
+    translations: FamilyState[VideoTranslateRequest]
 
 
 class AsyncClient:
@@ -56,11 +54,11 @@ class AsyncClient:
         bearer_token: Sent as ``Authorization: Bearer``; by default ``CHAMELAION_BEARER_TOKEN``. Both are sent if both
             are given. Without either, calls that need one raise ``ConfigurationError``.
         environment: ``"production"`` or ``"staging"``.
-        base_url: Where the API lies, instead of an environment. http(s) only. The order is this argument,
+        base_url: Where the API is, instead of an environment. http(s) only. The order is this argument,
             ``environment``, ``CHAMELAION_BASE_URL``, production.
         session: An aiohttp session (an ``aiohttp.ClientSession`` or of a subclass) whose connector is to be shared.
-            It is never closed, and its headers, cookies, credentials, middlewares and other session-wide settings
-            have no part in our calls; its proxy and trace settings do.
+            It is never closed. Its proxy and trace settings apply to the calls; its headers, cookies, credentials,
+            middlewares and other session-wide settings do not.
         proxy: Address of an http(s) proxy for every call and download, such as
             ``"http://user:password@proxy.example.com:3128"``; an https API is reached through a tunnel (RFC 9110,
             section 9.3.6), so that the proxy sees neither key nor data. Not together with ``session``, which has its
@@ -105,13 +103,13 @@ class AsyncClient:
         # Rebound at once, so that no frame of ours shows the key in a traceback with local variables.
         api_key = _secret(api_key, "CHAMELAION_API_KEY")
         bearer_token = _secret(bearer_token, "CHAMELAION_BEARER_TOKEN")
-        proxy = _veiled(proxy)
-        url = _choose_base_url(base_url, environment)
+        proxy = _masked_proxy(proxy)
+        url = choose_base_url(base_url, environment)
         transport = Transport(
             lifecycle=Lifecycle(
                 session,
                 proxy=None if proxy is None else given_proxy(proxy),
-                trust_env=_checked_flag("trust_env", trust_env),
+                trust_env=check_flag("trust_env", trust_env),
             ),
             lanes=make_lanes(pace),
             base_url=check_base_url(url, allow_http=allow_http),
@@ -120,18 +118,20 @@ class AsyncClient:
             timeout=check_seconds("timeout", timeout, positive=True),
             retry=retry,
         )
-        self._wire_up(transport, polling, _Shared(transport, polling))
+        shared = _Shared(
+            lipsync=FamilyState(LIPSYNC, transport, read_timeout=polling.request_timeout),
+            translations=FamilyState(VIDEO_TRANSLATE, transport, read_timeout=polling.request_timeout),
+        )
+        self._set_up(transport, polling, shared)
 
-    def _wire_up(self, transport: Transport, polling: PollPolicy, shared: _Shared) -> None:
+    def _set_up(self, transport: Transport, polling: PollPolicy, shared: _Shared) -> None:
         self._transport = transport
         self._polling = polling
         self._shared = shared
         self.health = HealthResource(transport)
         self.users = UsersResource(transport)
-        self.lipsync = LipsyncResource(transport, polling, shared.lipsync_polls, shared.lipsync)
-        self.video_translate = VideoTranslateResource(
-            transport, polling, shared.translation_polls, shared.translations
-        )
+        self.lipsync = LipsyncResource(transport, polling, shared.lipsync)
+        self.video_translate = VideoTranslateResource(transport, polling, shared.translations)
 
     def with_options(
         self,
@@ -157,7 +157,7 @@ class AsyncClient:
         """
         transport = self._transport
         view = object.__new__(type(self))
-        view._wire_up(
+        view._set_up(
             attrs.evolve(
                 transport,
                 headers=merge_headers(transport.headers, default_headers),
@@ -219,8 +219,7 @@ class AsyncClient:
             InvalidResponseError: The answer is not JSON.
             ChamelaionError: Any other failure of the call.
         """
-        call = _call(method, path, params, json)
-        return await self._transport.fetch_json(call)
+        return await self._transport.fetch_json(_call(method, path, params, json))
 
     async def request_raw(
         self,
@@ -246,7 +245,7 @@ class AsyncClient:
         on_progress: DownloadProgress | None = None,
         overwrite: bool = False,
     ) -> Path:
-        """Bring an output to disk.
+        """Download an output.
 
         The bytes go to ``NAME.part``, which is renamed when it is complete: no half file ever stands under the final
         name. A download that breaks off is resumed (RFC 9110, sections 13.1.5 and 14), within this call and by
@@ -279,9 +278,8 @@ class AsyncClient:
 
         A cancellation closes the part and keeps it in the same way.
         """
-        # Part of what importing the package would cost, and not of what most programs do.
-        from ._media.downloads import Downloads  # noqa: PLC0415
-        from ._media.targets import names_folder, plan  # noqa: PLC0415
+        # Imported here, since most programs do not download and the import takes time.
+        from ._media.downloads import Downloads, names_folder, plan  # noqa: PLC0415
 
         transport = self._transport
         downloads = Downloads(
@@ -309,12 +307,7 @@ class AsyncClient:
         self._transport.lifecycle.check()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:
@@ -327,7 +320,7 @@ class AsyncClient:
 def _secret(value: str | None, variable: str) -> str | None:
     """Return the argument or the environment's value; an empty variable counts as none.
 
-    Whatever it is, it is masked here at once; what is wrong with it is said where the headers are made.
+    It is masked here, whatever it is; the function that makes the headers says what is wrong with it.
     """
     if value is None:
         value = Secret(os.environ.get(variable, "").strip())
@@ -335,36 +328,21 @@ def _secret(value: str | None, variable: str) -> str | None:
     return Secret(value if isinstance(value, str) else "")
 
 
-def _veiled(proxy: object) -> Secret | None:
-    """Mask what may hold a password at once; what is wrong with it is said where it is parsed."""
+def _masked_proxy(proxy: object) -> Secret | None:
+    """Mask what may hold a password; the function that parses it says what is wrong with it."""
     if proxy is None:
         return None
     return Secret(proxy if isinstance(proxy, (str, URL)) else "")
 
 
-def _checked_flag(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{name} must be True or False, not {value!r}")
-    return value
+def _merged(headers: Mapping[str, str], extra: Mapping[str, str] | None) -> dict[str, str]:
+    """Add a caller's headers; the same name, in whatever case, replaces."""
+    checked = plain_headers(extra)
+    replaced = {name.lower() for name in checked}
+    return {name: value for name, value in headers.items() if name.lower() not in replaced} | checked
 
 
-def _choose_base_url(base_url: str | None, environment: str | None) -> str:
-    if environment is not None and environment not in ENVIRONMENTS:
-        known = ", ".join(sorted(ENVIRONMENTS))
-        raise ConfigurationError(f"unknown environment {environment!r}; the known ones are: {known}")
-    if base_url is not None:
-        return base_url
-    if environment is not None:
-        return ENVIRONMENTS[environment]
-    return os.environ.get("CHAMELAION_BASE_URL", "").strip() or ENVIRONMENTS["production"]
-
-
-def _call(
-    method: str,
-    path: str,
-    params: Mapping[str, str | float | bool | Iterable[str] | None] | None,
-    json: Any,
-) -> Call:
+def _call(method: str, path: str, params: Query | None, json: Any) -> Call:
     verb = method.upper() if isinstance(method, str) else method
     if verb not in _METHODS:
         raise ConfigurationError(f"{method!r} is not one of the methods {', '.join(sorted(_METHODS))}")

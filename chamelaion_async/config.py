@@ -1,9 +1,10 @@
-"""Settings: where the service lives, and the policies for retrying, polling and pacing."""
+"""Settings: where the service is, and the policies for retrying, polling and pacing."""
 
 from __future__ import annotations
 
 import inspect
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,25 @@ ENVIRONMENTS: Final[Mapping[str, str]] = {
     "staging": "https://api.dev.chamelaion.com/api",
 }
 """Base URL of each environment, from the servers that the API description names."""
+
+
+def choose_base_url(base_url: str | None, environment: str | None) -> str:
+    """Return the base URL of the argument, of the environment by name, of ``CHAMELAION_BASE_URL``, or production."""
+    if environment is not None and environment not in ENVIRONMENTS:
+        known = ", ".join(sorted(ENVIRONMENTS))
+        raise ConfigurationError(f"unknown environment {environment!r}; the known ones are: {known}")
+    if base_url is not None:
+        return base_url
+    if environment is not None:
+        return ENVIRONMENTS[environment]
+    return os.environ.get("CHAMELAION_BASE_URL", "").strip() or ENVIRONMENTS["production"]
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Return ``value`` if it is True or False."""
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False, not {value!r}")
+    return value
 
 
 def check_seconds(name: str, value: object, *, positive: bool = False) -> float:
@@ -44,7 +64,7 @@ def check_callback(name: str, function: object) -> None:
 
 
 def check_count(name: str, value: object) -> None:
-    """Say what is wrong with a number of things that must be at least one."""
+    """Refuse what is not a whole number of at least one."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(f"{name} must be a whole number of at least 1, not {value!r}")
 
@@ -93,7 +113,7 @@ class RetryPolicy:
         attempts: Tries in all, the first included. 1 never repeats.
         initial: Seconds before the second try, doubled before each further one, jittered by up to half.
         max: Longest such pause in seconds.
-        max_retry_after: Longest ``Retry-After`` in seconds that a call sits out; a longer one is raised at
+        max_retry_after: Longest ``Retry-After`` in seconds that a call waits for; a longer one is raised at
             once as ``RateLimitError`` with its ``retry_after``.
     """
 
@@ -105,18 +125,18 @@ class RetryPolicy:
 
 @attrs.frozen(kw_only=True)
 class PollPolicy:
-    """How often a wait polls, and how much trouble it rides out.
+    """How often a wait polls, and which failures it tolerates for how long.
 
-    The pause after a poll of an unfinished job is ``clamp(age_factor * age, min_interval, max_interval)``, where
-    the age is told by the service's clock. A job that has just been submitted is polled every second, one that
-    has run for two minutes every twelve.
+    The pause after a poll of an unfinished job is ``clamp(age_factor * age, min_interval, max_interval)``, with the
+    age by the service's clock. A job that has just been submitted is polled every second, one that has run for two
+    minutes every twelve.
 
     Attributes:
         min_interval: Shortest pause between two polls, in seconds.
         max_interval: Longest pause between two polls, in seconds.
-        age_factor: Pause as a fraction of the job's age; 0.1 learns of the end at most 10 % late.
-        jitter: Part by which a pause varies at random, within the two bounds, so that many waits do not march in
-            step.
+        age_factor: Pause as a fraction of the job's age; at 0.1 the end is seen at most 10 % late.
+        jitter: Fraction by which a pause varies at random, within the two bounds, so that many waits do not poll
+            all at once.
         request_timeout: Seconds that one poll may take, from when it is sent.
         max_retry_after: Longest ``Retry-After`` of a 429 or 5xx in seconds that is obeyed; a longer one is cut to
             this. 0, a date in the past and nonsense count as none: then the wait backs off.
@@ -149,8 +169,8 @@ class Pace:
 
     Attributes:
         max_rate: Requests a second in each lane, or None for no limit but the service's own 429 answers.
-        max_concurrency: Requests under way at once in each lane, at most. They are 16 at first; while others have to
-            wait, they double every 25 ms, unless the thread is busy with what comes and goes.
+        max_concurrency: Most requests under way at once in each lane. The limit is 16 at first; while requests
+            queue, it doubles every 25 ms up to this one, unless the thread is busy with requests and answers.
     """
 
     max_rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))

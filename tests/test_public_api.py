@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import inspect
-import pkgutil
 import re
 import types
 from collections.abc import Iterator
@@ -23,14 +21,16 @@ NAMES = [name for name in chamelaion_async.__all__ if name != "__version__"]
 EMPTY = inspect.Parameter.empty
 NO_VALUE: Any = EMPTY
 
-# Reached through a client, so as public as what is imported.
-REACHED: list[type] = [
-    getattr(module, name)
-    for found in pkgutil.iter_modules(resources.__path__)
-    for module in [importlib.import_module(f"{resources.__name__}.{found.name}")]
-    for name in module.__all__
-    if isinstance(getattr(module, name), type)
-]
+
+def reached(thing: object) -> Iterator[type]:
+    """Yield the classes of the resources below a client, which are as public as what is imported."""
+    for name, value in vars(thing).items():
+        if not name.startswith("_") and type(value).__module__.startswith(resources.__name__):
+            yield type(value)
+            yield from reached(value)
+
+
+REACHED = [*reached(AsyncClient("sk-test-key"))]
 
 
 def public_members(kind: type) -> Iterator[tuple[str, Any]]:

@@ -16,10 +16,10 @@ class HealthResource:
         self._transport = transport
 
     async def check(self) -> Health:
-        """Ask whether the service runs (``GET /health``). Needs no credentials and sends none.
+        """Read whether the service runs (``GET /health``). Needs no credentials and sends none.
 
         Returns:
-            The service's word on itself; its status is ``ok``.
+            The state of the service; its ``status`` is ``ok`` while it runs.
 
         Raises:
             ChamelaionError: It could not be reached, or answered with an error.
@@ -35,7 +35,7 @@ class UsersResource:
         self._transport = transport
 
     async def me(self) -> User:
-        """Ask who the credentials belong to (``GET /v1/users/me``).
+        """Read whose the credentials are (``GET /v1/users/me``).
 
         Returns:
             The identity, with the display name of the API token.

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncGenerator
+from functools import partial
+from operator import attrgetter
+from typing import Final
 
 from .._http.transport import Transport
 from .._media.uploads import MediaSource, Progress
 from ..config import PollPolicy
 from ..models import GenerateAccepted, LipsyncRequest, Page
-from .generation import Generation, media_url
-from .requests import Family, RequestsResource
-from .submission import Submissions
-
-if TYPE_CHECKING:
-    from ..polling.polls import Polls
+from .family import Family, FamilyState
+from .generate import GenerateCalls
+from .listing import walk
+from .requests import RequestsResource
 
 __all__ = ["LIPSYNC", "LipsyncRequests", "LipsyncResource"]
 
-
-LIPSYNC: Final = Family(path="/v1/lipsync/requests", model=LipsyncRequest, page_model=Page[LipsyncRequest])
+LIPSYNC: Final = Family(path="/v1/lipsync", model=LipsyncRequest, page_model=Page[LipsyncRequest])
 
 
 class LipsyncRequests(RequestsResource[LipsyncRequest]):
@@ -42,27 +41,28 @@ class LipsyncRequests(RequestsResource[LipsyncRequest]):
             ConfigurationError: ``limit`` is below 1 or ``offset`` below 0; nothing was sent.
             ChamelaionError: Any other failure of the call.
         """
-        return await self._page({"reference_id": reference_id}, limit, offset)
+        return await self._read_list(limit=limit, offset=offset, reference_id=reference_id)
 
     def iterate(
         self, *, reference_id: str | None = None, page_size: int | None = None
     ) -> AsyncGenerator[LipsyncRequest, None]:
-        """Walk through all of the account's requests, page after page, each request once.
+        """Read all of the account's requests, page after page, and yield each once.
 
-        Jobs that are submitted while the walk goes on shift the pages; they may be missed, but nothing comes twice.
+        Jobs that are submitted meanwhile shift the pages; they may be missed, but no request comes twice.
 
         Args:
             reference_id: Only requests with exactly this reference.
             page_size: Requests to ask for at a time, 100 by default; fewer where the service refuses so many.
 
         Returns:
-            An async iterator of requests. It holds nothing open between pages and can be left at any time.
+            An async iterator of requests. It keeps nothing open between pages and can be left at any time.
 
         Raises:
             ConfigurationError: ``page_size`` is below 1.
             ChamelaionError: A page could not be read.
         """
-        return self._walk({"reference_id": reference_id}, page_size)
+        fetch = partial(self.list, reference_id=reference_id)
+        return walk(fetch, page_size=page_size, identity=attrgetter("id"))
 
 
 class LipsyncResource:
@@ -72,15 +72,9 @@ class LipsyncResource:
         requests: The jobs that were submitted.
     """
 
-    def __init__(
-        self,
-        transport: Transport,
-        polling: PollPolicy,
-        polls: Callable[[], Polls[LipsyncRequest]],
-        submissions: Submissions,
-    ) -> None:
-        self.requests = LipsyncRequests(transport, polling, LIPSYNC, polls)
-        self._generation = Generation(transport, submissions, path="/v1/lipsync", page_model=Page[LipsyncRequest])
+    def __init__(self, transport: Transport, polling: PollPolicy, state: FamilyState[LipsyncRequest]) -> None:
+        self.requests = LipsyncRequests(transport, polling, state)
+        self._calls = GenerateCalls(transport, state)
 
     async def generate(
         self,
@@ -92,11 +86,11 @@ class LipsyncResource:
     ) -> GenerateAccepted:
         """Submit a lip sync job for a video and an audio that the service fetches (``POST /v1/lipsync/generate``).
 
-        This costs money, so it is never repeated blindly. It is sent again only when it was certainly not accepted:
-        not sent, or refused with 429. When the answer is lost and there is a ``reference_id``, the list of requests
-        decides: the job with exactly this reference that it shows is returned, and after a 5xx or a broken connection
-        that left no job behind the submission is repeated. For that, the requests that carry the reference already
-        are read beforehand. A job that this client has returned is not returned again.
+        This costs money. It is sent again only when it was certainly not accepted: not sent, or refused with 429.
+        When the answer is lost and there is a ``reference_id``, the list of requests decides: a new job with exactly
+        this reference is returned; if there is none after a 5xx or a broken connection, the submission is repeated.
+        For that, the requests that carry the reference already are read beforehand. A job that this client has
+        returned is not returned again.
 
         Args:
             video: http(s) URL of the video.
@@ -120,16 +114,13 @@ class LipsyncResource:
         A cancellation after sending leaves open whether a job was started. It passes as ``CancelledError``, with a
         note that says what to check.
         """
-        inputs = [
-            {"type": "video", "url": media_url("video", video)},
-            {"type": "audio", "url": media_url("audio", audio)},
-        ]
-        body = {
-            "inputs": inputs,
-            "reference_id": reference_id,
-            "disable_active_speaker_detection": disable_active_speaker_detection,
-        }
-        return await self._generation.submit_json(body, reference_id)
+        return await self._calls.submit_json(
+            {"video": video, "audio": audio},
+            {
+                "reference_id": reference_id,
+                "disable_active_speaker_detection": disable_active_speaker_detection,
+            },
+        )
 
     async def generate_with_media(
         self,
@@ -142,9 +133,9 @@ class LipsyncResource:
     ) -> GenerateAccepted:
         """Submit a lip sync job for a video and an audio to upload (``POST /v1/lipsync/generate-with-media``).
 
-        The files are streamed in constant memory. What was said of ``generate`` about paying once holds here too; an
-        upload that broke off before its end was certainly not accepted. The client's ``timeout`` bounds the time
-        without progress, not the whole upload.
+        The files are streamed in constant memory. It is repeated as ``generate`` is; an upload that broke off before
+        its end was certainly not accepted. The client's ``timeout`` bounds the time without progress, not the whole
+        upload.
 
         Args:
             video: The video (MP4): a path (``str`` or ``Path``), an open binary file, bytes, a file of a form such as
@@ -166,10 +157,11 @@ class LipsyncResource:
             ClientClosedError: The client was closed meanwhile, which leaves open whether a job was started.
             ChamelaionError: Any other failure; no attempt started a job.
         """
-        fields = {
-            "reference_id": reference_id,
-            "disable_active_speaker_detection": disable_active_speaker_detection,
-        }
-        return await self._generation.submit_form(
-            fields, [("video", video), ("audio", audio)], reference_id, on_progress
+        return await self._calls.submit_form(
+            [("video", video), ("audio", audio)],
+            {
+                "reference_id": reference_id,
+                "disable_active_speaker_detection": disable_active_speaker_detection,
+            },
+            on_progress,
         )

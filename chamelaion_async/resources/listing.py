@@ -1,4 +1,4 @@
-"""Walking a list from its first page to its last, although the list changes meanwhile."""
+"""Reading lists: one page, or all of them although the list changes meanwhile."""
 
 from __future__ import annotations
 
@@ -6,40 +6,60 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeVar
 
 from .._http.paging import PAGE_SIZE, read_page
+from .._http.transport import Call, Transport
 from ..config import check_count
 from ..errors import ConfigurationError
 from ..models import Page
 
-__all__ = ["check_range", "walk"]
+__all__ = ["read_list", "walk"]
 
 T = TypeVar("T")
 
 
-def check_range(limit: int | None, offset: int | None) -> None:
-    """Refuse a page that cannot exist, before it is asked for."""
-    if limit is not None:
-        check_count("limit", limit)
+async def read_list(
+    transport: Transport,
+    path: str,
+    page_model: type[Page[T]],
+    *,
+    limit: int | None,
+    offset: int | None,
+    **filters: str | bool | None,
+) -> Page[T]:
+    """Read one page; what is None is not sent.
+
+    Raises:
+        ConfigurationError: Limit or offset cannot work; nothing was sent.
+        ChamelaionError: Any other failure of the call.
+    """
+    _check_limit("limit", limit)
     if offset is not None and (isinstance(offset, bool) or not isinstance(offset, int) or offset < 0):
         raise ConfigurationError(f"offset must be a whole number of at least 0, not {offset!r}")
+    call = Call(method="GET", path=path, params={**filters, "limit": limit, "offset": offset})
+    page, _ = await transport.fetch(call, page_model)
+    return page
 
 
 async def walk(
-    fetch: Callable[[int | None, int], Awaitable[Page[T]]], *, page_size: int | None, identity: Callable[[T], str]
+    fetch: Callable[..., Awaitable[Page[T]]], *, page_size: int | None, identity: Callable[[T], str]
 ) -> AsyncGenerator[T, None]:
     """Yield each record of a list once.
 
-    Records that are added while the walk goes on push others onto a later page; what was seen is not yielded again.
-    A page that brings nothing new ends the walk, unless the list has grown by as much.
+    Records that are added while the walk goes on push others onto a later page; a record that was yielded is not
+    yielded again. A page that holds nothing new ends the walk, unless the list has grown by as much.
 
     Args:
-        fetch: Reads the page of a limit and an offset; a limit of None leaves it to the service.
+        fetch: Reads the page of ``limit`` and ``offset``; a limit of None leaves it to the service.
         page_size: Records to ask for at a time, fewer where so many are refused; None asks for ``PAGE_SIZE``.
-        identity: What tells two records apart.
+        identity: Returns what identifies a record.
+
+    Raises:
+        ConfigurationError: The page size cannot work; nothing was sent.
+        ChamelaionError: A page could not be read.
     """
-    check_range(page_size, None)
+    _check_limit("page_size", page_size)
     seen: set[str] = set()
     offset, total, pushed = 0, None, 0
-    page, limit = await read_page(lambda limit: fetch(limit, 0), page_size or PAGE_SIZE)
+    page, limit = await read_page(lambda limit: fetch(limit=limit, offset=0), page_size or PAGE_SIZE)
     while True:
         fresh = {identity(record): record for record in page.data if identity(record) not in seen}
         seen.update(fresh)
@@ -52,4 +72,9 @@ async def walk(
         offset += len(page.data)
         if not page.data or offset == total or (not fresh and pushed < 0):
             return
-        page = await fetch(limit, offset)
+        page = await fetch(limit=limit, offset=offset)
+
+
+def _check_limit(name: str, limit: int | None) -> None:
+    if limit is not None:
+        check_count(name, limit)

@@ -2,69 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-import attrs
-
-from .._http.addresses import Query, id_segment
-from .._http.call import Call
-from .._http.transport import Transport
+from .._http.addresses import id_segment
+from .._http.transport import Call, Transport
 from ..config import PollPolicy
 from ..errors import ConfigurationError
 from ..models import Job, OnUpdate, Outcome, Page
-from .listing import check_range, walk
+from .family import FamilyState
+from .listing import read_list
 
-if TYPE_CHECKING:
-    from ..polling.polls import Polls
-
-__all__ = ["Family", "RequestsResource", "polls_of"]
+__all__ = ["RequestsResource"]
 
 J = TypeVar("J", bound=Job)
 
 _NO_BUDGET: Final = 1e9  # seconds; attempts end such a read, and not an outage
 
 
-@attrs.frozen(kw_only=True)
-class Family(Generic[J]):
-    """A kind of jobs.
-
-    Attributes:
-        path: Where its requests lie.
-        model: What one of them is.
-        page_model: What a page of them is.
-    """
-
-    path: str
-    model: type[J]
-    page_model: type[Page[J]]
-
-
-def polls_of(family: Family[J], transport: Transport, polling: PollPolicy) -> Callable[[], Polls[J]]:
-    """Return what gives all views of a client the same ``Polls``, made and loaded with the first wait."""
-
-    @cache
-    def polls() -> Polls[J]:
-        # A good part of what importing the package would cost, and not of what every program does.
-        from ..polling.polls import Polls  # noqa: PLC0415
-
-        return Polls(transport, path=family.path, model=family.model, read_timeout=polling.request_timeout)
-
-    return polls
-
-
 class RequestsResource(Generic[J]):
     """The requests of one family."""
 
-    def __init__(
-        self, transport: Transport, polling: PollPolicy, family: Family[J], polls: Callable[[], Polls[J]]
-    ) -> None:
+    def __init__(self, transport: Transport, polling: PollPolicy, state: FamilyState[J]) -> None:
         self._transport = transport
         self._polling = polling
-        self._family = family
-        self._polls = polls
+        self._state = state
+        self._family = state.family
 
     async def get(self, id: str) -> J:
         """Read one request as it stands (``GET …/requests/{id}``).
@@ -82,7 +46,8 @@ class RequestsResource(Generic[J]):
             NotFoundError: No request has this id.
             ChamelaionError: Any other failure of the call, after the retries of the client's ``RetryPolicy``.
         """
-        request, _ = await self._transport.fetch(self._call(id), self._family.model)
+        call = Call(method="GET", path=f"{self._family.requests_path}/{id_segment(id)}")
+        request, _ = await self._transport.fetch(call, self._family.model)
         return request
 
     async def wait_until_finished(
@@ -123,7 +88,7 @@ class RequestsResource(Generic[J]):
             APIStatusError: Any other refusal that waiting does not change.
             ClientClosedError: The client was closed meanwhile.
         """
-        return await self._polls().wait(id, timeout=timeout, policy=polling or self._polling, on_update=on_update)
+        return await self._state.polls.wait(id, timeout=timeout, policy=polling or self._polling, on_update=on_update)
 
     def watch(
         self, id: str, *, timeout: float | None = None, polling: PollPolicy | None = None
@@ -256,7 +221,7 @@ class RequestsResource(Generic[J]):
             id: The request's UUID, the id as it is waited for, or a reference: then all that carry it are polled,
                 as far as they have been read before.
         """
-        self._polls().nudge(id)
+        self._state.polls.nudge(id)
 
     def _follow(
         self,
@@ -267,7 +232,7 @@ class RequestsResource(Generic[J]):
         attempts: int | None = None,
         every_change: bool = False,
     ) -> AsyncGenerator[Outcome[J], None]:
-        return self._polls().follow(
+        return self._state.polls.follow(
             ids,
             timeout=timeout,
             policy=polling or self._polling,
@@ -275,17 +240,11 @@ class RequestsResource(Generic[J]):
             every_change=every_change,
         )
 
-    async def _page(self, filters: Query, limit: int | None, offset: int | None) -> Page[J]:
-        check_range(limit, offset)
-        call = Call(method="GET", path=self._family.path, params={**filters, "limit": limit, "offset": offset})
-        page, _ = await self._transport.fetch(call, self._family.page_model)
-        return page
-
-    def _walk(self, filters: Query, page_size: int | None) -> AsyncGenerator[J, None]:
-        return walk(partial(self._page, filters), page_size=page_size, identity=lambda request: request.id)
-
-    def _call(self, id: str) -> Call:
-        return Call(method="GET", path=f"{self._family.path}/{id_segment(id)}")
+    async def _read_list(self, *, limit: int | None, offset: int | None, **filters: str | None) -> Page[J]:
+        family = self._family
+        return await read_list(
+            self._transport, family.requests_path, family.page_model, limit=limit, offset=offset, **filters
+        )
 
 
 def _unique(ids: Iterable[str]) -> list[str]:

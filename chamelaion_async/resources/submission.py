@@ -1,12 +1,12 @@
-"""Paid once: what becomes of a submission whose fate is unknown.
+"""Submitting a job, which costs money: once, whatever becomes of the answer.
 
-A POST that got no readable answer may have started a job that costs money. Only the list of jobs can tell, and only
-if the submission carries a ``reference_id`` by which to find it. So the jobs that carry it already are noted before
-the submission; whatever else carries it afterwards is the job that this submission started.
+A POST whose answer is lost may have started a job. Only the list of jobs shows it, and only under a
+``reference_id``. So the list is read before the POST, for the jobs that carry the reference already (the baseline),
+and after a lost answer, for one that is not in the baseline. ``_Submission.run`` holds the steps in their order.
 
-Certainty is about the submission as a whole. A refusal says that *this* attempt started nothing. It says nothing of
-an earlier attempt whose answer was lost, and may even be caused by it, if that one took the name (409) or the last of
-the quota (412).
+Certainty is about the submission as a whole. A refusal says that *this* attempt started nothing. An earlier attempt
+whose answer was lost may have started a job, and may even be the cause of the refusal: it took the reference (409) or
+the last of the quota (412).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Protocol
 
 from ..errors import (
     APIConnectionError,
@@ -28,35 +28,38 @@ from ..errors import (
     SubmissionUncertainError,
 )
 from ..models import GenerateAccepted
-from .evidence import Before, Listing, canonical
-from .recent import Recent
+from .baseline import Baseline, ListedJobs, canonical_id
+from .expiring_set import ExpiringSet
 
-__all__ = ["Listing", "Submissions"]
+__all__ = ["SEARCH_PAUSES", "Submissions"]
 
-LOOKS: Final = (0.5, 1.5, 3.0)
+SEARCH_PAUSES: Final = (0.5, 1.5, 3.0)
 """Pauses in seconds before each read of the list, since it may lag behind what was accepted."""
 
 _ATTEMPTS: Final = 5
-_GATEWAY_TIMEOUTS: Final = frozenset({504, 524})
+_GATEWAY_TIMEOUTS: Final = frozenset({504, 524})  # 524 is Cloudflare's
 
-ListJobs = Callable[..., Awaitable[Listing]]
-"""``(reference_id, *, once)``: reads one page of the jobs that carry it; ``once`` tries a single time."""
+
+class ListJobs(Protocol):
+    """Reads the first page of the jobs that carry a reference; ``once`` makes it a single attempt."""
+
+    def __call__(self, reference_id: str, *, once: bool) -> Awaitable[ListedJobs]: ...
 
 
 class Submissions:
-    """The submissions of one client: those under way by ``reference_id``, and what is left of those that ended.
+    """The submissions of one client in one family.
 
     A list that lags, or whose clock is wrong, can show a job of an earlier submission as if it had just appeared. So
-    the ids that were returned are remembered, and the names of which a job may still turn up.
+    the ids that were returned are kept for a while, and the references under which a job may still appear.
 
     Args:
-        clock: Tells the time in seconds; it must never go back.
+        clock: Returns the time in seconds; it must be monotonic.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._under_way: dict[str, list[_Submission]] = {}
-        self._returned = Recent(clock)
-        self._uncertain = Recent(clock)
+        self._returned = ExpiringSet(clock)
+        self._uncertain = ExpiringSet(clock)
 
     @property
     def is_idle(self) -> bool:
@@ -71,18 +74,18 @@ class Submissions:
         list_jobs: ListJobs,
         sleep: Callable[[float], Awaitable[None]],
     ) -> GenerateAccepted:
-        """Submit once, whatever happens to the answer.
+        """Submit once.
 
-        What interrupts it after it may have been sent, a cancellation above all, passes as it is. It gets a note that
-        the submission may have been accepted, and the next submission under the same name takes that into account.
+        What interrupts it after it may have been sent, above all a cancellation, passes unchanged, with a note that
+        the submission may have been accepted. The next submission under the same reference takes that into account.
 
         Raises:
             SubmissionUncertainError: It may or may not have been accepted, and the list could not decide.
-            ClientClosedError: The client was closed meanwhile, which leaves it open whether it was accepted.
+            ClientClosedError: The client was closed meanwhile, which leaves open whether it was accepted.
             ChamelaionError: Any other one: it was certainly not accepted.
         """
         submission = _Submission(post, reference_id, list_jobs, sleep, self._returned)
-        with self._kept(submission):
+        with self._registered(submission):
             try:
                 accepted = await submission.run()
             except BaseException as error:
@@ -92,22 +95,22 @@ class Submissions:
             finally:
                 if submission.is_open and reference_id is not None:
                     self._uncertain.add(reference_id)
-            if reference_id is not None:  # or no search by name could ever find it
-                self._returned.add(canonical(accepted.request_id))
+            if reference_id is not None:  # or no search under a reference could ever find it
+                self._returned.add(canonical_id(accepted.request_id))
             return accepted
 
     @contextmanager
-    def _kept(self, submission: _Submission) -> Iterator[None]:
-        """Count a submission as under way, and tell all under the same name of each other."""
+    def _registered(self, submission: _Submission) -> Iterator[None]:
+        """Count a submission as under way, and mark all that share its reference."""
         reference_id = submission.reference_id
         if reference_id is None:
             yield
             return
         others = self._under_way.setdefault(reference_id, [])
         if reference_id in self._uncertain:
-            submission.company = "an earlier submission with its reference_id may still turn up"
+            submission.doubt = "an earlier submission with its reference_id may still turn up"
         for other in (*others, submission) if others else ():
-            other.company = "another submission with its reference_id was under way"
+            other.doubt = "another submission with its reference_id was under way"
         others.append(submission)
         try:
             yield
@@ -121,8 +124,8 @@ class _Submission:
     """One submission.
 
     Attributes:
-        reference_id: Its name, or None.
-        company: Why a job under its name may be another submission's; empty where there is no reason.
+        reference_id: The caller's id for the job, or None.
+        doubt: Why a job under this reference may be another submission's; empty where there is no reason.
         is_open: Whether it may have started a job that is not known. That outlasts the acceptance of a repetition: a
             list that lags for long may still show a job of the first attempt.
     """
@@ -133,42 +136,22 @@ class _Submission:
         reference_id: str | None,
         list_jobs: ListJobs,
         sleep: Callable[[float], Awaitable[None]],
-        returned: Recent,
+        returned: ExpiringSet,
     ) -> None:
         self.reference_id = reference_id
+        self.doubt = ""
+        self.is_open = False
         self._post = post
         self._list_jobs = list_jobs
         self._sleep = sleep
         self._returned = returned
-        self.company = ""
-        self.is_open = False
-        # What became of an earlier attempt whose job was not found. The text alone: an error that is held by a frame
-        # of its own traceback is freed by the garbage collector only.
+        # How an earlier attempt failed whose job was not found. The text alone: an error that is held by a frame of
+        # its own traceback is freed by the garbage collector only.
         self._lost = ""
 
-    @property
-    def reminder(self) -> str:
-        """What to say of a submission that was interrupted."""
-        return f"{self._named} may or may not have been accepted. {self._advice}."
-
     async def run(self) -> GenerateAccepted:
-        """Submit, until it is known what became of it or cannot be known."""
-        if self.reference_id is None:
-            return await self._post_unnamed()
-        return await self._post_named(self.reference_id)
-
-    async def _post_unnamed(self) -> GenerateAccepted:
-        try:
-            return await self._attempt()
-        except ClientClosedError:
-            raise
-        except ChamelaionError as error:
-            if not self.is_open:
-                raise
-            raise self._uncertain("it carried no reference_id by which it could be found", error) from error
-
-    async def _post_named(self, reference_id: str) -> GenerateAccepted:
-        before = await self._note(reference_id)
+        """Submit until it is known whether a job was started, or cannot be known."""
+        baseline = await self._read_baseline()
         attempt = 0
         while True:
             attempt += 1
@@ -179,20 +162,24 @@ class _Submission:
             except ChamelaionError as error:
                 if not self.is_open:
                     raise
-                is_refused = _is_certain(error)
-                # After a refusal one read is enough: the list was read three times for the attempt before.
-                found = await self._find(before, error, LOOKS[-1:] if is_refused else LOOKS)
+                found = await self._search(baseline, error)
                 if found is not None:
                     self.is_open = bool(self._lost)
                     return found
-                if is_refused:
-                    reason = f"an earlier attempt may have started a job ({self._lost}) before the last was refused"
+                if reason := self._reason_to_stop(error, attempt):
                     raise self._uncertain(reason, error) from error
-                if not _may_be_repeated(error):
-                    raise self._uncertain("the list does not show it yet, and it may still come", error) from error
-                if attempt == _ATTEMPTS:
-                    raise self._uncertain(f"the list does not show it after {attempt} attempts", error) from error
                 self._lost = str(error)
+
+    async def _read_baseline(self) -> Baseline | None:
+        if self.reference_id is None:
+            return None
+        try:
+            listed = await self._list_jobs(self.reference_id, once=True)
+        except (AuthenticationError, ClientClosedError, ConfigurationError):
+            raise
+        except ChamelaionError:
+            return None  # only an answer that is lost as well would need it
+        return Baseline.of(self.reference_id, listed)
 
     async def _attempt(self) -> GenerateAccepted:
         self.is_open = True
@@ -204,46 +191,60 @@ class _Submission:
         self.is_open = bool(self._lost)
         return accepted
 
-    async def _note(self, reference_id: str) -> Before | None:
-        try:
-            listing = await self._list_jobs(reference_id, once=True)
-        except (AuthenticationError, ClientClosedError, ConfigurationError):
-            raise
-        except ChamelaionError:
-            return None  # only an answer that gets lost as well would need it
-        return Before.of(reference_id, listing)
-
-    async def _find(
-        self, before: Before | None, cause: ChamelaionError, looks: tuple[float, ...]
-    ) -> GenerateAccepted | None:
+    async def _search(self, baseline: Baseline | None, cause: ChamelaionError) -> GenerateAccepted | None:
         """Return the job that the list shows, or None where it proves that there is none."""
-        if before is None:
-            raise self._uncertain(
-                "the list could not be read beforehand, so an older job might be taken for it", cause
-            )
+        if self.reference_id is None:
+            raise self._uncertain("it carried no reference_id by which it could be found", cause)
+        if baseline is None:
+            reason = "the list could not be read beforehand, so an older job might be taken for it"
+            raise self._uncertain(reason, cause)
         gap = ""
-        for pause in looks:
+        # After a refusal one read is enough: the list was read three times for the attempt before.
+        for pause in SEARCH_PAUSES[-1:] if _is_certain(cause) else SEARCH_PAUSES:
             await self._sleep(pause)
             try:
-                listing = await self._list_jobs(before.reference_id, once=False)
+                listed = await self._list_jobs(self.reference_id, once=False)
             except ClientClosedError:
                 raise
             except ChamelaionError as error:
                 gap = f"the list that would tell could not be read ({error})"
                 continue
-            new, is_ambiguous, gap = before.compare(listing, self._returned.__contains__)
+            new, is_ambiguous, gap = baseline.compare(listed, self._returned.__contains__)
             if is_ambiguous:
                 raise self._uncertain("the list shows a job that may be this one or an older one", cause)
-            if len(new) > 1 or (new and self.company):
+            if len(new) > 1 or (new and self.doubt):
                 raise self._uncertain("other jobs carry its reference_id; give each submission one of its own", cause)
             if new:
                 return GenerateAccepted(request_id=new[0], status="success")
-        if self.company or gap:
-            raise self._uncertain(self.company or gap, cause)
+        if self.doubt or gap:
+            raise self._uncertain(self.doubt or gap, cause)
         return None
 
+    def _reason_to_stop(self, error: ChamelaionError, attempt: int) -> str:
+        """Why a submission that the list does not show is not repeated; empty where it is."""
+        if _is_certain(error):
+            return f"an earlier attempt may have started a job ({self._lost}) before the last was refused"
+        if not _may_be_repeated(error):
+            return "the list does not show it yet, and it may still come"
+        if attempt == _ATTEMPTS:
+            return f"the list does not show it after {attempt} attempts"
+        return ""
+
     @property
-    def _named(self) -> str:
+    def reminder(self) -> str:
+        """The note for what interrupts the submission."""
+        return f"{self._shown} may or may not have been accepted. {self._advice}."
+
+    def _uncertain(self, reason: str, cause: ChamelaionError) -> SubmissionUncertainError:
+        error = SubmissionUncertainError(
+            f"{self._shown} may or may not have been accepted: {reason}. {self._advice}. The reason: {cause}",
+            reference_id=self.reference_id,
+        )
+        error.__cause__ = cause
+        return error
+
+    @property
+    def _shown(self) -> str:
         return "the submission" + ("" if self.reference_id is None else f" with reference_id {self.reference_id!r}")
 
     @property
@@ -251,14 +252,6 @@ class _Submission:
         if self.reference_id is None:
             return "Look through the newest requests before you submit again, and pass a reference_id next time"
         return f"Before you submit again, check list(reference_id={self.reference_id!r})"
-
-    def _uncertain(self, reason: str, cause: ChamelaionError) -> SubmissionUncertainError:
-        error = SubmissionUncertainError(
-            f"{self._named} may or may not have been accepted: {reason}. {self._advice}. The reason: {cause}",
-            reference_id=self.reference_id,
-        )
-        error.__cause__ = cause
-        return error
 
 
 def _is_certain(error: ChamelaionError) -> bool:
@@ -269,8 +262,8 @@ def _is_certain(error: ChamelaionError) -> bool:
 
 
 def _may_be_repeated(error: ChamelaionError) -> bool:
-    """Whether a submission that the list does not show can be taken for lost: not while the service may be at it."""
+    """Whether a submission that the list does not show was lost: not if the service may still be processing it."""
     if isinstance(error, InternalServerError):
         return error.status not in _GATEWAY_TIMEOUTS
-    # Where the answer had begun, the service had made up its mind.
+    # An answer that had begun means that the service had decided.
     return isinstance(error, APIConnectionError) and not isinstance(error, APITimeoutError) and error.status is None

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from operator import attrgetter
+from typing import Any, Final
 
-from .._http.addresses import Query, public_url
-from .._http.answers import check_json
-from .._http.call import Call
 from .._http.transport import Transport
-from .._media.uploads import MediaSource, Progress, Upload
+from .._media.uploads import MediaSource, Progress
 from ..config import PollPolicy
 from ..errors import ConfigurationError
-from ..models import GenerateAccepted, Page, Subtitle, VideoTranslateRequest, Voice
-from .generation import Generation, media_url
-from .listing import check_range, walk
-from .requests import Family, RequestsResource
-from .submission import Submissions
+from ..models import GenerateAccepted, Page, Subtitle, VideoTranslateRequest
+from .family import Family, FamilyState
+from .generate import GenerateCalls
+from .listing import walk
+from .requests import RequestsResource
+from .translation_options import make_config, make_options, subtitle_files
+from .voices import VoicesResource
 
-if TYPE_CHECKING:
-    from ..polling.polls import Polls
-
-__all__ = ["VIDEO_TRANSLATE", "VideoTranslateRequests", "VideoTranslateResource", "VoicesResource"]
-
-_SRT_TYPE = "application/x-subrip"
-_BEFORE_TEXT: Final = "\ufeff \t\r\n"  # a byte order mark, and blanks
-
+__all__ = ["VIDEO_TRANSLATE", "VideoTranslateRequests", "VideoTranslateResource"]
 
 VIDEO_TRANSLATE: Final = Family(
-    path="/v1/video-translate/requests", model=VideoTranslateRequest, page_model=Page[VideoTranslateRequest]
+    path="/v1/video-translate", model=VideoTranslateRequest, page_model=Page[VideoTranslateRequest]
 )
 
 
@@ -68,8 +61,16 @@ class VideoTranslateRequests(RequestsResource[VideoTranslateRequest]):
             ConfigurationError: ``limit`` is below 1, ``offset`` below 0, or a time has no zone; nothing was sent.
             ChamelaionError: Any other failure of the call.
         """
-        filters = _filters(reference_id, status, source_language, target_language, created_after, created_before)
-        return await self._page(filters, limit, offset)
+        return await self._read_list(
+            limit=limit,
+            offset=offset,
+            reference_id=reference_id,
+            status=status,
+            source_language=source_language,
+            target_language=target_language,
+            created_after=_utc("created_after", created_after),
+            created_before=_utc("created_before", created_before),
+        )
 
     def iterate(
         self,
@@ -82,80 +83,21 @@ class VideoTranslateRequests(RequestsResource[VideoTranslateRequest]):
         created_before: datetime | None = None,
         page_size: int | None = None,
     ) -> AsyncGenerator[VideoTranslateRequest, None]:
-        """Walk through all of the account's translations, page after page, each once.
+        """Read all of the account's translations, page after page, and yield each once.
 
         Takes the filters of ``list``, and ``page_size``: 100 by default, fewer where the service refuses so many. The
         rest is as for lip sync requests.
         """
-        filters = _filters(reference_id, status, source_language, target_language, created_after, created_before)
-        return self._walk(filters, page_size)
-
-
-class VoicesResource:
-    """The voices that a translation can speak with."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    async def list(
-        self,
-        *,
-        limit: int | None = None,
-        offset: int | None = None,
-        language: str | None = None,
-        gender: str | None = None,
-        application: str | None = None,
-        favorite: bool | None = None,
-        search: str | None = None,
-    ) -> Page[Voice]:
-        """Read one page of voices (``GET /v1/video-translate/voices``).
-
-        Args:
-            limit: Page size, at least 1; the service may lower what is asked for.
-            offset: Number of voices to skip.
-            language: Only voices of this language.
-            gender: ``"Male"``, ``"Female"`` or ``"Other"``.
-            application: Only voices for this application.
-            favorite: Only favourites, or only the others.
-            search: Text to search for.
-
-        Returns:
-            The page.
-
-        Raises:
-            ConfigurationError: ``limit`` is below 1 or ``offset`` below 0; nothing was sent.
-            ChamelaionError: Any other failure of the call.
-        """
-        filters = _voice_filters(language, gender, application, favorite, search)
-        return await self._page(filters, limit, offset)
-
-    def iterate(
-        self,
-        *,
-        language: str | None = None,
-        gender: str | None = None,
-        application: str | None = None,
-        favorite: bool | None = None,
-        search: str | None = None,
-        page_size: int | None = None,
-    ) -> AsyncGenerator[Voice, None]:
-        """Walk through all voices, page after page, each once.
-
-        Takes the filters of ``list``, and ``page_size``: 100 by default, fewer where the service refuses so many.
-        """
-        filters = _voice_filters(language, gender, application, favorite, search)
-
-        async def fetch(limit: int | None, offset: int) -> Page[Voice]:
-            return await self._page(filters, limit, offset)
-
-        return walk(fetch, page_size=page_size, identity=lambda voice: voice.voice_id)
-
-    async def _page(self, filters: Query, limit: int | None, offset: int | None) -> Page[Voice]:
-        check_range(limit, offset)
-        params = {**filters, "limit": limit, "offset": offset}
-        call = Call(method="GET", path="/v1/video-translate/voices", params=params)
-        page, _ = await self._transport.fetch(call, Page[Voice])
-        return page
+        fetch = partial(
+            self.list,
+            reference_id=reference_id,
+            status=status,
+            source_language=source_language,
+            target_language=target_language,
+            created_after=created_after,
+            created_before=created_before,
+        )
+        return walk(fetch, page_size=page_size, identity=attrgetter("id"))
 
 
 class VideoTranslateResource:
@@ -166,18 +108,10 @@ class VideoTranslateResource:
         voices: The voices that they can speak with.
     """
 
-    def __init__(
-        self,
-        transport: Transport,
-        polling: PollPolicy,
-        polls: Callable[[], Polls[VideoTranslateRequest]],
-        submissions: Submissions,
-    ) -> None:
-        self.requests = VideoTranslateRequests(transport, polling, VIDEO_TRANSLATE, polls)
+    def __init__(self, transport: Transport, polling: PollPolicy, state: FamilyState[VideoTranslateRequest]) -> None:
+        self.requests = VideoTranslateRequests(transport, polling, state)
         self.voices = VoicesResource(transport)
-        self._generation = Generation(
-            transport, submissions, path="/v1/video-translate", page_model=Page[VideoTranslateRequest]
-        )
+        self._calls = GenerateCalls(transport, state)
 
     async def generate(
         self,
@@ -198,8 +132,8 @@ class VideoTranslateResource:
     ) -> GenerateAccepted:
         """Submit a video that the service fetches for translation (``POST /v1/video-translate/generate``).
 
-        This costs money and is never repeated blindly; all that ``lipsync.generate`` says of it holds here too.
-        Options left at None are not sent, so that the service's own defaults apply.
+        This costs money. It is repeated only as ``lipsync.generate`` is, and a lost answer is searched for in the
+        same way. Options left at None are not sent, so that the service's own defaults apply.
 
         Args:
             video: http(s) URL of the video.
@@ -228,19 +162,18 @@ class VideoTranslateResource:
             ClientClosedError: The client was closed meanwhile, which leaves open whether a job was started.
             ChamelaionError: Any other failure; no attempt started a job.
         """
-        body = {
-            "inputs": [{"type": "video", "url": media_url("video", video)}],
-            "target_languages": _languages(target_languages),
-            "config": _config(config, speaker_voices, source_srt, target_srts),
-            "disable_background_audio": disable_background_audio,
-            "disable_lip_sync": disable_lip_sync,
-            "formality": formality,
-            "model": model,
-            "reference_id": reference_id,
-            "source_language": source_language,
-            "webhook_url": _webhook(webhook_url),
-        }
-        return await self._generation.submit_json(body, reference_id)
+        options = make_options(
+            target_languages=target_languages,
+            source_language=source_language,
+            model=model,
+            config=make_config(config, speaker_voices, source_srt, target_srts),
+            disable_background_audio=disable_background_audio,
+            disable_lip_sync=disable_lip_sync,
+            formality=formality,
+            reference_id=reference_id,
+            webhook_url=webhook_url,
+        )
+        return await self._calls.submit_json({"video": video}, options)
 
     async def generate_with_media(
         self,
@@ -290,121 +223,23 @@ class VideoTranslateResource:
             ClientClosedError: The client was closed meanwhile, which leaves open whether a job was started.
             ChamelaionError: Any other failure; no attempt started a job.
         """
-        settings = _config(config, speaker_voices, None, None)
-        fields = {
-            "target_languages": json.dumps(_languages(target_languages)),
-            "config": None if settings is None else json.dumps(settings),
-            "disable_background_audio": disable_background_audio,
-            "disable_lip_sync": disable_lip_sync,
-            "formality": formality,
-            "model": model,
-            "reference_id": reference_id,
-            "source_language": source_language,
-            "webhook_url": _webhook(webhook_url),
-        }
-        media: list[tuple[str, MediaSource]] = [("video", video)]
-        if source_srt is not None:
-            media.append(("source_srt", _srt("source_srt", source_srt, "source.srt")))
-        for language, subtitle in (target_srts or {}).items():
-            _languages([language])
-            media.append((f"target_srt.{language}", _srt(f"target_srts[{language!r}]", subtitle, f"{language}.srt")))
-        return await self._generation.submit_form(fields, media, reference_id, on_progress)
+        options = make_options(
+            target_languages=target_languages,
+            source_language=source_language,
+            model=model,
+            config=make_config(config, speaker_voices),
+            disable_background_audio=disable_background_audio,
+            disable_lip_sync=disable_lip_sync,
+            formality=formality,
+            reference_id=reference_id,
+            webhook_url=webhook_url,
+        )
+        media = [("video", video), *subtitle_files(source_srt, target_srts)]
+        return await self._calls.submit_form(media, options, on_progress)
 
 
-def _webhook(url: str | None) -> str | None:
-    return None if url is None else public_url("webhook_url", url, "it is called when the job ends")
-
-
-def _languages(languages: Sequence[str]) -> list[str]:
-    if isinstance(languages, str):
-        raise ConfigurationError(f"target_languages must be a list of languages, such as [{languages!r}]")
-    chosen = list(languages)
-    if not chosen or not all(isinstance(item, str) and item.isprintable() and item.strip() for item in chosen):
-        raise ConfigurationError(f"target_languages must name at least one language, not {chosen!r}")
-    return chosen
-
-
-def _config(
-    config: Mapping[str, Any] | None,
-    speaker_voices: Mapping[str, str] | None,
-    source_srt: Subtitle | None,
-    target_srts: Mapping[str, Subtitle] | None,
-) -> dict[str, Any] | None:
-    merged = dict(config or {})
-    if speaker_voices is not None:
-        merged["speaker_voices"] = {str(speaker): voice for speaker, voice in speaker_voices.items()}
-    if source_srt is not None:
-        merged["source_srt"] = _subtitle("source_srt", source_srt)
-    if target_srts is not None:
-        merged["target_srts"] = {
-            language: _subtitle(f"target_srts[{language!r}]", subtitle) for language, subtitle in target_srts.items()
-        }
-    check_json("config", merged)
-    return merged or None
-
-
-def _subtitle(name: str, subtitle: Subtitle) -> dict[str, str]:
-    if not isinstance(subtitle, Subtitle):
-        raise ConfigurationError(f"{name} must be a Subtitle(content=…), not {type(subtitle).__name__}")
-    _check_srt(name, subtitle.content)
-    fields = {"content": subtitle.content, "file_name": subtitle.file_name, "language": subtitle.language}
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _check_srt(name: str, content: object) -> None:
-    """Refuse what cannot be SRT, before a job is paid for that would ignore it or fail."""
-    if not isinstance(content, str):
-        raise ConfigurationError(f"the content of {name} must be SRT text, not {type(content).__name__}")
-    text = content.lstrip(_BEFORE_TEXT)
-    if not text.strip():
-        raise ConfigurationError(f"the content of {name} is blank; leave {name} out to send no subtitles")
-    if text.startswith("WEBVTT"):
-        raise ConfigurationError(f"the content of {name} is WebVTT, but the service takes SRT; convert it first")
-
-
-def _srt(name: str, subtitle: Subtitle | MediaSource, file_name: str) -> MediaSource:
-    if isinstance(subtitle, Subtitle):
-        _check_srt(name, subtitle.content)
-        content = subtitle.content.encode()
-        return Upload(content, file_name=subtitle.file_name or file_name, content_type=_SRT_TYPE)
-    if isinstance(subtitle, Upload):
-        return subtitle
-    if isinstance(subtitle, bytes):
-        return Upload(subtitle, file_name=file_name, content_type=_SRT_TYPE)
-    return Upload(subtitle, content_type=_SRT_TYPE)
-
-
-def _filters(
-    reference_id: str | None,
-    status: str | None,
-    source_language: str | None,
-    target_language: str | None,
-    created_after: datetime | None,
-    created_before: datetime | None,
-) -> dict[str, str | None]:
-    return {
-        "reference_id": reference_id,
-        "status": status,
-        "source_language": source_language,
-        "target_language": target_language,
-        "created_after": _time("created_after", created_after),
-        "created_before": _time("created_before", created_before),
-    }
-
-
-def _voice_filters(
-    language: str | None, gender: str | None, application: str | None, favorite: bool | None, search: str | None
-) -> dict[str, str | bool | None]:
-    return {
-        "language": language,
-        "gender": gender,
-        "application": application,
-        "favorite": favorite,
-        "search": search,
-    }
-
-
-def _time(name: str, time: datetime | None) -> str | None:
+def _utc(name: str, time: datetime | None) -> str | None:
+    """Return a time as RFC 3339 text in UTC."""
     if time is None:
         return None
     if time.utcoffset() is None:

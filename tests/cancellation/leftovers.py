@@ -8,6 +8,7 @@ from typing import Any
 
 from chamelaion_async import AsyncClient
 from chamelaion_async.loading.loader import Loader
+from chamelaion_async.resources.family import FamilyState
 
 
 def of_client(client: AsyncClient) -> list[str]:
@@ -42,12 +43,12 @@ def _is_ours(module: str) -> bool:
 
 
 def _of_calls(client: AsyncClient) -> Iterator[str]:
-    lifecycle = client._transport.lifecycle
-    if lifecycle._scopes:
-        yield f"{len(lifecycle._scopes)} calls under way"
-    if lifecycle._sleepers:
-        yield f"{len(lifecycle._sleepers)} pauses"
-    if not (client._shared.lipsync.is_idle and client._shared.translations.is_idle):
+    connection = client._transport.connection
+    if connection._scopes:
+        yield f"{len(connection._scopes)} calls under way"
+    if connection._sleepers:
+        yield f"{len(connection._sleepers)} pauses"
+    if not all(family.submissions.is_idle for family in _families(client)):
         yield "submissions under way"
     session = lifecycle._session
     connector = None if session is None else session.connector
@@ -73,10 +74,13 @@ def _of_waits(client: AsyncClient) -> Iterator[str]:
 
 
 def _loaders(client: AsyncClient) -> Iterator[Loader[Any]]:
-    made: list[Any] = [client._shared.lipsync_polls, client._shared.translation_polls]
-    for polls in made:
-        if polls.cache_info().currsize:  # else nobody has waited yet
-            yield polls()._loader
+    for family in _families(client):
+        if "polls" in vars(family):  # made by the first wait
+            yield family.polls._loader
+
+
+def _families(client: AsyncClient) -> list[FamilyState[Any]]:
+    return [client._shared.lipsync, client._shared.translations]
 
 
 def _of_loader(loader: Loader[Any]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from typing import Any, Final
 import pytest
 
 from chamelaion_async import AsyncClient
-from chamelaion_async.resources.recent import CAPACITY
+from chamelaion_async.resources.expiring_set import CAPACITY
 
 from .service import Service, uuid
 from .work import WORK, Bench, Step
@@ -68,7 +68,7 @@ async def fill(client: AsyncClient) -> None:
         for _ in range(_REMEMBERED):
             loop._advance(1e-3)  # type: ignore[attr-defined] # the loop of these tests
             lane.answered()
-    submissions = client._shared.lipsync
+    submissions = client._shared.lipsync.submissions
     for number in range(CAPACITY):
         for recent in (submissions._returned, submissions._uncertain):
             recent.add(uuid(number))

@@ -36,7 +36,8 @@ from chamelaion_async import (
 )
 from chamelaion_async.errors import APIStatusError
 from chamelaion_async.models import Job
-from chamelaion_async.resources.submission import Listing, Submissions
+from chamelaion_async.resources.baseline import ListedJobs
+from chamelaion_async.resources.submission import Submissions
 from chamelaion_async.sandbox import Fault, Sandbox
 from tests.conftest import RefusePages
 
@@ -144,7 +145,7 @@ class Service:
             raise anew(fate.error)
         return GenerateAccepted(request_id=id, status="success")
 
-    async def list_jobs(self, reference_id: str, *, once: bool) -> Listing:
+    async def list_jobs(self, reference_id: str, *, once: bool) -> ListedJobs:
         assert reference_id == REFERENCE
         number = len(self.reads)
         self.reads.append(once)
@@ -154,7 +155,7 @@ class Service:
         shown.sort(key=lambda job: job.created_at, reverse=self.is_newest_first)
         date = self.time(self.clock()).replace(microsecond=0)  # the Date header has no fraction
         total = len([job for job in shown if self.counts_strangers or job.reference_id == reference_id])
-        return Listing(jobs=shown[: self.cap], total=total, server_time=date if self.has_date else None)
+        return ListedJobs(jobs=shown[: self.cap], total=total, server_time=date if self.has_date else None)
 
     def add(
         self, id: str, *, created_at: float, listed_at: float = 0.0, reference_id: str | None = REFERENCE
@@ -611,7 +612,7 @@ async def test_two_submissions_under_names_that_the_filter_takes_for_one_get_a_j
                 entry = api.entries[-1]
                 entry.job = attrs.evolve(entry.job, reference_id=name)
 
-        async def list_jobs(reference_id: str, *, once: bool) -> Listing:
+        async def list_jobs(reference_id: str, *, once: bool) -> ListedJobs:
             return await api.list_jobs(REFERENCE, once=once)
 
         accepted = await submissions.submit(post, reference_id=name, list_jobs=list_jobs, sleep=asyncio.sleep)
@@ -626,9 +627,9 @@ async def test_two_submissions_under_names_that_the_filter_takes_for_one_get_a_j
 async def test_a_record_that_stands_on_the_page_twice_is_one_job() -> None:
     api = service(Fate(RESET))
 
-    async def list_jobs(reference_id: str, *, once: bool) -> Listing:
+    async def list_jobs(reference_id: str, *, once: bool) -> ListedJobs:
         listing = await api.list_jobs(reference_id, once=once)
-        return listing._replace(jobs=listing.jobs * 2)
+        return listing._replace(jobs=[*listing.jobs, *listing.jobs])
 
     accepted = await Submissions().submit(api.post, reference_id=REFERENCE, list_jobs=list_jobs, sleep=asyncio.sleep)
 
@@ -640,7 +641,7 @@ async def test_a_record_that_stands_on_the_page_twice_does_not_stand_for_one_tha
     api = service(Fate(RESET, 0.0), Fate())
     api.add("older", created_at=api.clock() - 120)
 
-    async def list_jobs(reference_id: str, *, once: bool) -> Listing:
+    async def list_jobs(reference_id: str, *, once: bool) -> ListedJobs:
         listing = await api.list_jobs(reference_id, once=once)
         return listing._replace(jobs=[listing.jobs[-1]] * len(listing.jobs))
 
@@ -1081,9 +1082,9 @@ class Interrupted:
         await self._at("post")
         raise anew(RESET)
 
-    async def list_jobs(self, reference_id: str, *, once: bool) -> Listing:
+    async def list_jobs(self, reference_id: str, *, once: bool) -> ListedJobs:
         await self._at("look" if next(self._reads) else "note")
-        return Listing(jobs=[], total=0, server_time=NOON)
+        return ListedJobs(jobs=[], total=0, server_time=NOON)
 
     async def sleep(self, seconds: float) -> None:
         await self._at("pause")
@@ -1259,7 +1260,7 @@ async def test_an_uncertainty_in_company_asks_for_references_of_their_own() -> N
 
 @pytest.fixture
 def _swift_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chamelaion_async.resources.submission.LOOKS", (0.0, 0.01, 0.02))
+    monkeypatch.setattr("chamelaion_async.resources.submission.SEARCH_PAUSES", (0.0, 0.01, 0.02))
 
 
 @pytest.fixture
@@ -1635,7 +1636,7 @@ async def test_a_429_of_the_list_beforehand_does_not_keep_a_job_from_being_submi
 async def test_a_client_closed_while_it_looks_for_a_job_says_so(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chamelaion_async.resources.submission.LOOKS", (0.0,))
+    monkeypatch.setattr("chamelaion_async.resources.submission.SEARCH_PAUSES", (0.0,))
     sandbox.inject(Fault.reset(when="after"), route=GENERATE)
     looking = sandbox.inject(Fault.hang(), route=LIST, after=1)
     async with AsyncClient("sk-key", base_url=sandbox.base_url) as client:

@@ -37,11 +37,12 @@ from chamelaion_async import (
     UnprocessableEntityError,
 )
 from chamelaion_async.models import Job
-from chamelaion_async.resources.submission import LOOKS, Listing, Submissions
+from chamelaion_async.resources.baseline import ListedJobs
+from chamelaion_async.resources.submission import SEARCH_PAUSES, Submissions
 from tests.conftest import VirtualTimeLoop
 
 NOON: Final = datetime(2026, 4, 7, 12, 0, tzinfo=UTC)
-PROMISED: Final = sum(LOOKS)
+PROMISED: Final = sum(SEARCH_PAUSES)
 """Seconds after a lost answer for which the list is read."""
 
 Filter = Literal["exact", "prefix", "any case", "ignored"]
@@ -228,7 +229,7 @@ class Play:
         self.jobs.append(Started(job, now + lag, is_late))
         return self.jobs[-1]
 
-    async def _list(self, reference_id: str, *, once: bool) -> Listing:
+    async def _list(self, reference_id: str, *, once: bool) -> ListedJobs:
         world, number = self.world, self.reads
         self.reads += 1
         await asyncio.sleep(world.list_takes)
@@ -244,7 +245,7 @@ class Play:
         ]
         shown.sort(key=lambda job: job.created_at, reverse=world.is_newest_first)
         date = (NOON + timedelta(seconds=now)).replace(microsecond=0)  # the Date header has no fraction
-        return Listing(jobs=shown[: world.cap], total=len(shown), server_time=date if world.has_date else None)
+        return ListedJobs(jobs=shown[: world.cap], total=len(shown), server_time=date if world.has_date else None)
 
 
 def play(world: World) -> None:

@@ -1,11 +1,11 @@
-"""A set of names that drops its members after a while: bounded in time and in number."""
+"""A set whose members expire: bounded in time and in number."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["CAPACITY", "LIFETIME", "Recent"]
+__all__ = ["CAPACITY", "LIFETIME", "ExpiringSet"]
 
 LIFETIME: Final = 3600.0
 """Seconds that a member is kept: far longer than any list was seen to lag."""
@@ -14,11 +14,11 @@ CAPACITY: Final = 4096
 """Members that are kept: more than the documented 60 submissions a minute add within the lifetime."""
 
 
-class Recent:
-    """What was added within the last hour, and of that the newest few thousand.
+class ExpiringSet:
+    """The texts that were added within ``LIFETIME``, and of those the newest ``CAPACITY``.
 
     Args:
-        clock: Tells the time in seconds; it must never go back.
+        clock: Returns the time in seconds; it must be monotonic.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:

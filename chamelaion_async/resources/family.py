@@ -1,0 +1,68 @@
+"""A family of jobs, lip sync or translations: where its endpoints are, and what the views of a client share."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import attrs
+
+from .._http.transport import Transport
+from ..models import Job, Page
+from .submission import Submissions
+
+if TYPE_CHECKING:
+    from ..polling.polls import Polls
+
+__all__ = ["Family", "FamilyState"]
+
+J = TypeVar("J", bound=Job)
+
+
+@attrs.frozen(kw_only=True)
+class Family(Generic[J]):
+    """Where the endpoints of a family are, and what they answer.
+
+    Attributes:
+        path: What their paths begin with.
+        model: A request of the family.
+        page_model: A page of them.
+    """
+
+    path: str
+    model: type[J]
+    page_model: type[Page[J]]
+
+    @property
+    def requests_path(self) -> str:
+        """The path of the list; an id follows for a single request."""
+        return f"{self.path}/requests"
+
+
+class FamilyState(Generic[J]):
+    """What all views of one client share for a family: its submissions, and the polls of its waits.
+
+    Args:
+        family: The family.
+        transport: Carries the reads of the waits.
+        read_timeout: Seconds for the answer of a page, or of a GET that only a nudge has asked for.
+    """
+
+    def __init__(self, family: Family[J], transport: Transport, *, read_timeout: float) -> None:
+        self.family = family
+        self.submissions = Submissions()
+        self._transport = transport
+        self._read_timeout = read_timeout
+
+    @cached_property
+    def polls(self) -> Polls[J]:
+        """What waits and batches go through, made with the first of them."""
+        # Imported here, since not every program waits, and this is a good part of the package's import time.
+        from ..polling.polls import Polls  # noqa: PLC0415
+
+        return Polls(
+            self._transport,
+            path=self.family.requests_path,
+            model=self.family.model,
+            read_timeout=self._read_timeout,
+        )
