@@ -112,13 +112,14 @@ class Baseline:
         if len(jobs) >= listed.total:
             return ""
         times = [job.created_at for job in jobs]
-        # One page of several shows the newest job only if the pages are in order, newest first, which is not
-        # documented: jobs of one second are in any order, and a list that has grown may have grown on another page.
+        # One page of several shows the newest job if the list begins with it. That is not documented, so the page
+        # itself must show it. Jobs of one second are in no order, and a longer list may have grown on another page.
         is_newest_end = (
             bool(times)
             and listed.total <= self.total
             and self.server_time is not None
             and times == sorted(times, reverse=True)
+            and times[0] > times[-1]
             and times[-1] < self.server_time - _SKEW
         )
         return "" if is_newest_end else "too many jobs carry its reference_id to tell that it is not among them"
