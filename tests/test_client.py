@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,10 +19,8 @@ from chamelaion_async import (
     InternalServerError,
     InvalidResponseError,
     Pace,
-    PollPolicy,
     RawResponse,
     RetryPolicy,
-    WaitTimeoutError,
 )
 from chamelaion_async.sandbox import Fault, Sandbox
 
@@ -32,22 +31,21 @@ ONCE = RetryPolicy(attempts=1)
 RawServer = Callable[[Callable[[bytes, asyncio.StreamWriter], Any]], Any]
 
 
-def answer(body: bytes, status: bytes = b"200 OK", headers: bytes = b"") -> bytes:
-    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s" % (status, len(body), headers, body)
-
-
 class Recorder:
-    """A server that notes whole requests and answers them all alike."""
+    """A server that records whole requests and answers them all alike."""
 
-    def __init__(self, reply: bytes = b'{"name": "k"}', status: bytes = b"200 OK") -> None:
+    def __init__(self) -> None:
+        self.base_url = ""
         self.requests: list[bytes] = []
         self.writers: set[asyncio.StreamWriter] = set()
-        self._answer = answer(reply, status)
 
     async def __call__(self, request: bytes, writer: asyncio.StreamWriter) -> None:
         self.requests.append(request)
         self.writers.add(writer)
-        writer.write(self._answer)
+        writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"name": "k"}')
+
+    def client(self, **options: Any) -> AsyncClient:
+        return AsyncClient(**{"api_key": "sk-key", "base_url": self.base_url, **options})
 
     @property
     def targets(self) -> list[bytes]:
@@ -61,6 +59,13 @@ class Recorder:
     @property
     def body(self) -> bytes:
         return self.requests[-1].split(b"\r\n\r\n", 1)[1]
+
+
+@pytest.fixture
+async def recorder(raw_server: RawServer) -> Recorder:
+    made = Recorder()
+    made.base_url = await raw_server(made)
+    return made
 
 
 @pytest.mark.parametrize(
@@ -97,14 +102,10 @@ def test_base_url_comes_from_argument_then_environment_then_variable(
 
 
 @pytest.mark.parametrize("environment", ["prod", "", "Production", "dev", 5], ids=repr)
-def test_an_unknown_environment_names_the_known_ones(environment: Any) -> None:
+@pytest.mark.parametrize("base_url", [None, "https://arg.example"])
+def test_an_unknown_environment_names_the_known_ones(environment: Any, base_url: str | None) -> None:
     with pytest.raises(ConfigurationError, match="production, staging"):
-        AsyncClient("sk-key", environment=environment)
-
-
-def test_an_unknown_environment_is_refused_even_beside_a_base_url() -> None:
-    with pytest.raises(ConfigurationError, match="production, staging"):
-        AsyncClient("sk-key", environment="prod", base_url="https://arg.example")
+        AsyncClient("sk-key", environment=environment, base_url=base_url)
 
 
 @pytest.mark.parametrize(
@@ -176,36 +177,28 @@ def test_a_bad_base_url_in_the_environment_is_refused_too(monkeypatch: pytest.Mo
 )
 async def test_credentials_travel_in_their_headers(
     monkeypatch: pytest.MonkeyPatch,
-    raw_server: RawServer,
+    recorder: Recorder,
     arguments: dict[str, str],
     variables: dict[str, str],
     expected: tuple[str | None, str | None],
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    recorder = Recorder()
-    async with AsyncClient(base_url=await raw_server(recorder), **arguments) as client:  # type: ignore[arg-type]
+    async with recorder.client(**{"api_key": None, **arguments}) as client:
         await client.users.me()
 
     assert (recorder.headers.get("x-api-key"), recorder.headers.get("authorization")) == expected
 
 
-async def test_a_client_without_credentials_says_so_at_the_first_call_that_needs_one(mock: aioresponses) -> None:
-    async with AsyncClient(base_url="https://api.example.com/api") as client:
-        with pytest.raises(ConfigurationError, match="CHAMELAION_API_KEY"):
-            await client.users.me()
-
-    assert mock.requests == {}
-
-
-@pytest.mark.parametrize("variable", ["CHAMELAION_API_KEY", "CHAMELAION_BEARER_TOKEN"])
-async def test_an_empty_variable_counts_as_no_credentials(
-    monkeypatch: pytest.MonkeyPatch, mock: aioresponses, variable: str
+@pytest.mark.parametrize("variable", [None, "CHAMELAION_API_KEY", "CHAMELAION_BEARER_TOKEN"])
+async def test_a_client_without_credentials_says_so_at_the_first_call_that_needs_one(
+    monkeypatch: pytest.MonkeyPatch, mock: aioresponses, variable: str | None
 ) -> None:
-    monkeypatch.setenv(variable, "")
+    if variable is not None:
+        monkeypatch.setenv(variable, "")
     async with AsyncClient(base_url="https://api.example.com/api") as client:
-        with pytest.raises(ConfigurationError, match="needs credentials"):
-            await client.request("GET", "/v1/users/me")
+        with pytest.raises(ConfigurationError, match="needs credentials.*CHAMELAION_API_KEY"):
+            await client.users.me()
 
     assert mock.requests == {}
 
@@ -217,26 +210,26 @@ def test_credentials_that_no_header_can_carry_are_refused(name: str, value: Any)
         AsyncClient(**{name: value})
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "5", None, True], ids=repr)
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "5", True], ids=repr)
 def test_a_timeout_that_cannot_work_is_refused(timeout: Any) -> None:
-    with pytest.raises(ConfigurationError, match="timeout"):
-        AsyncClient("sk-key", timeout=timeout)
+    for take in (partial(AsyncClient, "sk-key"), AsyncClient("sk-key").with_options):
+        with pytest.raises(ConfigurationError, match="timeout"):
+            take(timeout=timeout)
 
 
-async def test_default_headers_go_along_with_every_call(raw_server: RawServer) -> None:
-    recorder = Recorder()
-    async with AsyncClient(
-        "sk-key", base_url=await raw_server(recorder), default_headers={"X-Team": "dubbing"}
-    ) as client:
+async def test_default_headers_are_sent_as_they_were_when_the_client_was_made(recorder: Recorder) -> None:
+    headers = {"X-Team": "dubbing"}
+    async with recorder.client(default_headers=headers) as client:
+        headers["X-Team"] = "changed"
         await client.users.me()
 
     assert recorder.headers["x-team"] == "dubbing"
+    assert recorder.headers["user-agent"].startswith("chamelaion-async/")
 
 
 @pytest.mark.parametrize("name", ["User-Agent", "user-agent", "Accept", "ACCEPT"])
-async def test_default_headers_replace_our_own(raw_server: RawServer, name: str) -> None:
-    recorder = Recorder()
-    async with AsyncClient("sk-key", base_url=await raw_server(recorder), default_headers={name: "mine"}) as client:
+async def test_default_headers_replace_our_own(recorder: Recorder, name: str) -> None:
+    async with recorder.client(default_headers={name: "mine"}) as client:
         await client.users.me()
 
     lines = recorder.requests[0].lower().split(b"\r\n")
@@ -245,27 +238,11 @@ async def test_default_headers_replace_our_own(raw_server: RawServer, name: str)
     ]
 
 
-async def test_the_client_introduces_itself(raw_server: RawServer) -> None:
-    recorder = Recorder()
-    async with AsyncClient("sk-key", base_url=await raw_server(recorder)) as client:
-        await client.users.me()
-
-    assert recorder.headers["user-agent"].startswith("chamelaion-async/")
-
-
-async def test_default_headers_are_taken_as_they_were(raw_server: RawServer) -> None:
-    recorder, headers = Recorder(), {"X-Team": "dubbing"}
-    async with AsyncClient("sk-key", base_url=await raw_server(recorder), default_headers=headers) as client:
-        headers["X-Team"] = "changed"
-        await client.users.me()
-
-    assert recorder.headers["x-team"] == "dubbing"
-
-
 @pytest.mark.parametrize("name", ["x-api-key", "X-API-Key", "Authorization", "Cookie", "proxy-authorization"])
 def test_default_headers_must_not_hold_credentials(name: str) -> None:
-    with pytest.raises(ConfigurationError, match="api_key or bearer_token"):
-        AsyncClient("sk-key", default_headers={name: "x"})
+    for take in (partial(AsyncClient, "sk-key"), AsyncClient("sk-key").with_options):
+        with pytest.raises(ConfigurationError, match="api_key or bearer_token"):
+            take(default_headers={name: "x"})
 
 
 @pytest.mark.parametrize(
@@ -292,41 +269,21 @@ def test_default_headers_that_cannot_be_sent_are_refused(headers: Any) -> None:
         AsyncClient("sk-key", default_headers=headers)
 
 
-def test_a_view_refuses_credentials_among_its_headers() -> None:
-    with pytest.raises(ConfigurationError, match="api_key or bearer_token"):
-        AsyncClient("sk-key").with_options(default_headers={"X-Api-Key": "x"})
+async def test_a_view_adds_its_headers_and_leaves_those_of_the_client(recorder: Recorder) -> None:
+    headers = {"X-Team": "dubbing", "X-Show": "a"}
+    async with recorder.client(bearer_token="tok", default_headers=headers) as client:
+        view = client.with_options(default_headers={"x-SHOW": "b", "X-New": "c"})
+        sent = []
+        for each in (view, client):
+            await each.users.me()
+            names = ("x-team", "x-show", "x-new", "x-api-key", "authorization")
+            sent.append([recorder.headers.get(name) for name in names])
+
+    assert sent == [["dubbing", show, new, "sk-key", "Bearer tok"] for show, new in (("b", "c"), ("a", None))]
 
 
-async def test_a_view_adds_its_headers_to_those_of_the_client(raw_server: RawServer) -> None:
-    recorder = Recorder()
-    async with AsyncClient(
-        "sk-key", base_url=await raw_server(recorder), default_headers={"X-Team": "dubbing", "X-Show": "a"}
-    ) as client:
-        await client.with_options(default_headers={"x-SHOW": "b"}).users.me()
-
-    assert (recorder.headers["x-team"], recorder.headers["x-show"]) == ("dubbing", "b")
-
-
-async def test_a_view_leaves_the_headers_of_the_client_as_they_are(raw_server: RawServer) -> None:
-    recorder = Recorder()
-    async with AsyncClient("sk-key", base_url=await raw_server(recorder), default_headers={"X-Show": "a"}) as client:
-        client.with_options(default_headers={"X-Show": "b", "X-New": "c"})
-        await client.users.me()
-
-    assert (recorder.headers["x-show"], "x-new" in recorder.headers) == ("a", False)
-
-
-async def test_a_view_sends_the_same_credentials(raw_server: RawServer) -> None:
-    recorder = Recorder()
-    async with AsyncClient("sk-key", bearer_token="tok", base_url=await raw_server(recorder)) as client:
-        await client.with_options(timeout=5).users.me()
-
-    assert (recorder.headers["x-api-key"], recorder.headers["authorization"]) == ("sk-key", "Bearer tok")
-
-
-async def test_a_view_shares_the_connections_of_the_client(raw_server: RawServer) -> None:
-    recorder = Recorder()
-    async with AsyncClient("sk-key", base_url=await raw_server(recorder)) as client:
+async def test_a_view_shares_the_connections_of_the_client(recorder: Recorder) -> None:
+    async with recorder.client() as client:
         await client.users.me()
         await client.with_options(timeout=5).users.me()
 
@@ -346,61 +303,22 @@ async def test_a_view_shares_the_lanes_of_the_client(mock: aioresponses) -> None
 
 
 @pytest.mark.virtual_time
-async def test_a_view_has_a_retry_policy_of_its_own(mock: aioresponses) -> None:
+async def test_a_view_has_a_retry_policy_of_its_own(client: AsyncClient, mock: aioresponses) -> None:
     mock.get(ME, status=500, repeat=True)
-    async with AsyncClient("sk-key", base_url="https://api.example.com/api") as client:
+    for each, attempts in ((client.with_options(retry=ONCE), 1), (client, 3)):
         with pytest.raises(InternalServerError) as caught:
-            await client.with_options(retry=ONCE).users.me()
+            await each.users.me()
 
-    assert caught.value.attempts == 1
-
-
-@pytest.mark.virtual_time
-async def test_a_view_leaves_the_retry_policy_of_the_client_as_it_is(mock: aioresponses) -> None:
-    mock.get(ME, status=500, repeat=True)
-    async with AsyncClient("sk-key", base_url="https://api.example.com/api") as client:
-        client.with_options(retry=ONCE)
-        with pytest.raises(InternalServerError) as caught:
-            await client.users.me()
-
-    assert caught.value.attempts == 3
-
-
-async def test_a_view_has_a_timeout_of_its_own(sandbox: Sandbox) -> None:
-    sandbox.inject(Fault.hang(), times=1)
-    async with AsyncClient("sk-key", base_url=sandbox.base_url, retry=ONCE) as client:
-        with pytest.raises(APITimeoutError, match=r"within 0\.05 s"):
-            await client.with_options(timeout=0.05).users.me()
+        assert caught.value.attempts == attempts
 
 
 async def test_a_view_of_a_view_keeps_what_it_does_not_change(sandbox: Sandbox) -> None:
     sandbox.inject(Fault.hang(), times=1)
     async with AsyncClient("sk-key", base_url=sandbox.base_url) as client:
-        with pytest.raises(APITimeoutError) as caught:
+        with pytest.raises(APITimeoutError, match=r"within 0\.05 s") as caught:
             await client.with_options(timeout=0.05).with_options(retry=ONCE).users.me()
 
     assert caught.value.attempts == 1
-
-
-@pytest.mark.virtual_time
-async def test_a_view_has_a_poll_policy_of_its_own(mock: aioresponses) -> None:
-    mock.get(
-        "https://api.example.com/api/v1/lipsync/requests/dub-42",
-        payload={"id": "dub-42", "status": "queued", "created_at": "2026-04-07T10:00:00Z"},
-        repeat=True,
-    )
-    slow = PollPolicy(min_interval=40.0, max_interval=40.0)
-    async with AsyncClient("sk-key", base_url="https://api.example.com/api") as client:
-        with pytest.raises(WaitTimeoutError) as caught:
-            await client.with_options(polling=slow).wait_until_finished("dub-42", timeout=100.0)
-
-    assert caught.value.polls == 4  # at 0, 40, 80 and 100
-
-
-@pytest.mark.parametrize("timeout", [0, -1, float("nan"), "5"], ids=repr)
-def test_a_view_refuses_a_timeout_that_cannot_work(timeout: Any) -> None:
-    with pytest.raises(ConfigurationError, match="timeout"):
-        AsyncClient("sk-key").with_options(timeout=timeout)
 
 
 async def test_closing_a_view_closes_the_client() -> None:
@@ -426,17 +344,13 @@ def test_a_view_is_of_the_class_of_the_client() -> None:
     assert type(Studio("sk-key").with_options(timeout=5)) is Studio
 
 
-def test_the_repr_shows_where_calls_go() -> None:
-    assert repr(AsyncClient("sk-key", base_url="https://api.example.com/api")) == (
-        "<AsyncClient https://api.example.com/api>"
-    )
+async def test_the_repr_shows_where_calls_go_and_whether_the_client_is_closed() -> None:
+    client = AsyncClient("sk-key", base_url="https://api.example.com/api")
+    assert repr(client) == "<AsyncClient https://api.example.com/api>"
 
-
-async def test_the_repr_shows_that_the_client_is_closed() -> None:
-    client = AsyncClient("sk-key")
     await client.aclose()
 
-    assert "closed" in repr(client)
+    assert repr(client) == "<AsyncClient https://api.example.com/api closed>"
 
 
 async def test_request_returns_decoded_json(client: AsyncClient, mock: aioresponses) -> None:
@@ -466,20 +380,19 @@ async def test_request_returns_decoded_json(client: AsyncClient, mock: aiorespon
         ({"flag": [True, False]}, "?flag=true&flag=false"),
     ],
 )
-async def test_params_are_sent_as_the_api_reads_them(raw_server: RawServer, params: Any, query: str) -> None:
-    recorder = Recorder()
-    async with AsyncClient("sk-key", base_url=await raw_server(recorder)) as client:
+async def test_params_are_sent_as_the_api_reads_them(recorder: Recorder, params: Any, query: str) -> None:
+    async with recorder.client() as client:
         await client.request("GET", "/v1/things", params=params)
 
     assert recorder.targets == [f"GET /api/v1/things{query} HTTP/1.1".encode()]
 
 
 @pytest.mark.virtual_time
-async def test_params_given_as_an_iterator_are_sent_again_in_full(mock: aioresponses) -> None:
+async def test_params_given_as_an_iterator_are_sent_again_in_full(client: AsyncClient, mock: aioresponses) -> None:
     mock.get("https://api.example.com/api/v1/things?id=a&id=b", status=500)
     mock.get("https://api.example.com/api/v1/things?id=a&id=b", payload=[])
-    async with AsyncClient("sk-key", base_url="https://api.example.com/api") as client:
-        assert await client.request("GET", "/v1/things", params={"id": iter(["a", "b"])}) == []
+
+    assert await client.request("GET", "/v1/things", params={"id": iter(["a", "b"])}) == []
 
 
 @pytest.mark.parametrize("params", [{"search": "\ud800"}, {"\ud800": "x"}, {"id": ["\ud800"]}], ids=ascii)
@@ -493,26 +406,18 @@ async def test_params_that_cannot_be_encoded_are_refused(
 
 
 @pytest.mark.parametrize("body", [{"a": [1, None, "ü"]}, [], {}, 0, False, "text"], ids=repr)
-async def test_a_json_body_arrives_as_it_is(raw_server: RawServer, body: Any) -> None:
-    recorder = Recorder()
-    async with AsyncClient("sk-key", base_url=await raw_server(recorder)) as client:
+async def test_a_json_body_arrives_as_it_is(recorder: Recorder, body: Any) -> None:
+    async with recorder.client() as client:
         await client.request("POST", "/v1/things", json=body)
+        assert (recorder.headers["content-type"], json.loads(recorder.body)) == ("application/json", body)
 
-    assert (recorder.headers["content-type"], json.loads(recorder.body)) == ("application/json", body)
-
-
-async def test_no_json_sends_no_body(raw_server: RawServer) -> None:
-    recorder = Recorder()
-    async with AsyncClient("sk-key", base_url=await raw_server(recorder)) as client:
         await client.request("POST", "/v1/things")
-
-    assert recorder.body == b""
+        assert recorder.body == b""
 
 
 @pytest.mark.parametrize("body", [{1, 2}, b"bytes", object(), {"a": {1}}], ids=["set", "bytes", "object", "inner"])
-async def test_a_body_that_is_not_json_is_refused_before_anything_is_sent(raw_server: RawServer, body: Any) -> None:
-    recorder = Recorder()
-    async with AsyncClient("sk-key", base_url=await raw_server(recorder)) as client:
+async def test_a_body_that_is_not_json_is_refused_before_anything_is_sent(recorder: Recorder, body: Any) -> None:
+    async with recorder.client() as client:
         with pytest.raises(ConfigurationError):
             await client.request("POST", "/v1/things", json=body)
 
@@ -526,28 +431,19 @@ async def test_an_empty_answer_is_none(client: AsyncClient, mock: aioresponses, 
     assert await client.request("DELETE", "/v1/things/5") is None
 
 
-async def test_an_answer_that_is_not_json_is_an_error_of_request(client: AsyncClient, mock: aioresponses) -> None:
-    mock.get(ME, body="<html>", content_type="text/html")
-
-    with pytest.raises(InvalidResponseError):
-        await client.request("GET", "/v1/users/me")
-
-
-async def test_request_raw_returns_the_answer_as_it_is(client: AsyncClient, mock: aioresponses) -> None:
-    mock.get(ME, status=203, body="<html>", content_type="text/html", headers={"X-Trace": "7"})
+@pytest.mark.virtual_time
+async def test_request_raw_returns_the_answer_as_it_is_and_request_refuses_what_is_not_json(
+    client: AsyncClient, mock: aioresponses
+) -> None:
+    mock.get(ME, status=503)
+    mock.get(ME, status=203, body="<html>", content_type="text/html", headers={"X-Trace": "7"}, repeat=True)
 
     raw = await client.request_raw("GET", "/v1/users/me")
 
     assert isinstance(raw, RawResponse)
-    assert (raw.status, raw.headers["x-TRACE"], raw.body, raw.attempts) == (203, "7", b"<html>", 1)
-
-
-@pytest.mark.virtual_time
-async def test_request_raw_counts_its_attempts(client: AsyncClient, mock: aioresponses) -> None:
-    mock.get(ME, status=503)
-    mock.get(ME, payload={})
-
-    assert (await client.request_raw("GET", "/v1/users/me")).attempts == 2
+    assert (raw.status, raw.headers["x-TRACE"], raw.body, raw.attempts) == (203, "7", b"<html>", 2)
+    with pytest.raises(InvalidResponseError):
+        await client.request("GET", "/v1/users/me")
 
 
 async def test_request_raw_raises_for_errors_as_every_call_does(client: AsyncClient, mock: aioresponses) -> None:
@@ -603,9 +499,8 @@ async def test_a_path_that_could_leave_the_api_is_refused(client: AsyncClient, m
     ],
     ids=ascii,
 )
-async def test_a_path_arrives_quoted_once(raw_server: RawServer, path: str, target: bytes) -> None:
-    recorder = Recorder()
-    async with AsyncClient("sk-key", base_url=await raw_server(recorder)) as client:
+async def test_a_path_arrives_quoted_once(recorder: Recorder, path: str, target: bytes) -> None:
+    async with recorder.client() as client:
         await client.request("GET", path)
 
     assert recorder.targets == [b"GET %s HTTP/1.1" % target]
@@ -620,9 +515,8 @@ async def test_an_unknown_method_is_refused(client: AsyncClient, mock: aiorespon
 
 
 @pytest.mark.parametrize("method", ["get", "Get", "GET", "post", "PUT", "patch", "DELETE", "options"])
-async def test_a_method_is_sent_in_upper_case(raw_server: RawServer, method: str) -> None:
-    recorder = Recorder()
-    async with AsyncClient("sk-key", base_url=await raw_server(recorder)) as client:
+async def test_a_method_is_sent_in_upper_case(recorder: Recorder, method: str) -> None:
+    async with recorder.client() as client:
         await client.request(method, "/v1/things")
 
     assert recorder.targets == [f"{method.upper()} /api/v1/things HTTP/1.1".encode()]

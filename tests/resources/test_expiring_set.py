@@ -1,4 +1,4 @@
-"""What is remembered is remembered for an hour, and never without bounds."""
+"""A member is kept for an hour, and the newest 4096 at most."""
 
 from __future__ import annotations
 
@@ -22,55 +22,49 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def recent(clock: Clock) -> ExpiringSet:
+def members(clock: Clock) -> ExpiringSet:
     return ExpiringSet(clock)
 
 
-def test_what_was_added_is_a_member(recent: ExpiringSet) -> None:
-    recent.add("a")
-
-    assert ("a" in recent, "b" in recent) == (True, False)
-
-
 @pytest.mark.parametrize(("later", "is_member"), [(0.0, True), (LIFETIME - 1, True), (LIFETIME, False), (1e9, False)])
-def test_a_member_is_kept_for_its_lifetime(recent: ExpiringSet, clock: Clock, later: float, is_member: bool) -> None:
-    recent.add("a")
+def test_a_member_is_kept_for_its_lifetime(members: ExpiringSet, clock: Clock, later: float, is_member: bool) -> None:
+    members.add("a")
     clock.now += later
 
-    assert ("a" in recent) == is_member
+    assert ("a" in members) == is_member
 
 
-def test_a_member_that_is_added_again_lives_from_then_on(recent: ExpiringSet, clock: Clock) -> None:
-    recent.add("a")
-    recent.add("b")
+def test_adding_a_member_again_starts_its_lifetime_again(members: ExpiringSet, clock: Clock) -> None:
+    members.add("a")
+    members.add("b")
     clock.now += LIFETIME - 1
-    recent.add("a")
+    members.add("a")
     clock.now += 1
 
-    assert ("a" in recent, "b" in recent) == (True, False)
+    assert ("a" in members, "b" in members) == (True, False)
 
 
-def test_the_newest_members_are_kept(recent: ExpiringSet) -> None:
+def test_the_newest_members_are_kept(members: ExpiringSet) -> None:
     for number in range(CAPACITY + 2):
-        recent.add(str(number))
+        members.add(str(number))
 
-    assert [str(number) in recent for number in (0, 1, 2, CAPACITY + 1)] == [False, False, True, True]
+    assert [str(number) in members for number in (0, 1, 2, CAPACITY + 1)] == [False, False, True, True]
 
 
-def test_a_member_that_is_added_again_takes_no_more_room(recent: ExpiringSet) -> None:
-    recent.add("a")
+def test_a_member_that_is_added_again_takes_no_more_room(members: ExpiringSet) -> None:
+    members.add("a")
     for number in range(CAPACITY - 1):
-        recent.add(str(number))
-    recent.add("0")
+        members.add(str(number))
+    members.add("0")
 
-    assert "a" in recent
+    assert "a" in members
 
 
-def test_what_is_too_old_is_let_go_of(recent: ExpiringSet, clock: Clock) -> None:
-    """Not only hidden: a client that lives for months would hold it."""
+def test_expired_members_are_freed(members: ExpiringSet, clock: Clock) -> None:
+    """Not only hidden: a client may run for months."""
     for number in range(100):
-        recent.add(str(number))
+        members.add(str(number))
     clock.now += LIFETIME
-    recent.add("new")
+    members.add("new")
 
-    assert list(recent._added) == ["new"]
+    assert list(members._added) == ["new"]
