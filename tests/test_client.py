@@ -197,7 +197,7 @@ async def test_a_client_without_credentials_says_so_at_the_first_call_that_needs
     if variable is not None:
         monkeypatch.setenv(variable, "")
     async with AsyncClient(base_url="https://api.example.com/api") as client:
-        with pytest.raises(ConfigurationError, match="needs credentials.*CHAMELAION_API_KEY"):
+        with pytest.raises(ConfigurationError, match=r"needs credentials.*CHAMELAION_API_KEY"):
             await client.users.me()
 
     assert mock.requests == {}

@@ -1,4 +1,4 @@
-"""From the first call to closing: which loop a client lives on, how it ends what is under way, what it leaves."""
+"""From the first call to closing: which loop a client belongs to, how it ends what is under way, what it leaves."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Call = Callable[[AsyncClient], Coroutine[Any, Any, Any]]
 
 
 class Silence(NamedTuple):
-    """A server that never answers: where it is, and whether it was asked."""
+    """A server that never answers: its base URL, and whether a request has arrived."""
 
     base_url: str
     asked: asyncio.Event
@@ -56,7 +56,7 @@ async def silence(raw_server: RawServer) -> Silence:
 
 @pytest.fixture
 def elsewhere() -> Iterator[Sandbox]:
-    """The sandbox on a loop in a thread of its own, so that nothing of it is on the loops of the test."""
+    """The sandbox on a loop in another thread, so that the loops of the test hold nothing of it."""
     started: threading.Event = threading.Event()
     sandbox = Sandbox(job_seconds=3600)
     stop: list[Callable[[], object]] = []
@@ -88,6 +88,10 @@ async def wait(client: AsyncClient) -> Any:
     return await client.wait_until_finished("dub-1", timeout=None)
 
 
+async def throttled(client: AsyncClient) -> Any:
+    return await client.request("GET", "/v1/throttled")
+
+
 def begin_closing(client: AsyncClient) -> None:
     """Close in this very turn of the loop, up to where closing has to wait for something."""
     closing = client.aclose()
@@ -97,10 +101,6 @@ def begin_closing(client: AsyncClient) -> None:
 
 
 CALLS = pytest.mark.parametrize("call", [get, post, wait])
-
-
-def test_a_client_can_be_made_where_no_loop_runs() -> None:
-    assert not AsyncClient("sk-key").is_closed
 
 
 def test_a_client_made_where_no_loop_runs_works_in_the_loop_that_uses_it(elsewhere: Sandbox) -> None:
@@ -137,40 +137,29 @@ async def test_calls_at_once_share_one_session(sandbox: Sandbox, monkeypatch: py
     assert len(made) == 1
 
 
-async def test_the_context_manager_closes_the_client() -> None:
-    async with AsyncClient("sk-key") as client:
-        pass
-
-    assert client.is_closed
-
-
-async def test_the_context_manager_closes_the_client_after_an_error_too() -> None:
+@pytest.mark.parametrize("error", [None, KeyError])
+async def test_the_context_manager_closes_the_client(error: type[Exception] | None) -> None:
     client = AsyncClient("sk-key")
-    with pytest.raises(KeyError):
+    with contextlib.suppress(KeyError):
         async with client:
-            raise KeyError
+            if error is not None:
+                raise error
 
     assert client.is_closed
 
 
-async def test_closing_twice_is_harmless(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("is_used", [True, False])
+async def test_closing_twice_is_harmless(sandbox: Sandbox, is_used: bool) -> None:
     client = AsyncClient("sk-key", base_url=sandbox.base_url)
-    await client.users.me()
+    if is_used:
+        await client.users.me()
     await client.aclose()
     await client.aclose()
 
     assert client.is_closed
 
 
-async def test_closing_a_client_that_was_never_used_is_harmless() -> None:
-    client = AsyncClient("sk-key")
-    await client.aclose()
-    await client.aclose()
-
-    assert client.is_closed
-
-
-async def test_closing_from_many_sides_at_once_ends_for_all_of_them(silence: Silence) -> None:
+async def test_closing_several_times_at_once_ends_for_all_of_them(silence: Silence) -> None:
     client = AsyncClient("sk-key", base_url=silence.base_url)
     call = asyncio.create_task(client.users.me())
     await silence.asked.wait()
@@ -181,7 +170,7 @@ async def test_closing_from_many_sides_at_once_ends_for_all_of_them(silence: Sil
     assert isinstance((await asyncio.gather(call, return_exceptions=True))[0], ClientClosedError)
 
 
-async def test_closing_goes_on_when_one_who_closes_is_cancelled(silence: Silence) -> None:
+async def test_closing_goes_on_when_one_of_the_closing_tasks_is_cancelled(silence: Silence) -> None:
     client = AsyncClient("sk-key", base_url=silence.base_url)
     call = asyncio.create_task(client.users.me())
     await silence.asked.wait()
@@ -216,7 +205,7 @@ async def test_reopening_is_an_error() -> None:
         await client.__aenter__()
 
 
-@CALLS
+@pytest.mark.parametrize("call", [get, post, wait, lambda client: client.health.check()])
 async def test_a_closed_client_says_so_and_sends_nothing(mock: aioresponses, call: Call) -> None:
     client = AsyncClient("sk-key", base_url=BASE_URL)
     await client.aclose()
@@ -225,14 +214,6 @@ async def test_a_closed_client_says_so_and_sends_nothing(mock: aioresponses, cal
         await call(client)
 
     assert mock.requests == {}
-
-
-async def test_a_closed_client_says_so_at_a_call_without_credentials_too() -> None:
-    client = AsyncClient("sk-key", base_url=BASE_URL)
-    await client.aclose()
-
-    with pytest.raises(ClientClosedError):
-        await client.health.check()
 
 
 @CALLS
@@ -267,79 +248,46 @@ async def test_closing_ends_a_call_whose_answer_is_half_read(raw_server: RawServ
 
 
 @pytest.mark.virtual_time
-async def test_closing_ends_the_pause_of_a_wait_at_once(mock: aioresponses) -> None:
-    mock.get(
-        f"{BASE_URL}/v1/lipsync/requests/dub-1",
-        payload={"id": "dub-1", "status": "queued", "created_at": "2026-04-07T10:00:00Z"},
-        repeat=True,
-    )
-    loop = asyncio.get_running_loop()
-    client = AsyncClient("sk-key", base_url=BASE_URL)
-    task = asyncio.create_task(client.wait_until_finished("dub-1", timeout=None))
-    await asyncio.sleep(100.5)
-    began = loop.time()
-    await client.aclose()
-    with pytest.raises(ClientClosedError):
-        await task
-
-    assert loop.time() == began
-
-
-@pytest.mark.virtual_time
-async def test_closing_ends_the_pause_before_a_retry_at_once(mock: aioresponses) -> None:
-    mock.get(ME, status=429, headers={"Retry-After": "30"}, repeat=True)
-    loop = asyncio.get_running_loop()
-    client = AsyncClient("sk-key", base_url=BASE_URL)
-    task = asyncio.create_task(client.users.me())
-    await asyncio.sleep(1)
-    began = loop.time()
-    await client.aclose()
-    with pytest.raises(ClientClosedError):
-        await task
-
-    assert loop.time() == began
-
-
-async def test_closing_ends_those_who_queue_in_a_full_lane(silence: Silence) -> None:
-    client = AsyncClient("sk-key", base_url=silence.base_url, pace=Pace(max_concurrency=1))
-    tasks = [asyncio.create_task(client.users.me()) for _ in range(5)]
-    await silence.asked.wait()
-
-    async with asyncio.timeout(1):
-        await client.aclose()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-
-    assert [type(result) for result in results] == [ClientClosedError] * 5
-
-
-@pytest.mark.virtual_time
-async def test_closing_ends_those_who_queue_for_a_permit_at_once(mock: aioresponses) -> None:
+@pytest.mark.parametrize(
+    ("call", "after", "pace"),
+    [(wait, 100.5, Pace()), (throttled, 1.0, Pace()), (get, 1.0, Pace(max_rate=0.01))],
+    ids=["between polls", "before a retry", "for a permit"],
+)
+async def test_closing_ends_a_pause_at_once(mock: aioresponses, call: Call, after: float, pace: Pace) -> None:
+    job = {"id": "dub-1", "status": "queued", "created_at": "2026-04-07T10:00:00Z"}
+    mock.get(f"{BASE_URL}/v1/lipsync/requests/dub-1", payload=job, repeat=True)
+    mock.get(f"{BASE_URL}/v1/throttled", status=429, headers={"Retry-After": "30"}, repeat=True)
     mock.get(ME, payload={"name": "k"}, repeat=True)
     loop = asyncio.get_running_loop()
-    client = AsyncClient("sk-key", base_url=BASE_URL, pace=Pace(max_rate=0.01))
-    tasks = [asyncio.create_task(client.users.me()) for _ in range(3)]
-    await asyncio.sleep(1)
+    client = AsyncClient("sk-key", base_url=BASE_URL, pace=pace)
+    first = asyncio.create_task(get(client))  # which takes the permit where there is one
+    await asyncio.sleep(0)
+    task = asyncio.create_task(call(client))
+    await asyncio.sleep(after)
     began = loop.time()
     await client.aclose()
-    results = await asyncio.gather(*tasks, return_exceptions=True)
+    with pytest.raises(ClientClosedError):
+        await task
 
-    assert ([type(result) for result in results[1:]], loop.time()) == ([ClientClosedError] * 2, began)
+    assert (loop.time(), (await first).name) == (began, "k")
 
 
-async def test_closing_ends_those_who_queue_for_a_connection_of_a_given_session(silence: Silence) -> None:
+@pytest.mark.parametrize("of_session", [False, True], ids=["lane", "connections of a given session"])
+async def test_closing_ends_calls_that_queue(silence: Silence, of_session: bool) -> None:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
-        client = AsyncClient("sk-key", base_url=silence.base_url, session=session)
-        tasks = [asyncio.create_task(client.users.me()) for _ in range(3)]
+        pace = Pace() if of_session else Pace(max_concurrency=1)
+        client = AsyncClient("sk-key", base_url=silence.base_url, pace=pace, session=session if of_session else None)
+        tasks = [asyncio.create_task(client.users.me()) for _ in range(5)]
         await silence.asked.wait()
 
         async with asyncio.timeout(1):
             await client.aclose()
             results = await asyncio.gather(*tasks, return_exceptions=True)
 
-    assert [type(result) for result in results] == [ClientClosedError] * 3
+    assert [type(result) for result in results] == [ClientClosedError] * 5
 
 
-async def test_a_task_can_go_on_after_the_client_was_closed_under_it(silence: Silence) -> None:
+async def test_a_task_and_its_timeouts_go_on_after_the_client_was_closed_under_it(silence: Silence) -> None:
     client = AsyncClient("sk-key", base_url=silence.base_url)
 
     async def survivor() -> int:
@@ -347,7 +295,9 @@ async def test_a_task_can_go_on_after_the_client_was_closed_under_it(silence: Si
         assert task is not None
         with pytest.raises(ClientClosedError):
             await client.users.me()
-        await asyncio.sleep(0)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await asyncio.get_running_loop().create_future()
         return task.cancelling()
 
     task = asyncio.create_task(survivor())
@@ -357,27 +307,7 @@ async def test_a_task_can_go_on_after_the_client_was_closed_under_it(silence: Si
     assert await task == 0
 
 
-async def test_a_timeout_of_the_caller_still_works_after_the_client_was_closed_under_it(silence: Silence) -> None:
-    client = AsyncClient("sk-key", base_url=silence.base_url)
-
-    async def survivor() -> str:
-        with pytest.raises(ClientClosedError):
-            await client.users.me()
-        try:
-            async with asyncio.timeout(0.01):
-                await asyncio.get_running_loop().create_future()
-        except TimeoutError:
-            return "timed out"
-        return "never"
-
-    task = asyncio.create_task(survivor())
-    await silence.asked.wait()
-    await client.aclose()
-
-    assert await task == "timed out"
-
-
-async def test_one_call_of_a_task_group_closed_under_it_does_not_cancel_the_task_itself(silence: Silence) -> None:
+async def test_closing_under_a_task_group_does_not_cancel_the_task_of_the_group(silence: Silence) -> None:
     client = AsyncClient("sk-key", base_url=silence.base_url)
 
     async def group() -> None:
@@ -405,33 +335,20 @@ async def test_a_cancellation_by_the_caller_stays_one(silence: Silence, call: Ca
             await task
 
 
-@CALLS
 @pytest.mark.parametrize("first", ["cancel", "close"])
-async def test_a_cancellation_in_the_moment_of_closing_stays_one(silence: Silence, call: Call, first: str) -> None:
-    client = AsyncClient("sk-key", base_url=silence.base_url)
-    task = asyncio.create_task(call(client))
-    await silence.asked.wait()
-    if first == "cancel":
-        task.cancel()
-    begin_closing(client)
-    if first == "close":
-        task.cancel()
-
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-    await client.aclose()
-
-
-@pytest.mark.virtual_time
-@pytest.mark.parametrize("first", ["cancel", "close"])
-async def test_a_cancellation_during_a_pause_in_the_moment_of_closing_stays_one(
-    mock: aioresponses, first: str
+@pytest.mark.parametrize("call", [get, post, wait, "pause"])
+async def test_a_cancellation_at_the_same_time_as_closing_stays_one(
+    sandbox: Sandbox, silence: Silence, call: Call | str, first: str
 ) -> None:
-    mock.get(ME, status=429, headers={"Retry-After": "30"}, repeat=True)
-    client = AsyncClient("sk-key", base_url=BASE_URL)
-    task = asyncio.create_task(client.users.me())
-    await asyncio.sleep(1)
+    sandbox.inject(Fault.rate_limited(30))
+    in_pause = call == "pause"
+    client = AsyncClient("sk-key", base_url=(sandbox if in_pause else silence).base_url)
+    task = asyncio.create_task((get if isinstance(call, str) else call)(client))
+    if in_pause:
+        while not client._transport.connection._sleepers:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.001)
+    else:
+        await silence.asked.wait()
     if first == "cancel":
         task.cancel()
     begin_closing(client)
@@ -444,7 +361,7 @@ async def test_a_cancellation_during_a_pause_in_the_moment_of_closing_stays_one(
     await client.aclose()
 
 
-async def test_a_timeout_of_the_caller_in_the_moment_of_closing_stays_one(silence: Silence) -> None:
+async def test_a_timeout_of_the_caller_at_the_same_time_as_closing_stays_one(silence: Silence) -> None:
     client = AsyncClient("sk-key", base_url=silence.base_url)
     limits: list[asyncio.Timeout] = []
 
@@ -463,7 +380,7 @@ async def test_a_timeout_of_the_caller_in_the_moment_of_closing_stays_one(silenc
     await closing
 
 
-async def test_a_task_that_survived_a_cancellation_is_told_of_closing_all_the_same(silence: Silence) -> None:
+async def test_a_task_that_has_survived_a_cancellation_gets_the_error_of_closing(silence: Silence) -> None:
     client = AsyncClient("sk-key", base_url=silence.base_url)
     ready = asyncio.Event()
 
@@ -503,8 +420,8 @@ async def test_cancelling_one_call_leaves_the_others(raw_server: RawServer) -> N
 
 
 @pytest.mark.virtual_time
-async def test_a_cancelled_call_gives_its_place_in_the_lane_back(mock: aioresponses) -> None:
-    answers: Iterator[Awaitable[None]] = iter([_for_ever(), asyncio.sleep(0)])
+async def test_a_cancelled_call_frees_its_slot_in_the_lane(mock: aioresponses) -> None:
+    answers: Iterator[Awaitable[None]] = iter([_forever(), asyncio.sleep(0)])
 
     async def answer(*_: Any, **__: Any) -> None:
         await next(answers)
@@ -521,12 +438,12 @@ async def test_a_cancelled_call_gives_its_place_in_the_lane_back(mock: aiorespon
             assert (await second).name == "k"
 
 
-async def _for_ever() -> None:
+async def _forever() -> None:
     await asyncio.get_running_loop().create_future()
 
 
 @pytest.mark.parametrize("queued", [1, 2, 3])
-async def test_a_cancellation_in_the_moment_of_ones_turn_stays_one(mock: aioresponses, queued: int) -> None:
+async def test_a_cancellation_when_a_slot_becomes_free_stays_one(mock: aioresponses, queued: int) -> None:
     first_may_end = asyncio.get_running_loop().create_future()
 
     async def held(*_: Any, **__: Any) -> None:
@@ -549,7 +466,7 @@ async def test_a_cancellation_in_the_moment_of_ones_turn_stays_one(mock: aioresp
 
 
 @pytest.mark.parametrize("turns", range(12))
-async def test_a_lane_loses_no_place_to_a_cancellation_whenever_it_comes(mock: aioresponses, turns: int) -> None:
+async def test_a_lane_loses_no_slot_to_a_cancellation_at_any_moment(mock: aioresponses, turns: int) -> None:
     mock.get(ME, payload={"name": "k"}, repeat=True)
     async with AsyncClient("sk-key", base_url=BASE_URL, pace=Pace(max_concurrency=1)) as client:
         tasks = [asyncio.create_task(client.users.me()) for _ in range(4)]
@@ -583,42 +500,22 @@ def test_a_second_loop_after_the_first_is_a_clear_error(elsewhere: Sandbox) -> N
         first.run(close())
 
 
-def test_another_loop_in_a_thread_is_a_clear_error(elsewhere: Sandbox) -> None:
-    async def main() -> None:
-        async with AsyncClient("sk-key", base_url=elsewhere.base_url) as client:
-            await client.users.me()
-            with ThreadPoolExecutor(1) as pool:
-                other = asyncio.get_running_loop().run_in_executor(pool, lambda: asyncio.run(get(client)))
-                with pytest.raises(ConfigurationError, match="belongs to another event loop"):
-                    await other
-
-    asyncio.run(main())
-
-
-def test_closing_from_another_loop_is_a_clear_error_and_closes_nothing(elsewhere: Sandbox) -> None:
+@pytest.mark.parametrize("is_used", [True, False], ids=["used", "entered"])
+@pytest.mark.parametrize("call", [get, AsyncClient.aclose], ids=["a call", "closing"])
+def test_another_loop_in_a_thread_is_a_clear_error_and_closes_nothing(
+    elsewhere: Sandbox, call: Call, is_used: bool
+) -> None:
     async def main() -> str:
         async with AsyncClient("sk-key", base_url=elsewhere.base_url) as client:
-            await client.users.me()
+            if is_used:
+                await client.users.me()
             with ThreadPoolExecutor(1) as pool:
-                other = asyncio.get_running_loop().run_in_executor(pool, lambda: asyncio.run(client.aclose()))
+                other = asyncio.get_running_loop().run_in_executor(pool, lambda: asyncio.run(call(client)))
                 with pytest.raises(ConfigurationError, match="belongs to another event loop"):
                     await other
             return (await client.users.me()).name
 
     assert asyncio.run(main()) == "production-key"
-
-
-def test_the_loop_of_a_client_is_that_of_its_context(elsewhere: Sandbox) -> None:
-    client = AsyncClient("sk-key", base_url=elsewhere.base_url)
-
-    async def main() -> None:
-        async with client:
-            with ThreadPoolExecutor(1) as pool:
-                other = asyncio.get_running_loop().run_in_executor(pool, lambda: asyncio.run(get(client)))
-                with pytest.raises(ConfigurationError, match="belongs to another event loop"):
-                    await other
-
-    asyncio.run(main())
 
 
 async def test_a_call_outside_a_task_is_a_clear_error(mock: aioresponses) -> None:
@@ -629,7 +526,7 @@ async def test_a_call_outside_a_task_is_a_clear_error(mock: aioresponses) -> Non
             coroutine = client.users.me()
             try:
                 coroutine.send(None)
-            except BaseException as error:  # noqa: BLE001 - whatever comes out is looked at below
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is checked below
                 outcome.set_result(error)
             else:
                 coroutine.close()
@@ -642,7 +539,7 @@ async def test_a_call_outside_a_task_is_a_clear_error(mock: aioresponses) -> Non
 
 @pytest.fixture
 def unclean(elsewhere: Sandbox) -> Callable[[Callable[[AsyncClient, Sandbox], Awaitable[None]]], list[str]]:
-    """Run a scene with a client on a fresh loop, and tell what was left when the client had closed."""
+    """Run a scene with a client on a new loop, and return what was left when the client had closed."""
 
     def run(scene: Callable[[AsyncClient, Sandbox], Awaitable[None]]) -> list[str]:
         left: list[str] = []
@@ -678,7 +575,7 @@ async def quiet_calls(client: AsyncClient, sandbox: Sandbox) -> None:
 
 async def failed_calls(client: AsyncClient, sandbox: Sandbox) -> None:
     with pytest.raises(NotFoundError):
-        await client.lipsync.requests.get("nobody")
+        await client.lipsync.requests.get("unknown")
     sandbox.inject(Fault.status(500), times=1)
     with pytest.raises(InternalServerError):
         await client.users.me()
@@ -726,26 +623,24 @@ async def a_wait_in_its_pause(client: AsyncClient, sandbox: Sandbox) -> None:
         await task
 
 
-@pytest.mark.parametrize(
-    "scene",
-    [
-        quiet_calls,
-        failed_calls,
-        broken_calls,
-        timed_out_calls,
-        cancelled_calls,
-        calls_under_way,
-        a_wait_in_its_pause,
-    ],
-    ids=lambda scene: scene.__name__,
-)
+SCENES = [
+    quiet_calls,
+    failed_calls,
+    broken_calls,
+    timed_out_calls,
+    cancelled_calls,
+    calls_under_way,
+    a_wait_in_its_pause,
+]
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
 def test_nothing_is_left_when_a_client_has_closed(
     unclean: Callable[[Any], list[str]], scene: Callable[[AsyncClient, Sandbox], Awaitable[None]]
 ) -> None:
     assert unclean(scene) == []
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files the Linux way")  # noqa: PTH112
 def test_many_clients_one_after_the_other_leave_no_sockets(elsewhere: Sandbox) -> None:
     async def main() -> None:
         for _ in range(20):

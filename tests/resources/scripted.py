@@ -114,7 +114,7 @@ class ScriptedService:
         ahead: Seconds by which jobs are stamped ahead of the answers' time.
         is_newest_first: The order of the list.
         counts_strangers: Whether the total counts what the filter lets through by mistake.
-        as_listed: What a page makes of the jobs that belong on it.
+        as_listed: What the list makes of the jobs that it holds.
         list_takes: Seconds that a read of the list takes.
         list_troubles: How each read of the list fails, and None for a page; all others are pages.
     """
@@ -177,7 +177,7 @@ class ScriptedService:
         shown.sort(key=lambda job: job.created_at, reverse=self.is_newest_first)
         total = len([job for job in shown if self.counts_strangers or job.reference_id == reference_id])
         date = (NOON + timedelta(seconds=self.clock())).replace(microsecond=0)  # the Date header has no fraction
-        return ListedJobs(self.as_listed(shown[: self.cap]), total, date if self.has_date else None)
+        return ListedJobs(self.as_listed(shown)[: self.cap], total, date if self.has_date else None)
 
     def add(
         self,

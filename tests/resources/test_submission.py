@@ -215,27 +215,67 @@ async def test_an_older_job_that_the_list_shows_late_is_not_returned(lag: float 
     assert await one.outcome() in outcomes
 
 
-@pytest.mark.parametrize(("older", "apart"), [(101, 60.0), (250, 60.0), (120, 0.0)])
-@pytest.mark.parametrize("expires", [False, True])
-async def test_a_job_beyond_a_page_that_shows_the_oldest_first_is_not_paid_for_twice(
-    older: int, apart: float, expires: bool
+def oldest_first(jobs: list[Job]) -> list[Job]:
+    return jobs[::-1]
+
+
+def newest_last(jobs: list[Job]) -> list[Job]:
+    return [*jobs[1:], *jobs[:1]]
+
+
+def mixed(jobs: list[Job]) -> list[Job]:
+    return [*jobs[2:3], *jobs[1:2], *jobs[3:], *jobs[:1]]
+
+
+@pytest.mark.parametrize(
+    ("as_listed", "older", "apart", "expires"),
+    [
+        (oldest_first, 101, 60.0, False),
+        (oldest_first, 250, 60.0, False),
+        (oldest_first, 120, 60.0, True),
+        (oldest_first, 120, 0.0, False),
+        (oldest_first, 120, 0.0, True),
+        (newest_last, 150, 60.0, False),
+        (mixed, 150, 60.0, True),
+    ],
+)
+async def test_a_job_beyond_the_first_page_is_not_paid_for_twice(
+    as_listed: Callable[[list[Job]], list[Job]], older: int, apart: float, expires: bool
 ) -> None:
     """Absence from one page of several proves nothing.
 
     The order of the list is not documented, what was submitted in one second looks sorted either way, and a total
     stays the same if an old job goes.
     """
-    one = scene(Fate("reset"), is_newest_first=False)
+    one = scene(Fate("reset"), as_listed=as_listed)
     one.api.add_older(older, apart=apart)
 
-    async def an_old_job_expires(seconds: float) -> None:
-        if expires and len(one.api.jobs) == older + 1:
-            del one.api.jobs[50]
-        await asyncio.sleep(seconds)
-
-    await one.outcome(sleep=an_old_job_expires)
+    await one.outcome(sleep=expiring(one.api) if expires else asyncio.sleep)
 
     assert one.api.started == ["job-1"]
+
+
+async def test_a_job_whose_stamp_is_behind_recent_ones_is_not_paid_for_twice() -> None:
+    one = scene(Fate("reset"))
+    for number in range(150):
+        one.api.add(f"recent-{number}", ago=10.0 + number / 100)
+    one.api.ahead = -30.0
+
+    await one.outcome(sleep=expiring(one.api))
+
+    assert one.api.started == ["job-1"]
+
+
+def expiring(api: ScriptedService) -> Callable[[float], Awaitable[None]]:
+    """A sleep during which an old job expires, once."""
+    number = len(api.jobs)
+
+    async def sleep(seconds: float) -> None:
+        if len(api.jobs) == number + 1:
+            del api.jobs[number - 10]
+        await asyncio.sleep(seconds)
+
+    return sleep
 
 
 @accepted_or_lost
