@@ -180,13 +180,22 @@ def test_the_fields_of_a_public_class_are_annotated(kind: Any) -> None:
     assert [field.name for field in attrs.fields(kind) if field.type is None] == []
 
 
-@pytest.mark.parametrize(
-    "kind", [kind for kind in classes() if attrs.has(kind) and kind.__doc__], ids=lambda kind: kind.__name__
-)
-def test_the_fields_that_a_docstring_describes_exist(kind: Any) -> None:
-    _, _, section = inspect.cleandoc(kind.__doc__).partition("Attributes:\n")
-    described = set(re.findall(r"^    (\w+):", section, re.MULTILINE))
-    assert described <= {field.name for field in attrs.fields(kind)}
+def described(text: str | None, section: str) -> set[str]:
+    """Return the names that a section of a docstring describes."""
+    _, _, rest = inspect.cleandoc(text or "").partition(f"{section}:\n")
+    return set(re.findall(r"^    (\w+):", re.split(r"\n\n\S", rest)[0], re.MULTILINE))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in classes() if attrs.has(kind)], ids=lambda kind: kind.__name__)
+def test_a_docstring_that_describes_fields_describes_all_of_them(kind: Any) -> None:
+    names = {name for base in kind.__mro__ for name in described(base.__doc__, "Attributes")}
+    assert names in (set(), {field.name for field in attrs.fields(kind)} - described(kind.__doc__, "Args"))
+
+
+@pytest.mark.parametrize("function", MEMBERS)
+def test_a_docstring_that_describes_arguments_describes_all_of_them(function: Any) -> None:
+    names = described(function.__doc__, "Args")
+    assert names in (set(), set(inspect.signature(function).parameters) - {"self"})
 
 
 def test_the_client_takes_what_the_design_promises() -> None:
