@@ -52,7 +52,7 @@ class AsyncClient:
     Args:
         api_key: Sent as ``x-api-key``; by default ``CHAMELAION_API_KEY`` from the environment.
         bearer_token: Sent as ``Authorization: Bearer``; by default ``CHAMELAION_BEARER_TOKEN``. Both are sent if both
-            are given. Without either, calls that need one raise ``ConfigurationError``.
+            are given. Without either, calls that need credentials raise ``ConfigurationError``.
         environment: ``"production"`` or ``"staging"``.
         base_url: Where the API is, instead of an environment. http(s) only. The order is this argument,
             ``environment``, ``CHAMELAION_BASE_URL``, production.
@@ -247,8 +247,8 @@ class AsyncClient:
     ) -> Path:
         """Download an output.
 
-        The bytes go to ``NAME.part``, which is renamed when it is complete: no half file ever stands under the final
-        name. A download that breaks off is resumed (RFC 9110, sections 13.1.5 and 14), within this call and by
+        The bytes go to ``NAME.part``, which is renamed when it is complete, so a file with the final name is never
+        half a file. A download that breaks off is resumed (RFC 9110, sections 13.1.5 and 14), within this call and by
         the next one for the same path; if the output has changed meanwhile, it starts over. No credentials are sent,
         and up to ten redirects in a row are followed, to http(s) only. Memory stays constant.
 

@@ -83,7 +83,7 @@ def _count(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
 
 def _fraction(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if check_seconds(attribute.name, value) > 1:
-        raise ConfigurationError(f"{attribute.name} must lie between 0 and 1, not {value!r}")
+        raise ConfigurationError(f"{attribute.name} must be between 0 and 1, not {value!r}")
 
 
 def _callable(_: object, attribute: attrs.Attribute[Any], value: object) -> None:

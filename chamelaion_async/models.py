@@ -1,7 +1,7 @@
 """What the API answers, as immutable attrs classes.
 
-Fields are named as on the wire. A field that the API may leave out is None where it is absent. Fields that this
-release does not know are ignored, so that the service can grow.
+Fields are named as on the wire. A field that the API may leave out is None where it is absent, and fields that this
+release does not know are ignored.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ OnUpdate = Callable[[J], Awaitable[None] | None]
 
 
 class RequestStatus(StrEnum):
-    """The statuses that are known. The API's status is an open string, so compare, do not convert."""
+    """The statuses that are known. The API's status is an open string: compare with these, do not convert."""
 
     QUEUED = "queued"
     UPLOADING = "uploading"
@@ -56,13 +56,13 @@ _KNOWN = frozenset(RequestStatus)
 
 @attrs.frozen(kw_only=True)
 class Job:
-    """What lip sync requests and translations have in common: an identity, a status and a life cycle.
+    """What lip sync requests and translations have in common.
 
     Attributes:
         id: The service's UUID.
         status: The status as the API words it; see ``RequestStatus`` for the known ones.
         created_at: When the service accepted the job (UTC, as all times here).
-        reference_id: The caller's own id for it, if one was given. Several jobs may carry the same.
+        reference_id: The caller's own id for it, or None. Several jobs may carry the same.
         started_at: When work on it began, or None while it is queued.
         finished_at: When it ended, or None while it has not.
         error_message: Why it failed, in the service's words.
@@ -110,7 +110,7 @@ class Job:
         return None if self.started_at is None else self.started_at - self.created_at
 
     def raise_for_failure(self) -> None:
-        """Raise if the job ended without a result; a job that is still under way passes.
+        """Raise if the job ended without a result; nothing happens while it is still under way.
 
         Raises:
             RequestFailedError: It failed, or ended in a state that is neither known nor ``completed``.
@@ -131,7 +131,7 @@ class LipsyncRequest(Job):
     """One lip sync job.
 
     Attributes:
-        output_url: Where the finished video lies, once the job is completed.
+        output_url: Where the finished video is, once the job is completed.
     """
 
     output_url: str | None = None
@@ -153,7 +153,7 @@ class VideoTranslateRequest(Job):
     Attributes:
         target_languages: Languages asked for.
         model: ``expressive`` or ``classic``.
-        config: Further settings as the service holds them.
+        config: Further settings.
         disable_background_audio: Whether the background sound is left out.
         disable_lip_sync: Whether the lips are left as they are.
         formality: Whether formal speech was asked for.
@@ -175,12 +175,7 @@ class VideoTranslateRequest(Job):
 
 @attrs.frozen(kw_only=True)
 class GenerateAccepted:
-    """The answer to a submission.
-
-    Attributes:
-        request_id: UUID of the new job; wait for it with ``wait_until_finished``.
-        status: ``success``.
-    """
+    """The answer to a submission: ``request_id`` is the UUID of the new job, and ``status`` is ``success``."""
 
     request_id: str
     status: str
@@ -188,7 +183,7 @@ class GenerateAccepted:
 
 @attrs.frozen(kw_only=True)
 class Pagination:
-    """Where a page lies in its list.
+    """The position of a page in its list.
 
     Attributes:
         limit: Page size that the service applied, which may be below the one asked for.
@@ -207,7 +202,7 @@ class Page(Generic[T_co]):
 
     Attributes:
         data: The records, in the service's order.
-        pagination: Where the page lies in its list.
+        pagination: Its position in the list.
     """
 
     data: list[T_co]
@@ -230,7 +225,7 @@ class Voice:
 
 @attrs.frozen(kw_only=True)
 class Subtitle:
-    """Subtitles to go along with a translation.
+    """Subtitles for a translation.
 
     Attributes:
         content: SRT text. Blank text and WebVTT are refused with ``ConfigurationError`` before anything is sent.
@@ -245,22 +240,14 @@ class Subtitle:
 
 @attrs.frozen(kw_only=True)
 class User:
-    """The identity behind the credentials.
-
-    Attributes:
-        name: Display name of the API token.
-    """
+    """The identity behind the credentials: ``name`` is the display name of the API token."""
 
     name: str
 
 
 @attrs.frozen(kw_only=True)
 class Health:
-    """The service's word on itself.
-
-    Attributes:
-        status: ``ok`` while it runs.
-    """
+    """The state of the service: ``status`` is ``ok`` while it runs."""
 
     status: str
 
@@ -284,7 +271,7 @@ class RawResponse:
 
 @attrs.frozen(kw_only=True)
 class Outcome(Generic[T_co]):
-    """What became of one id among many: a request or an error, never both.
+    """The result for one id among many: a request or an error, never both.
 
     Attributes:
         id: The id as it was given.

@@ -1,4 +1,4 @@
-"""Models: what a status means, how long things took, and that nobody changes an answer afterwards."""
+"""Models: their fields, what a status means, how long a job took, and that they cannot be changed."""
 
 from __future__ import annotations
 

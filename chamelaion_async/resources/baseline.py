@@ -108,7 +108,7 @@ class Baseline:
 
     def _gap(self, listed: ListedJobs, jobs: Sequence[Job]) -> str:
         if _has_strangers(self.reference_id, listed):
-            return "the list shows jobs with another reference_id, so it does not tell what it leaves out"
+            return "the list shows jobs with another reference_id, so it may leave out the one in question"
         if len(jobs) >= listed.total:
             return ""
         times = [job.created_at for job in jobs]
@@ -122,7 +122,7 @@ class Baseline:
             and times[0] > times[-1]
             and times[-1] < self.server_time - _SKEW
         )
-        return "" if is_newest_end else "too many jobs carry its reference_id to tell that it is not among them"
+        return "" if is_newest_end else "too many jobs carry its reference_id to exclude that it is among them"
 
 
 def canonical_id(id: str) -> str:

@@ -1,4 +1,4 @@
-"""Reading jobs and waiting for them: the same for every family of jobs."""
+"""Reading jobs and waiting for them: the same for every family."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["RequestsResource"]
 
 J = TypeVar("J", bound=Job)
 
-_NO_BUDGET: Final = 1e9  # seconds; attempts end such a read, and not an outage
+_NO_BUDGET: Final = 1e9  # seconds; the attempts of an id end its reads, not an outage
 
 
 class RequestsResource(Generic[J]):
@@ -34,8 +34,8 @@ class RequestsResource(Generic[J]):
         """Read one request as it stands (``GET …/requests/{id}``).
 
         Args:
-            id: Its UUID. A lip sync request is found by the ``reference_id`` it was submitted with as well; whether a
-                translation is, is not documented.
+            id: Its UUID, or the ``reference_id`` that a lip sync request was submitted with. Whether a translation
+                is found by that is not documented.
 
         Returns:
             The request.
@@ -61,18 +61,18 @@ class RequestsResource(Generic[J]):
         """Wait until a request is completed or failed.
 
         A failed job is a result, not an error: call ``raise_for_failure()`` on what is returned. A request that is
-        finished already costs one GET and no pause. Connection errors, 429, 5xx and unreadable answers are ridden
-        out; their ``Retry-After`` (RFC 9110, section 10.2.3) is obeyed. A 401, 403, 404, 405 or 410 that is not in
-        the API's form, ``{"error": text}``, is an unreadable answer: it comes from something in between.
+        finished already costs one GET and no pause. After a connection error, a 429, a 5xx or an unreadable answer
+        the polls go on; their ``Retry-After`` (RFC 9110, section 10.2.3) is obeyed. A 401, 403, 404, 405 or 410 that
+        is not in the API's form, ``{"error": text}``, is an unreadable answer: it comes from something in between.
 
         Cancelling the wait stops this wait only, leaves nothing behind and does not touch the job.
 
         Args:
-            id: Its UUID. A lip sync request is found by the ``reference_id`` it was submitted with as well; whether a
-                translation is, is not documented.
+            id: Its UUID, or the ``reference_id`` that a lip sync request was submitted with. Whether a translation
+                is found by that is not documented.
             timeout: Seconds to wait in all; 0 polls once, None waits without end. The last poll comes at the deadline
                 and may outlast it by a second.
-            polling: How often to poll and how much trouble to ride out, instead of the client's own policy.
+            polling: How often to poll and which failures to tolerate, instead of the client's own policy.
             on_update: Called with the request at first sight and whenever it has changed, the finished one included.
                 May be a function or a coroutine function; what it raises ends the wait and reaches the caller.
 
@@ -93,17 +93,16 @@ class RequestsResource(Generic[J]):
     def watch(
         self, id: str, *, timeout: float | None = None, polling: PollPolicy | None = None
     ) -> AsyncGenerator[J, None]:
-        """Follow a request: it comes out at first sight, and again whenever it has changed.
+        """Yield a request after the first poll, and again whenever it has changed.
 
-        Changes are what the polls see; one that comes and goes between two polls is not reported. While the caller is
-        busy with one, the polls go on. The iterator ends after the finished request. It can be left at any time,
-        which stops the polls and does not touch the job: at once with ``contextlib.aclosing``, else when no
-        reference to it is left.
+        A change that is undone between two polls is not reported. The polls go on while the caller processes a
+        request. The iterator ends after the finished request. It can be left at any time, which stops the polls and
+        does not touch the job: at once with ``contextlib.aclosing``, else when no reference to it is left.
 
         Args:
             id: Its UUID, or the ``reference_id`` of a lip sync request.
             timeout: Seconds to follow it in all; None follows it to its end.
-            polling: How often to poll and how much trouble to ride out, instead of the client's own policy.
+            polling: How often to poll and which failures to tolerate, instead of the client's own policy.
 
         Returns:
             An async iterator of requests.
@@ -124,12 +123,12 @@ class RequestsResource(Generic[J]):
     ) -> AsyncGenerator[Outcome[J], None]:
         """Wait for many requests, and yield each once, in the order in which they finish.
 
-        A failed job is a result, as it is for ``wait_until_finished``. What goes wrong with one id is the ``error``
-        of its outcome: ``ConfigurationError`` if it cannot be an id, ``NotFoundError``, ``WaitUnreachableError``,
-        ``WaitTimeoutError`` for all that are still open at the deadline, or any other refusal. What concerns all of
-        them alike is raised. All ids share their reads: where it saves requests, one page of the list answers for
-        many, and what goes wrong with a page or another id ends none of them. No task runs for any of them, and while
-        the caller is busy with an outcome, the polls go on.
+        A failed job is a result, as it is for ``wait_until_finished``. A failure that concerns one id is the
+        ``error`` of its outcome: ``ConfigurationError`` if it cannot be an id, ``NotFoundError``,
+        ``WaitUnreachableError``, ``WaitTimeoutError`` for all that are still open at the deadline, or any other
+        refusal. A failure that concerns all ids is raised. All ids share their reads: where it saves requests, one
+        page of the list answers for many, and a failure of a page or of another id ends none of them. No task runs
+        for any of them, and the polls go on while the caller processes an outcome.
 
         The iterator can be left at any time, and its task can be cancelled: that stops the polls, leaves nothing
         behind and does not touch the jobs. It happens at once with ``contextlib.aclosing``, else when no reference
@@ -138,7 +137,7 @@ class RequestsResource(Generic[J]):
         Args:
             ids: UUIDs, or the references of lip sync requests; one that comes twice counts once.
             timeout: Seconds to wait in all; 0 polls each once, None waits without end.
-            polling: How often to poll and how much trouble to ride out, instead of the client's own policy.
+            polling: How often to poll and which failures to tolerate, instead of the client's own policy.
 
         Returns:
             An async iterator of outcomes, each with the id as it was given.
@@ -153,15 +152,15 @@ class RequestsResource(Generic[J]):
     async def wait_all(
         self, ids: Iterable[str], *, timeout: float | None = None, polling: PollPolicy | None = None
     ) -> dict[str, Outcome[J]]:
-        """Wait for many requests until all are finished, and return what became of each.
+        """Wait for many requests until all are finished, and return an outcome for each.
 
-        Nothing is dropped: an id that could not be followed to its end has its error as its outcome. Cancelling stops
-        the polls, leaves nothing behind and does not touch the jobs.
+        The outcome of an id whose wait failed holds the error. Cancelling stops the polls, leaves nothing behind and
+        does not touch the jobs.
 
         Args:
             ids: UUIDs, or the references of lip sync requests; one that comes twice counts once.
             timeout: Seconds to wait in all; 0 polls each once, None waits without end.
-            polling: How often to poll and how much trouble to ride out, instead of the client's own policy.
+            polling: How often to poll and which failures to tolerate, instead of the client's own policy.
 
         Returns:
             Outcomes by id, in the order of ``ids``.
@@ -178,12 +177,12 @@ class RequestsResource(Generic[J]):
         """Read many requests, once and now.
 
         Pages of the list are read where they answer for more than one id, and single requests where they do not: ten
-        thousand ids that lie together in a list with pages of 100 cost little more than a hundred calls. Failures are
-        repeated as the client's ``RetryPolicy`` says for each id: each has attempts of its own, and a page that fails
-        costs none of them. 429 is waited out, up to ten times for an id; ten in a row with no good answer in between,
-        or one with a ``Retry-After`` beyond ``max_retry_after``, end all that is left with that error. Every read
-        begins after the call, but a request that is known to be finished may come from one that was under way.
-        Cancelling leaves nothing behind.
+        thousand ids that are next to each other in a list with pages of 100 cost little more than a hundred calls.
+        Each id has the attempts of the client's ``RetryPolicy``, and a page that fails costs none of them. 429 is
+        waited out, up to ten times for an id; ten in a row with no good answer in between, or one with a
+        ``Retry-After`` beyond ``max_retry_after``, end all that is left with that error. Every read begins after the
+        call, but a request that is known to be finished may come from one that was under way. Cancelling leaves
+        nothing behind.
 
         Args:
             ids: UUIDs, or the references of lip sync requests; one that comes twice counts once. A list cannot tell
@@ -213,9 +212,9 @@ class RequestsResource(Generic[J]):
     def nudge(self, id: str) -> None:
         """Poll a request now instead of when its next poll is due. For webhook handlers.
 
-        What a webhook says is not believed; it only brings the next poll forward, as a read that begins after this
-        call. Nothing happens if no wait of this client is for the job. May be called from any thread, never blocks
-        and never raises.
+        The content of a webhook is not used: this call only brings the next poll forward, as a read that begins after
+        it. Nothing happens if no wait of this client is for the job. May be called from any thread, never blocks and
+        never raises.
 
         Args:
             id: The request's UUID, the id as it is waited for, or a reference: then all that carry it are polled,
@@ -255,9 +254,9 @@ def _unique(ids: Iterable[str]) -> list[str]:
         unique = list(dict.fromkeys(ids))
     except TypeError as error:
         raise ConfigurationError(f"ids must be an iterable of strings: {error}") from error
-    strangers = [id for id in unique if not isinstance(id, str)]
-    if strangers:
-        raise ConfigurationError(f"each id must be a string, not {strangers[0]!r}")
+    for id in unique:
+        if not isinstance(id, str):
+            raise ConfigurationError(f"each id must be a string, not {id!r}")
     return unique
 
 

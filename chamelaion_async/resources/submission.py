@@ -207,7 +207,7 @@ class _Submission:
             except ClientClosedError:
                 raise
             except ChamelaionError as error:
-                gap = f"the list that would tell could not be read ({error})"
+                gap = f"the list could not be read afterwards ({error})"
                 continue
             new, is_ambiguous, gap = baseline.compare(listed, self._returned.__contains__)
             if is_ambiguous:

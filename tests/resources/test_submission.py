@@ -244,7 +244,7 @@ async def test_a_job_beyond_the_first_page_is_not_paid_for_twice(
 ) -> None:
     """Absence from one page of several proves nothing.
 
-    The order of the list is not documented, what was submitted in one second looks sorted either way, and a total
+    The order of the list is not documented, jobs of one second are sorted either way, and a total
     stays the same if an old job goes.
     """
     one = scene(Fate("reset"), as_listed=as_listed)
