@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
 
+import attrs
+
 from ..errors import (
     APIConnectionError,
     APITimeoutError,
@@ -84,7 +86,7 @@ class Submissions:
             ClientClosedError: The client was closed meanwhile, which leaves open whether it was accepted.
             ChamelaionError: Any other one: it was certainly not accepted.
         """
-        submission = _Submission(post, reference_id, list_jobs, sleep, self._returned)
+        submission = _Submission(reference_id, post, list_jobs, sleep, self._returned)
         with self._registered(submission):
             try:
                 accepted = await submission.run()
@@ -120,6 +122,7 @@ class Submissions:
                 del self._under_way[reference_id]
 
 
+@attrs.define(eq=False, repr=False)  # its repr would show the signed URLs of a body
 class _Submission:
     """One submission.
 
@@ -130,24 +133,16 @@ class _Submission:
             list that lags for long may still show a job of the first attempt.
     """
 
-    def __init__(
-        self,
-        post: Callable[[], Awaitable[GenerateAccepted]],
-        reference_id: str | None,
-        list_jobs: ListJobs,
-        sleep: Callable[[float], Awaitable[None]],
-        returned: ExpiringSet,
-    ) -> None:
-        self.reference_id = reference_id
-        self.doubt = ""
-        self.is_open = False
-        self._post = post
-        self._list_jobs = list_jobs
-        self._sleep = sleep
-        self._returned = returned
-        # How an earlier attempt failed whose job was not found. The text alone: an error that is held by a frame of
-        # its own traceback is freed by the garbage collector only.
-        self._lost = ""
+    reference_id: str | None
+    _post: Callable[[], Awaitable[GenerateAccepted]]
+    _list_jobs: ListJobs
+    _sleep: Callable[[float], Awaitable[None]]
+    _returned: ExpiringSet
+    doubt: str = attrs.field(init=False, default="")
+    is_open: bool = attrs.field(init=False, default=False)
+    # How an earlier attempt failed whose job was not found. The text alone: an error that is held by a frame of its
+    # own traceback is freed by the garbage collector only.
+    _lost: str = attrs.field(init=False, default="")
 
     async def run(self) -> GenerateAccepted:
         """Submit until it is known whether a job was started, or cannot be known."""
