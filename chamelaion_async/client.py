@@ -18,10 +18,8 @@ from ._http.headers import EVERY_CALL, USER_AGENT, credential_headers, merge_hea
 from ._http.lanes import make_lanes
 from ._http.lifecycle import Lifecycle
 from ._http.proxies import given_proxy
-from ._http.secrets import Secret, credential_headers, plain_headers
-from ._http.session import Connection
-from ._http.transport import Call, Transport
-from ._version import __version__
+from ._http.secrets import Secret
+from ._http.transport import Transport
 from .config import Pace, PollPolicy, RetryPolicy, check_flag, check_seconds, choose_base_url
 from .errors import ConfigurationError
 from .models import Artifacts, DownloadProgress, LipsyncRequest, OnUpdate, RawResponse, VideoTranslateRequest
@@ -279,7 +277,8 @@ class AsyncClient:
         A cancellation closes the part and keeps it in the same way.
         """
         # Imported here, since most programs do not download and the import takes time.
-        from ._media.downloads import Downloads, names_folder, plan  # noqa: PLC0415
+        from ._media.downloads import Downloads  # noqa: PLC0415
+        from ._media.targets import names_folder, plan  # noqa: PLC0415
 
         transport = self._transport
         downloads = Downloads(
@@ -333,13 +332,6 @@ def _masked_proxy(proxy: object) -> Secret | None:
     if proxy is None:
         return None
     return Secret(proxy if isinstance(proxy, (str, URL)) else "")
-
-
-def _merged(headers: Mapping[str, str], extra: Mapping[str, str] | None) -> dict[str, str]:
-    """Add a caller's headers; the same name, in whatever case, replaces."""
-    checked = plain_headers(extra)
-    replaced = {name.lower() for name in checked}
-    return {name: value for name, value in headers.items() if name.lower() not in replaced} | checked
 
 
 def _call(method: str, path: str, params: Query | None, json: Any) -> Call:

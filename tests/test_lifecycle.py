@@ -345,7 +345,7 @@ async def test_a_cancellation_at_the_same_time_as_closing_stays_one(
     client = AsyncClient("sk-key", base_url=(sandbox if in_pause else silence).base_url)
     task = asyncio.create_task((get if isinstance(call, str) else call)(client))
     if in_pause:
-        while not client._transport.connection._sleepers:  # noqa: ASYNC110 - there is no event for it
+        while not client._transport.lifecycle._sleepers:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0.001)
     else:
         await silence.asked.wait()

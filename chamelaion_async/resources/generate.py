@@ -72,7 +72,7 @@ class GenerateCalls(Generic[J]):
             ) from error
 
     async def _submit(self, call: Call, reference_id: str | None) -> GenerateAccepted:
-        self._transport.connection.check()  # from here on, a client that is closed leaves open what was sent
+        self._transport.lifecycle.check()  # from here on, a client that is closed leaves open what was sent
         return await self._submissions.submit(
             partial(self._post, call),
             reference_id=reference_id,

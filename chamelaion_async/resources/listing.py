@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeVar
 
+from .._http.call import Call
 from .._http.paging import PAGE_SIZE, read_page
-from .._http.transport import Call, Transport
+from .._http.transport import Transport
 from ..config import check_count
 from ..errors import ConfigurationError
 from ..models import Page

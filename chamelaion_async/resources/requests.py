@@ -7,7 +7,8 @@ from contextlib import aclosing
 from typing import Any, Final, Generic, TypeVar
 
 from .._http.addresses import id_segment
-from .._http.transport import Call, Transport
+from .._http.call import Call
+from .._http.transport import Transport
 from ..config import PollPolicy
 from ..errors import ConfigurationError
 from ..models import Job, OnUpdate, Outcome, Page

@@ -43,11 +43,11 @@ def _is_ours(module: str) -> bool:
 
 
 def _of_calls(client: AsyncClient) -> Iterator[str]:
-    connection = client._transport.connection
-    if connection._scopes:
-        yield f"{len(connection._scopes)} calls under way"
-    if connection._sleepers:
-        yield f"{len(connection._sleepers)} pauses"
+    lifecycle = client._transport.lifecycle
+    if lifecycle._scopes:
+        yield f"{len(lifecycle._scopes)} calls under way"
+    if lifecycle._sleepers:
+        yield f"{len(lifecycle._sleepers)} pauses"
     if not all(family.submissions.is_idle for family in _families(client)):
         yield "submissions under way"
     session = lifecycle._session
