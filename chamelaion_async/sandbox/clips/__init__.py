@@ -1,7 +1,7 @@
 """What a finished job serves where nothing was uploaded: two seconds of video, of audio and of subtitles.
 
-Each video shows the sentence that is also its title. They were drawn for this package and encoded by ffmpeg 5.1 as
-H.264 (Baseline) and AAC, which every browser plays; the audio is silence.
+Each video shows the sentence that is also its title, with a soft tone. They were drawn for this package and encoded
+by ffmpeg 5.1 as H.264 (Constrained Baseline) and AAC (LC), which browsers play.
 """
 
 from functools import cache
