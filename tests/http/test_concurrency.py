@@ -152,7 +152,7 @@ class TestALane:
         await crowd.come(200, answered_after=0.1)
         assert max(under_way for under_way, _ in crowd.entered) == 20
 
-    async def test_ceases_to_judge_when_nobody_waits(self, crowd: Crowd) -> None:
+    async def test_stops_its_timer_when_no_caller_waits(self, crowd: Crowd) -> None:
         assert crowd.lane.try_acquire()  # and stays, so that something is under way
         await crowd.come(20, answered_after=0.001)
         assert crowd.lane._judging is not None

@@ -502,7 +502,7 @@ async def test_the_rate_of_one_lane_is_not_spent_by_the_other() -> None:
 
 @attrs.define
 class SharedBudget:
-    """A budget as another process might hand it in."""
+    """A budget that processes could share."""
 
     asked: list[tuple[str, int]] = attrs.Factory(list)
     told: list[tuple[str, float | None, int | None]] = attrs.Factory(list)
@@ -526,7 +526,7 @@ class SharedBudget:
         return self.throttles
 
 
-async def test_a_budget_that_is_handed_in_is_asked_for_every_permit() -> None:
+async def test_a_given_budget_gives_every_permit() -> None:
     budget = SharedBudget()
     lanes = make_lanes(Pace(), budget)
     await lanes["status"].acquire()
@@ -534,7 +534,7 @@ async def test_a_budget_that_is_handed_in_is_asked_for_every_permit() -> None:
     assert budget.asked == [("status", 1), ("generation", 1)]
 
 
-async def test_a_budget_that_is_handed_in_is_told_of_every_throttling() -> None:
+async def test_a_given_budget_records_every_throttling() -> None:
     budget = SharedBudget()
     lane = make_lanes(Pace(), budget)["generation"]
     began = now()
@@ -555,7 +555,7 @@ async def test_a_budget_that_is_handed_in_is_told_of_every_throttling() -> None:
 
 
 @pytest.mark.parametrize("throttles", [True, False])
-async def test_a_budget_that_is_handed_in_tells_whether_a_lane_is_throttled(throttles: bool) -> None:
+async def test_a_given_budget_says_whether_a_lane_is_throttled(throttles: bool) -> None:
     assert make_lanes(Pace(), SharedBudget(throttles=throttles))["status"].is_throttled == throttles
 
 

@@ -111,7 +111,7 @@ class TestGrowth:
         use(rate, until=25.0)
         assert rate.at(rate.opens_at) == pytest.approx(22.0, rel=0.01)
 
-    def test_time_without_demand_counts_a_tenth_after_it_too(self) -> None:
+    def test_time_without_demand_counts_a_tenth_after_the_next_permit_too(self) -> None:
         rate = rate_after(answered=20)
         rate.take(1.0 + IDLE * 12)
         assert rate.at(rate.opens_at) == pytest.approx(20.0)
@@ -125,13 +125,13 @@ class TestGrowth:
         rate = rate_after(answered=4, seconds=400.0)
         assert rate.at(400.0 + IDLE * 200.0) == pytest.approx(0.2 * 1.1)
 
-    def test_repeated_refusals_make_it_take_four_closures(self) -> None:
+    def test_repeated_refusals_make_the_climb_take_four_closures(self) -> None:
         rate = rate_after(answered=100)
         refuse_again(rate, 2)
         closed = rate.opens_at
         assert rate.at(closed + IDLE * 4 * closed) == pytest.approx(level(rate))
 
-    def test_a_single_refusal_does_not(self) -> None:
+    def test_a_single_refusal_does_not_make_the_climb_longer(self) -> None:
         rate = rate_after(answered=100, seconds=20.0)
         assert rate.at(20.0 + IDLE * 12) == pytest.approx(level(rate))
 
@@ -163,7 +163,7 @@ class TestALater429:
         rate.throttled(11.0, 30.0, 150)
         assert level(rate) == pytest.approx(math.sqrt(refused_at * 150 / 40), rel=1e-3)
 
-    def test_time_without_demand_is_none(self) -> None:
+    def test_time_without_demand_is_no_part_of_the_cycle(self) -> None:
         rate = rate_after(answered=20)
         use(rate, until=6.0)
         rate.take(rate.opens_at + 60.0)
@@ -186,7 +186,9 @@ class TestALater429:
         assert rate.at(rate.opens_at + IDLE * 12) == pytest.approx(level(rate))
 
     @pytest.mark.parametrize(("refused_at", "is_searching"), [(0.8, True), (1.1, False)])
-    def test_a_cycle_of_less_than_a_second_does_not(self, refused_at: float, is_searching: bool) -> None:
+    def test_a_cycle_of_less_than_a_second_does_not_end_the_search(
+        self, refused_at: float, is_searching: bool
+    ) -> None:
         rate = rate_after(answered=0, seconds=0.1)
         use(rate, until=refused_at)
         rate.throttled(refused_at, 0.01, 3)
@@ -229,7 +231,7 @@ class TestRefusalsInARow:
         rate.throttled(now, None, 0)
         assert level(rate) == pytest.approx(math.sqrt(refused_at * 100 / (now + 2 - 1)), rel=1e-3)
 
-    def test_two_do(self) -> None:
+    def test_two_in_a_later_cycle_show_that_its_window_is_long(self) -> None:
         rate = rate_after(answered=20)
         use(rate, until=11.0)
         rate.throttled(11.0, 1.0, 100)
@@ -289,7 +291,7 @@ class TestA429ToWhatWasSentBefore:
         rate.throttled(3.0 - 1e-9, None, None)
         assert (rate.opens_at, rate.at(rate.opens_at)) == before
 
-    def test_but_its_retry_after_is_obeyed(self) -> None:
+    def test_its_retry_after_is_obeyed_when_the_lane_has_opened_since(self) -> None:
         rate = rate_after()
         use(rate, until=3.0)
         before = rate.at(rate.opens_at)

@@ -517,14 +517,14 @@ async def test_waiting_in_a_lane_does_not_count_against_the_timeout(mock: aiores
         assert [user.name for user in await asyncio.gather(first, client.users.me())] == ["k", "k"]
 
 
-async def _for_ever(*_: Any, **__: Any) -> None:
+async def _never_answers(*_: Any, **__: Any) -> None:
     await asyncio.get_running_loop().create_future()
 
 
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("seconds", [3.0, 30.0])
 async def test_a_timeout_of_the_caller_stays_the_callers(mock: aioresponses, seconds: float) -> None:
-    mock.get(ME, callback=_for_ever)
+    mock.get(ME, callback=_never_answers)
     async with AsyncClient("sk-key", base_url=BASE_URL) as client:
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(seconds):
