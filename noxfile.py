@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import runpy
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -14,13 +17,15 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["lint", "tests", "docs", "demo"]
 
-PYTHONS = [f"3.{minor}" for minor in range(11, 15)]
+MINORS = range(11, 15)
+PYTHONS = [f"3.{minor}" for minor in MINORS]
 PYTEST = ["pytest", "--numprocesses=auto", "--dist=worksteal"]
 WITHOUT_LIMIT = ["-o", "faulthandler_timeout=0"]  # for long forms, where one test may take an hour
-REQUIREMENTS = Path(".ci/requirements")
-LOCKS = {
+LOCK = Path(".ci/lock.txt")
+LOWEST = Path(".ci/lowest.txt")
+# What each set of packages in the lock is made from; a package in the lock names the sets that need it.
+SETS = {
     "runtime": ["pyproject.toml", "--all-extras"],
-    "lowest": ["pyproject.toml", "--all-extras", "--group=core", "--resolution=lowest-direct"],
     "test": ["pyproject.toml", "--extra=cli", "--group=test"],
     "bench": ["pyproject.toml", "--group=bench"],
     "fuzz": ["pyproject.toml", "--group=fuzz"],
@@ -33,11 +38,27 @@ LOCKS = {
     "nox": ["--group=nox"],
     "sbom": ["--group=sbom"],
 }
+LOWEST_SET = ["pyproject.toml", "--all-extras", "--group=core"]
+# The machines that the locks are for: hashes of wheels for any other are left out, which is half of them.
+MACHINES = [
+    "sys_platform == 'linux' and platform_machine == 'x86_64'",
+    "sys_platform == 'linux' and platform_machine == 'aarch64'",
+    "sys_platform == 'darwin'",
+    "sys_platform == 'win32'",
+]
 
 
-def locked(name: str) -> list[str]:
-    """Return what makes pip install a lock. No sdist: to build one, pip would get tools that no lock knows."""
-    return ["--require-hashes", "--only-binary=:all:", "--requirement", str(REQUIREMENTS / f"{name}.txt")]
+def hashed(file: Path) -> list[str]:
+    """Return what makes pip install a file of pins. No sdist: to build one, pip would get tools that no lock pins."""
+    return ["--require-hashes", "--only-binary=:all:", "--requirement", str(file)]
+
+
+def locked(session: nox.Session, name: str) -> list[str]:
+    """Write the part of the lock that a session installs, and return what makes pip install it."""
+    part: str = runpy.run_path(".ci/locked.py")["part"](LOCK.read_text("utf-8"), name)
+    file = Path(session.create_tmp()).resolve() / f"{name}.txt"
+    file.write_text(part, "utf-8")
+    return hashed(file)
 
 
 def build_into(session: nox.Session, folder: Path, *kinds: str) -> Path:
@@ -45,14 +66,14 @@ def build_into(session: nox.Session, folder: Path, *kinds: str) -> Path:
     tools = Path(session.create_tmp()).resolve() / "backend"
     for old in (tools, folder):
         shutil.rmtree(old, ignore_errors=True)
-    session.install(*locked("build"), "--target", str(tools))
+    session.install(*locked(session, "build"), "--target", str(tools))
     command = ["python", "-m", "build", "--no-isolation", *kinds, "--outdir", str(folder)]
     session.run(*command, env={"PYTHONPATH": str(tools)}, silent=True)
     (wheel,) = folder.glob("*.whl")
     return wheel
 
 
-def install_wheel(session: nox.Session, *extras: str, with_lock: str = "") -> None:
+def install_wheel(session: nox.Session, *extras: str, with_lock: Sequence[str] = ()) -> None:
     """Build the wheel and install it, so that what is tested is what users get and not this folder.
 
     What a lock has installed must be all that the wheel asks for, in its ranges: pip is given no index to add to it.
@@ -60,7 +81,7 @@ def install_wheel(session: nox.Session, *extras: str, with_lock: str = "") -> No
     """
     wheel = build_into(session, Path(session.create_tmp()) / "wheel", "--wheel")
     if with_lock:
-        session.install(*locked(with_lock))
+        session.install(*with_lock)
     session.install(*(["--no-index"] if with_lock else []), f"{wheel}[{','.join(extras)}]" if extras else str(wheel))
     # Keeps this folder off sys.path, in subprocesses too.
     session.env["PYTHONSAFEPATH"] = "1"
@@ -70,7 +91,7 @@ def install_wheel(session: nox.Session, *extras: str, with_lock: str = "") -> No
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the test suite against the built wheel, with branch coverage."""
-    install_wheel(session, "cli", with_lock="test")
+    install_wheel(session, "cli", with_lock=locked(session, "test"))
     data = Path(session.create_tmp()) / ".coverage"
     session.env["COVERAGE_FILE"] = str(data)
     session.run("coverage", "erase")
@@ -82,14 +103,14 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def tests_lowest(session: nox.Session) -> None:
     """Run the tests against the lowest versions that pyproject.toml allows, without the packages of other groups."""
-    install_wheel(session, "cli", "speed", with_lock="lowest")
+    install_wheel(session, "cli", "speed", with_lock=hashed(LOWEST))
     session.run(*PYTEST, "--ignore=tests/contract", "--ignore=tests/compatibility", *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, format, types and workflows."""
-    session.install(*locked("lint"))
+    session.install(*locked(session, "lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
@@ -99,7 +120,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
-    install_wheel(session, with_lock="docs")
+    install_wheel(session, with_lock=locked(session, "docs"))
     target = Path(session.create_tmp()) / "html"
     session.run("sphinx-build", "--fail-on-warning", "--keep-going", "--fresh-env", "-b", "html", "docs", str(target))
 
@@ -114,7 +135,7 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure beside aiohttp by hand and the vendor's client: prints tables, writes benchmarks.json, draws charts."""
-    install_wheel(session, with_lock="bench")
+    install_wheel(session, with_lock=locked(session, "bench"))
     session.env["PYTHONPATH"] = "tests/benchmarks"
     session.run("python", "tests/benchmarks/run.py", *session.posargs)
 
@@ -122,14 +143,14 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def soak(session: nox.Session) -> None:
     """Wait for jobs of a service that breaks all the time: `nox -s soak -- --seconds 3600 --jobs 20000`."""
-    install_wheel(session, with_lock="runtime")
+    install_wheel(session, with_lock=locked(session, "runtime"))
     session.run("python", "tests/soak/soak.py", *session.posargs)
 
 
 @nox.session
 def simulate(session: nox.Session) -> None:
     """Play random worlds of each kind: `nox -s simulate -- --seeds 0 10000`; the tests play the first few of each."""
-    install_wheel(session, with_lock="test")
+    install_wheel(session, with_lock=locked(session, "test"))
     # Started from a folder that is on the path, so that `tests` is found and the package is the installed one.
     session.env["PYTHONPATH"] = str(Path("tests").resolve())
     session.run("python", "-m", "simulation", *session.posargs)
@@ -138,14 +159,14 @@ def simulate(session: nox.Session) -> None:
 @nox.session
 def faults(session: nox.Session) -> None:
     """Play every cell of the table of faults; the tests play a third of each line."""
-    install_wheel(session, "cli", with_lock="test")
+    install_wheel(session, "cli", with_lock=locked(session, "test"))
     session.run(*PYTEST, "tests/faults", *session.posargs, env={"CHAMELAION_ALL_FAULTS": "1"})
 
 
 @nox.session(python=PYTHONS)
 def cancellations(session: nox.Session) -> None:
     """Cancel every operation at each of its awaits, on every loop; from 3.12 on with eager tasks too."""
-    install_wheel(session, "cli", with_lock="test")
+    install_wheel(session, "cli", with_lock=locked(session, "test"))
     session.run(
         *PYTEST, *WITHOUT_LIMIT, "tests/cancellation", *session.posargs, env={"CHAMELAION_ALL_CANCELLATIONS": "1"}
     )
@@ -154,14 +175,14 @@ def cancellations(session: nox.Session) -> None:
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """Throw a million bodies at all that reads and builds: `nox -s fuzz -- --bodies 10000000`; finds: build/fuzz."""
-    install_wheel(session, with_lock="fuzz")
+    install_wheel(session, with_lock=locked(session, "fuzz"))
     session.run("python", "tests/fuzz/run.py", "--atheris", *session.posargs)
 
 
 @nox.session
 def leaks(session: nox.Session) -> None:
     """Poll 100,000 times in each way, and search every error of every call for the key; takes an hour."""
-    install_wheel(session, "cli", with_lock="test")
+    install_wheel(session, "cli", with_lock=locked(session, "test"))
     everything = {"CHAMELAION_POLLS": "100000", "CHAMELAION_ALL_LEAKS": "1"}
     session.run(*PYTEST, *WITHOUT_LIMIT, "tests/leaks", *session.posargs, env={**everything, **session.env})
 
@@ -172,32 +193,71 @@ def mutation(session: nox.Session) -> None:
 
     What was tried is kept in mutants/; `nox -s mutation -- --max-children 2 "chamelaion_async._http.*"` tries a part.
     """
-    session.install(*locked("mutation"))
+    session.install(*locked(session, "mutation"))
     session.run("mutmut", "run", *session.posargs)
     session.run("python", "-m", "tests.mutation.check")
 
 
+def resolve(session: nox.Session, output: Path, *arguments: str) -> list[str]:
+    """Choose versions for all machines, keep the pins of `output` that fit, and return the new pins."""
+    command = ["uv", "pip", "compile", "--no-config", "--quiet", "--universal", f"--python-version={PYTHONS[0]}"]
+    session.run(*command, "--no-build", "--no-header", "--no-annotate", *arguments, f"--output-file={output}")
+    return output.read_text("utf-8").splitlines()
+
+
+def with_hashes(session: nox.Session, pins: list[str], pythons: str) -> dict[str, str]:
+    """Return the pins, each with its entry in a lock, by `name==version`.
+
+    uv leaves out the wheels for other machines and Pythons only where it locks a project, so the pins become one.
+    """
+    project = Path(session.create_tmp()).resolve() / "project"
+    shutil.rmtree(project, ignore_errors=True)
+    project.mkdir()
+    about = {"name": "pins", "version": "0", "requires-python": pythons, "dependencies": pins}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in about.items()]
+    lines = ["[project]", *lines, "[tool.uv]", f"environments = {json.dumps(MACHINES)}", ""]
+    (project / "pyproject.toml").write_text("\n".join(lines), "utf-8")
+    exported = project / "exported.txt"
+    command = ["uv", "export", "--no-config", "--quiet", "--no-build", "--no-emit-project", f"--project={project}"]
+    session.run(*command, "--no-header", "--no-annotate", f"--output-file={exported}", silent=True)
+    hashes = dict(re.findall(r"^(\S+==\S+).*\n((?: +--hash=.*\n)+)", exported.read_text("utf-8"), re.MULTILINE))
+    # The markers of the export repeat MACHINES in each line; those of the pins say the same without it.
+    return {key: f"{pin} \\\n{hashes[key]}" for pin in pins for key in pin.split(" ")[:1]}
+
+
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Write the locks. Pins that still fit are kept; `nox -s lock -- --upgrade` renews them."""
-    session.install(*locked("lock"))
-    for name, sources in LOCKS.items():
-        session.run(
-            *("uv", "pip", "compile", "--no-config", "--quiet", "--universal", f"--python-version={PYTHONS[0]}"),
-            *("--generate-hashes", "--no-build", "--custom-compile-command=nox -s lock", *sources, *session.posargs),
-            *("--output-file", str(REQUIREMENTS / f"{name}.txt")),
-        )
+    """Write both locks. Pins that still fit are kept; `nox -s lock -- --upgrade` renews them."""
+    session.install(*locked(session, "lock"))
+    folder = Path(session.create_tmp()).resolve()
+
+    chosen = Path(shutil.copy(LOCK, folder / "chosen.txt"))
+    groups = sorted({source for sources in SETS.values() for source in sources if source.startswith("--group=")})
+    pins = resolve(session, chosen, "pyproject.toml", "--all-extras", *groups, *session.posargs)
+    text = "# Written by `nox -s lock`. `python .ci/locked.py SET` prints what is for one set of packages.\n"
+    # Each set is resolved once more, in these versions, to see which packages it needs.
+    needed = {
+        name: {pin.split(" ")[0] for pin in resolve(session, folder / name, f"--constraint={chosen}", *sources)}
+        for name, sources in SETS.items()
+    }
+    for key, entry in with_hashes(session, pins, f">=3.{MINORS.start},<3.{MINORS.stop}").items():
+        text += f"{entry}    # for {' '.join(sorted(name for name in SETS if key in needed[name]))}\n"
+    LOCK.write_text(text, "utf-8")
+
+    lowest = Path(shutil.copy(LOWEST, folder / "lowest.txt"))
+    pins = resolve(session, lowest, "--resolution=lowest-direct", *LOWEST_SET, *session.posargs)
+    entries = with_hashes(session, pins, f"=={PYTHONS[0]}.*")
+    LOWEST.write_text("# Written by `nox -s lock`.\n" + "".join(entries.values()), "utf-8")
 
 
 @nox.session
 def audit(session: nox.Session) -> None:
     """Look for known vulnerabilities in what is locked, and for weaknesses in the workflows."""
-    session.install(*locked("audit"))
+    session.install(*locked(session, "audit"))
     session.run("zizmor", "--pedantic", "--strict-collection", ".github")
-    # `lowest` is what must still work, not what anyone is advised to install.
-    files = [str(REQUIREMENTS / f"{name}.txt") for name in LOCKS if name != "lowest"]
+    # Not the lowest versions: they must still work, but the audit is about what is installed to build and to release.
     options = ["--strict", "--require-hashes", "--disable-pip", "--progress-spinner=off"]
-    session.run("pip-audit", *options, *(part for file in files for part in ("--requirement", file)))
+    session.run("pip-audit", *options, "--requirement", str(LOCK))
 
 
 @nox.session
@@ -213,10 +273,10 @@ def sbom(session: nox.Session) -> None:
     environment = Path(session.create_tmp()) / "environment"
     session.run("python", "-m", "venv", "--clear", "--without-pip", str(environment))
     pip = ["python", "-m", "pip", "--python", str(environment), "install", "--quiet"]
-    session.run(*pip, *locked("runtime"))
+    session.run(*pip, *locked(session, "runtime"))
     session.run(*pip, "--no-index", f"{wheel}[cli,speed]")
 
-    session.install(*locked("sbom"))
+    session.install(*locked(session, "sbom"))
     target = Path("build/sbom.cdx.json")
     target.parent.mkdir(exist_ok=True)
     session.run(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +22,8 @@ import chamelaion_async
 ROOT = Path(__file__).parents[1]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-REQUIREMENTS = ROOT / ".ci" / "requirements"
+LOCK = ROOT / ".ci" / "lock.txt"
+LOWEST = ROOT / ".ci" / "lowest.txt"
 
 _PIN = re.compile(
     r"^(?P<name>[a-z0-9][a-z0-9-]*)==(?P<version>\S+)(?: ; [^\n\\]+?)?(?: \\\n    --hash=sha256:[0-9a-f]{64})+$",
@@ -43,7 +46,8 @@ def sessions_constant(name: str) -> Any:
     return ast.literal_eval(values[name])
 
 
-LOCKS: dict[str, list[str]] = sessions_constant("LOCKS")
+SETS: dict[str, list[str]] = sessions_constant("SETS")
+LOWEST_SET: list[str] = sessions_constant("LOWEST_SET")
 
 
 def of_group(name: str) -> Iterator[str]:
@@ -71,48 +75,72 @@ def declared(sources: list[str]) -> list[Requirement]:
     return [Requirement(entry) for entry in found]
 
 
-def lock(name: str) -> str:
-    return (REQUIREMENTS / f"{name}.txt").read_text("utf-8")
-
-
-def pins(name: str) -> dict[str, list[Version]]:
+def pins(text: str) -> dict[str, list[Version]]:
     """Return the versions by name; where markers tell platforms apart, a name has several."""
     found: dict[str, list[Version]] = {}
-    for pin in _PIN.finditer(lock(name)):
+    for pin in _PIN.finditer(text):
         found.setdefault(pin["name"], []).append(Version(pin["version"]))
     return found
 
 
-def test_each_lock_belongs_to_a_session() -> None:
-    assert {file.stem for file in REQUIREMENTS.iterdir()} == LOCKS.keys()
+def printed(name: str) -> subprocess.CompletedProcess[str]:
+    """Run what the sessions and the workflows run to get a part of the lock."""
+    command = [sys.executable, str(ROOT / ".ci" / "locked.py"), name]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("name", LOCKS)
-def test_a_lock_is_pins_with_hashes_and_nothing_else(name: str) -> None:
-    rest = _PIN.sub("", lock(name))
-    assert [line for line in rest.splitlines() if line and not line.lstrip().startswith("#")] == []
-    assert pins(name)
-
-
-@pytest.mark.parametrize("name", LOCKS)
-def test_a_lock_names_no_address_and_no_folder(name: str) -> None:
-    assert not re.search(r"://|[\s=]/", lock(name))
-
-
-@pytest.mark.parametrize("name", LOCKS)
-def test_a_lock_holds_what_is_declared_in_its_range(name: str) -> None:
-    locked = pins(name)
-    wrong = [
+def outside_range(requirements: list[Requirement], locked: dict[str, list[Version]]) -> list[str]:
+    return [
         str(requirement)
-        for requirement in declared(LOCKS[name])
+        for requirement in requirements
         if not (versions := locked.get(canonicalize_name(requirement.name)))
         or not all(requirement.specifier.contains(version) for version in versions)
     ]
-    assert wrong == []
+
+
+@pytest.mark.parametrize("file", [LOCK, LOWEST], ids=lambda file: file.name)
+def test_a_lock_is_pins_with_hashes_and_names_no_address_and_no_folder(file: Path) -> None:
+    text = file.read_text("utf-8")
+    assert [line for line in _PIN.sub("", text).splitlines() if line and not line.lstrip().startswith("#")] == []
+    assert not re.search(r"://|[\s=]/", text)
+
+
+def test_each_package_in_the_lock_is_for_a_set_and_each_set_for_a_session() -> None:
+    text = LOCK.read_text("utf-8")
+    named = re.findall(r"^    # for (.+)$", text, re.MULTILINE)
+    assert len(named) == len(_PIN.findall(text))
+    assert {name for names in named for name in names.split()} == SETS.keys()
+    sources = (ROOT / "noxfile.py").read_text("utf-8")
+    assert {*re.findall(r'locked\(session, "(\w+)"\)', sources)} | {"nox"} == SETS.keys()
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_part_of_the_lock_is_whole_entries_that_hold_what_is_declared(name: str) -> None:
+    part = printed(name).stdout
+    assert _PIN.sub("", part).strip() == ""
+    assert all(pin[0] in LOCK.read_text("utf-8") for pin in _PIN.finditer(part))
+    assert outside_range(declared(SETS[name]), pins(part)) == []
+
+
+def test_a_part_leaves_out_the_packages_of_other_sets() -> None:
+    assert {*pins(printed("lock").stdout)} == {"uv"}
+    assert "orjson" in pins(printed("runtime").stdout)
+    assert "orjson" not in pins(printed("bench").stdout)
+
+
+def test_a_set_that_the_lock_does_not_name_is_an_error() -> None:
+    done = printed("tes")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "no package in the lock is for 'tes'" in done.stderr
+
+
+def test_the_lowest_versions_hold_what_is_declared() -> None:
+    assert outside_range(declared(LOWEST_SET), pins(LOWEST.read_text("utf-8"))) == []
 
 
 def test_the_lowest_versions_are_those_that_are_declared() -> None:
-    locked = pins("lowest")
+    locked = pins(LOWEST.read_text("utf-8"))
     for requirement in declared(["pyproject.toml", "--all-extras"]):
         (bound,) = requirement.specifier
         assert bound.operator == ">="
