@@ -276,3 +276,48 @@ def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+CONTRIBUTING = TEXTS["CONTRIBUTING.md"]
+PACKAGE = ROOT / "chamelaion_async"
+
+
+def section(title: str) -> str:
+    """Return a section of CONTRIBUTING.md."""
+    return CONTRIBUTING.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def defined(names: ast.Module | ast.ClassDef) -> dict[str, ast.stmt]:
+    return {
+        node.name: node
+        for node in names.body
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+
+
+def test_the_paths_that_contributors_are_sent_to_exist() -> None:
+    paths = re.findall(r"`((?:chamelaion_async|tests|docs|findings|\.ci)/[\w./-]*)`", CONTRIBUTING)
+    assert len(paths) > 20
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_map_from_a_wait_to_the_wire_names_what_the_modules_define() -> None:
+    steps = section("From `wait_until_finished` to the wire")
+    assert len(re.findall(r"^\d+\. ", steps, re.MULTILINE)) == 10
+    trees = {path: ast.parse((PACKAGE / path).read_text("utf-8")) for path in re.findall(r"`([\w/]+\.py)`", steps)}
+    known: dict[str, ast.stmt] = {}
+    for tree in trees.values():
+        known |= defined(tree)
+    for name in re.findall(r"`([A-Z]\w+(?:\.\w+)?|[a-z]+(?:_[a-z]+)+)`", steps):
+        owner, _, method = name.partition(".")
+        assert owner in known, name
+        if method:
+            assert method in defined(known[owner]), name  # type: ignore[arg-type]  # names with a dot are methods
+
+
+def test_a_contributor_finds_each_of_ten_changes_in_one_row() -> None:
+    rows = re.findall(r"^\| (.+) \| (.+) \| (.+) \|$", section("Where to change what"), re.MULTILINE)[1:]
+    assert len(rows) == 10
+    for _, file, test in rows:
+        assert "`chamelaion_async/" in file
+        assert "`tests/" in test
