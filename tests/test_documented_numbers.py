@@ -1,0 +1,148 @@
+"""The numbers that the pages state are those of the code."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import re
+from typing import Any
+
+import attrs
+import pytest
+
+from chamelaion_async import AsyncClient, Pace, PollPolicy, RetryPolicy
+from chamelaion_async.sandbox import Fault, Sandbox
+from tests.test_docs import TEXTS
+
+POLICIES = (PollPolicy(), RetryPolicy(), Pace())
+WORDS = {
+    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "eight": 8, "ten": 10, "twelve": 12, "tenth": 0.1, "second": 1,
+    "hour": 3600, "minute": 60, "half a": 0.5, "sixteen": 16,
+}  # fmt: skip
+
+# A page, words of it with # where a number stands, and what the number is: "module:name" in the package, or a number.
+STATED: list[tuple[str, str, str | float]] = [
+    ("docs/howto/waiting.md", "The default is #.", "resources.requests:RequestsResource.wait_until_finished(timeout)"),
+    ("docs/howto/waiting.md", "a # of the job's age", PollPolicy().age_factor),
+    ("docs/howto/waiting.md", "at least # second", PollPolicy().min_interval),
+    ("docs/howto/waiting.md", "at most #.", PollPolicy().max_interval),
+    ("docs/howto/waiting.md", "outlast the deadline by up to a #.", "polling.state:_LAST_POLL"),
+    ("docs/howto/many.md", "every # seconds, one of the jobs", "loading.loader:_AUDIT_PAUSE"),
+    ("docs/howto/many.md", "up to # times for each id", "polling.state:MOST_REFUSALS"),
+    ("docs/howto/many.md", "A client begins with #.", "loading.reader_pool:_AT_FIRST"),
+    ("docs/howto/configuration.md", "the last byte of the answer; # by default", "client:AsyncClient(timeout)"),
+    ("docs/howto/configuration.md", "By default there are # attempts", RetryPolicy().attempts),
+    ("docs/howto/configuration.md", "pauses of at most # second and", RetryPolicy().initial),
+    ("docs/howto/configuration.md", "half a second and # second", RetryPolicy().initial * 2),
+    ("docs/howto/configuration.md", "or for one # where it names", "_http.rate:_PAUSE"),
+    ("docs/howto/configuration.md", "fewer than # requests", "_http.rate:_FIRST"),
+    ("docs/howto/configuration.md", "the lane begins at # a second", "_http.rate:_FIRST"),
+    ("docs/howto/configuration.md", "doubles that every # seconds", "_http.rate:_DOUBLES_IN"),
+    ("docs/howto/configuration.md", "The lane starts a # below that", "_http.rate:_DIP"),
+    ("docs/howto/configuration.md", "2, 4 and then # seconds", "_http.rate:_LONGEST_PAUSE"),
+    ("docs/howto/configuration.md", "A client begins with #.", "_http.concurrency:_LEAST"),
+    ("docs/howto/configuration.md", "and at least # seconds", "loading.list_health:_FAILURE_PAUSE.0"),
+    ("docs/howto/list.md", "page after page, # at a time", "_http.paging:PAGE_SIZE"),
+    ("docs/howto/list.md", "it goes on with #, the documented", "_http.paging:_DEFAULT_SIZE"),
+    ("docs/howto/submit.md", "remembers for an # which jobs", "resources.recent:LIFETIME"),
+    ("docs/howto/submit.md", "an hour, and the newest # jobs", "resources.recent:CAPACITY"),
+    ("docs/howto/submit.md", "pages of # is asked", "_http.paging:PAGE_SIZE"),
+    ("docs/why.md", "for every # GETs", "loading.entries:_GETS_PER_PAGE"),
+    ("docs/why.md", "again after # seconds", "loading.list_health:_FAILURE_PAUSE.0"),
+    ("docs/why.md", "Every # seconds one of the jobs", "loading.loader:_AUDIT_PAUSE"),
+    ("docs/why.md", "not read for a #,", "loading.list_health:_LAG_PAUSE.0"),
+    ("docs/reference/api.md", "rides out 404 for # seconds", PollPolicy().not_found_grace),
+    ("docs/reference/api.md", "with GET every # seconds", "loading.loader:_AUDIT_PAUSE"),
+    ("docs/tutorial.md", "A wait ends after # minutes", 600 / 60),
+    ("README.md", "for # minutes", PollPolicy().outage_budget / 60),
+]  # fmt: skip
+
+
+def value_of(source: str | float) -> float:
+    """Return a number of the package: a constant, an item of one, or the default of an argument."""
+    if not isinstance(source, str):
+        return source
+    module, _, name = source.partition(":")
+    path, _, argument = name.rstrip(")").partition("(")
+    found: Any = importlib.import_module(f"chamelaion_async.{module}")
+    for part in path.split("."):
+        found = found[int(part)] if part.isdigit() else getattr(found, part)
+    if argument:
+        found = inspect.signature(found).parameters[argument].default
+    assert isinstance(found, (int, float))
+    return found
+
+
+def number(text: str) -> float:
+    return WORDS[text] if text in WORDS else float(text.replace(",", ""))
+
+
+def flowing(page: str) -> str:
+    """Return a page without line breaks and emphasis."""
+    return " ".join(TEXTS[page].replace("*", "").split())
+
+
+@pytest.mark.parametrize(("page", "words", "source"), STATED, ids=lambda value: str(value)[:48])
+def test_a_page_states_the_number_of_the_code(page: str, words: str, source: str | float) -> None:
+    before, _, after = words.partition("#")
+    choice = "|".join([*WORDS, r"\d[\d,.]*\d|\d"])
+    stated = re.search(f"{re.escape(before)}({choice}){re.escape(after)}", flowing(page))
+    assert stated, f"{page} no longer says {words!r}"
+    assert number(stated[1]) == pytest.approx(value_of(source))
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_a_default_beside_the_name_of_a_setting_is_the_default(page: str) -> None:
+    defaults: dict[str, set[float]] = {}
+    for policy in POLICIES:
+        for name, value in attrs.asdict(policy).items():
+            if isinstance(value, (int, float)):
+                defaults.setdefault(name, set()).add(float(value))
+    for name, stated in re.findall(r"`(?:\w+\.)?(\w+)` (?:seconds |says )?\((\d+)\)", flowing(page)):
+        assert name in defaults, f"{page} gives {name} a default"
+        assert float(stated) in defaults[name], f"{page} says {stated} for {name}"
+
+
+def test_the_list_is_read_three_times_over_five_seconds_after_a_lost_answer() -> None:
+    pauses = importlib.import_module("chamelaion_async.resources.submission").LOOKS
+    assert len(pauses) == 3
+    assert sum(pauses) == 5
+    assert pauses[-1] == 3
+    assert "up to three times, over about five seconds" in flowing("docs/howto/submit.md")
+    assert "once more, three seconds later" in flowing("docs/howto/submit.md")
+
+
+def test_a_lost_submission_is_sent_at_most_four_times_more() -> None:
+    attempts = importlib.import_module("chamelaion_async.resources.submission")._ATTEMPTS
+    assert attempts - 1 == 4
+    assert "at most four times more" in flowing("docs/howto/submit.md")
+
+
+def test_the_cap_on_answers_and_the_redirects_are_as_security_says() -> None:
+    assert value_of("_http.answers:MAX_BODY") == 8 * 1024 * 1024
+    assert "more than 8 MiB" in flowing("SECURITY.md")
+
+
+def test_the_rate_is_never_learned_below_one_request_in_ten_seconds() -> None:
+    assert value_of("_http.rate:_LEAST") == pytest.approx(1 / 10)
+    assert "one request in ten seconds" in flowing("docs/howto/configuration.md")
+
+
+def test_the_width_of_a_lane_is_judged_every_25_milliseconds() -> None:
+    assert value_of("_http.concurrency:MOMENT") == pytest.approx(0.025)
+    assert "every 25 milliseconds" in flowing("docs/howto/configuration.md")
+
+
+@pytest.mark.virtual_time
+async def test_eight_reads_begin_at_once_and_one_more_for_each_good_answer() -> None:
+    one = "GET /v1/lipsync/requests/{id}"
+    async with Sandbox() as sandbox, AsyncClient("sk-test", base_url=sandbox.base_url) as client:
+        sandbox.add_job()
+        sandbox.inject(Fault.hang(), route=one)
+        # A page comes first. Its ids are UUIDs, so it cannot answer for references: each needs a GET.
+        reading = asyncio.create_task(client.lipsync.requests.get_many([f"job-{n}" for n in range(100)]))
+        await asyncio.sleep(0.2)  # before the GETs count as slow, which would let more begin
+        assert sandbox.count("GET /v1/lipsync/requests") == 1
+        assert sandbox.count(one) == 8 + 1
+        reading.cancel()
