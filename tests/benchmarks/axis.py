@@ -1,4 +1,4 @@
-"""A logarithmic axis: where a value lies, and which values to label."""
+"""A logarithmic axis: the place of a value, and the values to label."""
 
 from __future__ import annotations
 
@@ -10,14 +10,7 @@ from attrs import define
 
 @define
 class LogAxis:
-    """Maps values to pixels.
-
-    Args:
-        low: Value at the beginning.
-        high: Value at the end.
-        start: Pixel of the beginning.
-        end: Pixel of the end.
-    """
+    """Maps the values from ``low`` to ``high`` to the pixels from ``start`` to ``end``."""
 
     low: float
     high: float

@@ -1,4 +1,4 @@
-"""What one would write on aiohttp without any client: one GET, a loop of GETs, and a sweep over the list."""
+"""What you would write on aiohttp without a client: one GET, a loop of GETs, and a sweep over the list."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 import aiohttp
 
-Look = Callable[[str], Awaitable[datetime | None]]
-"""Reads one job and gives the time at which it finished, or None if it has not or no answer was to be had."""
+Read = Callable[[str], Awaitable[datetime | None]]
+"""Reads one job and returns when it finished, or None if it has not, or if no answer came."""
 Known = Callable[[str, datetime], None]
-"""Is told that a job is known to have finished, and when it did."""
+"""Called once a job is known to have finished, with the time at which it did."""
 
 HEADERS = {"x-api-key": "key"}
 FIRST_PAUSE, GROWTH, LONGEST_PAUSE = 2.0, 1.5, 30.0
@@ -28,7 +28,7 @@ def finished_at(record: dict[str, Any]) -> datetime | None:
 
 @contextlib.asynccontextmanager
 async def getting(base_url: str) -> AsyncIterator[Callable[[str], Awaitable[Any]]]:
-    """Give a function that reads one record, as aiohttp comes: 100 connections, JSON decoded by json."""
+    """Give a function that reads one record, with the defaults of aiohttp: 100 connections, and the json module."""
     async with aiohttp.ClientSession(headers=HEADERS) as session:
 
         async def get(id: str) -> Any:
@@ -40,11 +40,11 @@ async def getting(base_url: str) -> AsyncIterator[Callable[[str], Awaitable[Any]
 
 
 @contextlib.asynccontextmanager
-async def looking(base_url: str) -> AsyncIterator[Look]:
-    """Give a function that looks at one job; a 429 is no answer."""
+async def reading(base_url: str) -> AsyncIterator[Read]:
+    """Give a function that reads when a job finished; a 429 is no answer."""
     async with getting(base_url) as get:
 
-        async def look(id: str) -> datetime | None:
+        async def read(id: str) -> datetime | None:
             try:
                 return finished_at(await get(id))
             except aiohttp.ClientResponseError as error:
@@ -52,13 +52,13 @@ async def looking(base_url: str) -> AsyncIterator[Look]:
                     raise
                 return None
 
-        yield look
+        yield read
 
 
-async def poll(look: Look, id: str, known: Known, *, growth: float = GROWTH, first: float = FIRST_PAUSE) -> None:
-    """Look at one job, with pauses that grow, until it has finished."""
+async def poll(read: Read, id: str, known: Known, *, growth: float = GROWTH, first: float = FIRST_PAUSE) -> None:
+    """Poll one job, with pauses that grow, until it has finished."""
     pause = first
-    while (moment := await look(id)) is None:
+    while (moment := await read(id)) is None:
         await asyncio.sleep(pause)
         pause = min(pause * growth, LONGEST_PAUSE)
     known(id, moment)
@@ -67,15 +67,14 @@ async def poll(look: Look, id: str, known: Known, *, growth: float = GROWTH, fir
 async def sweep(base_url: str, ids: Collection[str], known: Known, *, rate: float) -> None:
     """Read list pages over and over until all have finished, at a rate that is known to be allowed.
 
-    A sweep goes from the newest job until all that are open have been seen; a 429 is slept out and the page read
-    again.
+    A sweep goes from the newest job to the oldest open one. After a 429 it sleeps and reads the page again.
     """
     missing = set(ids)
     async with aiohttp.ClientSession(headers=HEADERS) as session:
         while missing:
-            unseen = set(missing)
+            ahead = set(missing)
             offset = 0
-            while unseen:
+            while ahead:
                 params = {"limit": PAGE, "offset": offset}
                 async with session.get(f"{base_url}/v1/lipsync/requests", params=params) as response:
                     if response.status == 429:
@@ -85,7 +84,7 @@ async def sweep(base_url: str, ids: Collection[str], known: Known, *, rate: floa
                     page = json.loads(await response.read())
                 for record in page["data"]:
                     id = record["id"]
-                    unseen.discard(id)
+                    ahead.discard(id)
                     if id in missing and (moment := finished_at(record)):
                         missing.remove(id)
                         known(id, moment)

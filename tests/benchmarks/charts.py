@@ -26,8 +26,8 @@ CLIENTS = {throughput.OURS: 0, throughput.BY_HAND: 3, throughput.VENDOR_AIOHTTP:
 CONDITIONS = (
     "Jobs finish after 5 to 30 s; 20 requests a second allowed, list pages of 100, 500 older jobs in the list"
 )
-FOOT = "The sweep is told the allowed rate, the others are not. Loops of GETs were not tried with 10,000 jobs."
-TOLD = 1000
+FOOT = "The sweep knows the allowed rate, the others do not. Loops of GETs were not tried with 10,000 jobs."
+IN_LEGEND = 1000  # jobs
 
 
 def _against_jobs(results: Results, *, figure: str, title: str, y_title: str, unit: str, hollow: str) -> str:
@@ -37,11 +37,7 @@ def _against_jobs(results: Results, *, figure: str, title: str, y_title: str, un
             name=name,
             dash="5 4" if way == many.SWEEP else "",
             points=[
-                Point(
-                    x=row["jobs"],
-                    y=row[figure],
-                    note=f"{row['found']:,} found" if row["cut_off"] else "",
-                )
+                Point(x=row["jobs"], y=row[figure], note=f"{row['found']:,} found" if row["cut_off"] else "")
                 for row in rows
                 if row["way"] == way
             ],
@@ -55,7 +51,7 @@ def _against_jobs(results: Results, *, figure: str, title: str, y_title: str, un
         x_title="jobs",
         y_title=y_title,
         unit=unit,
-        told=TOLD,
+        in_legend=IN_LEGEND,
         foot=(f"Hollow: cut off after {many.CUT_OFF:g} s; {hollow}", FOOT),
     )
 
@@ -68,7 +64,7 @@ def delay(results: Results) -> str:
         title="Mean delay from finished to known",
         y_title="seconds",
         unit=" s",
-        hollow="the mean is over those found, and would have grown.",
+        hollow="the mean is over the jobs found, and would have grown.",
     )
 
 
@@ -89,7 +85,7 @@ def reads(results: Results) -> str:
     rows = results["throughput"]["rows"]
     return dot_chart(
         title="Single requests read a second",
-        subtitle="One client process at a time, server beside it on the same machine; median of rounds taken in turn",
+        subtitle="One client process at a time, server on the same machine; median of alternating rounds",
         groups={
             f"{at_once} at once": [
                 Dot(name=row["client"], value=row["reads_per_s"], series=CLIENTS[row["client"]])
@@ -103,7 +99,7 @@ def reads(results: Results) -> str:
 
 
 def batches(results: Results) -> str:
-    """Draw how many requests are looked at a second."""
+    """Draw how many requests of many are read a second."""
     rows = results["get_many"]["rows"]
     names = {get_many.OURS: "get_many", get_many.BY_HAND: "GETs by hand"}
 
@@ -111,8 +107,8 @@ def batches(results: Results) -> str:
         return f"{row['rate_limit']:g} requests a second" if row["rate_limit"] else "no rate limit"
 
     return dot_chart(
-        title=f"One look at {rows[0]['ids']:,} requests",
-        subtitle="List pages of 100; median of rounds taken in turn",
+        title=f"One read of {rows[0]['ids']:,} requests",
+        subtitle="List pages of 100; median of alternating rounds",
         groups={
             group: [
                 Dot(

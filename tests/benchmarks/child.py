@@ -1,6 +1,6 @@
-"""A program of this folder in a process of its own, spoken to in lines of JSON.
+"""A program of this folder in a process of its own. Messages are lines of JSON.
 
-Servers and clients are such programs, so that neither pays for the other's garbage, nor one client for another's.
+Servers and clients are such programs, so that the memory of one costs no other one time.
 """
 
 from __future__ import annotations
@@ -17,20 +17,15 @@ from typing import Any, Self
 
 FOLDER = Path(__file__).parent
 PATIENCE = 5.0
-"""Seconds that a program is given to end once its standard input has."""
+"""Seconds for a program to end after the end of its standard input."""
 
 
 class ChildError(Exception):
-    """A program has ended instead of answering; its standard error says why."""
+    """A program has ended before it answered; its standard error says why."""
 
 
 class Child:
-    """The parent's end. Leaving the context ends the program.
-
-    Args:
-        program: Name of a file in this folder.
-        arguments: What it is told when it starts.
-    """
+    """The parent's end: runs a file of this folder, and sends it its arguments. Leaving the context ends it."""
 
     def __init__(self, program: str, arguments: dict[str, Any]) -> None:
         self._program = program
@@ -56,11 +51,7 @@ class Child:
         self._process.stdout.close()
 
     def send(self, message: object) -> None:
-        """Write one message.
-
-        Raises:
-            ChildError: The program has ended.
-        """
+        """Write one message."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(message) + "\n")
@@ -69,11 +60,7 @@ class Child:
             raise self._ended() from None
 
     def receive(self) -> Any:
-        """Wait for the next message.
-
-        Raises:
-            ChildError: The program has ended.
-        """
+        """Wait for the next message."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -90,7 +77,7 @@ class Child:
 
 
 def arguments() -> Any:
-    """Return, in the program, what it was told when it started."""
+    """Return, in the program, its arguments."""
     return json.loads(sys.stdin.readline())
 
 
@@ -101,6 +88,6 @@ def tell(message: object) -> None:
 
 
 async def messages() -> AsyncIterator[Any]:
-    """Give the parent's messages until there will be no more."""
+    """Yield the parent's messages until the end of the standard input."""
     while line := await asyncio.to_thread(sys.stdin.readline):
         yield json.loads(line)

@@ -1,4 +1,4 @@
-"""One client that waits for jobs of one sandbox, each in a process of its own, from start to a row of figures."""
+"""One client that waits for the jobs of one sandbox, each in its own process, and the row of figures of it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from child import Child
 
 @frozen(kw_only=True)
 class Work:
-    """The jobs of a conversation, and what the server allows.
+    """The jobs of a conversation, and the limit of the server.
 
     Args:
         jobs: How many.
         earliest: Seconds after which the first may finish.
-        latest: Seconds after which the last has finished.
-        older: How many jobs have finished long ago and stand in the list as well.
+        latest: Seconds after which all have finished.
+        older: Jobs in the list that finished long ago.
         rate_limit: Requests a second, or None.
     """
 
@@ -29,7 +29,7 @@ class Work:
 
 
 def run(way: str, work: Work, *, cut_off: float) -> dict[str, Any]:
-    """Return what a way to wait has found, when, and with how many requests.
+    """Return how many jobs a way to wait has found, when, and with how many requests.
 
     The delay is from finished to known, over the jobs that were found.
     """

@@ -15,13 +15,7 @@ ROW, HEADING, GAP = 28, 26, 12
 
 @frozen(kw_only=True)
 class Dot:
-    """One figure.
-
-    Args:
-        name: Beside the row.
-        value: Where it lies.
-        series: Its colour and shape.
-    """
+    """One figure. ``series`` is its colour and shape."""
 
     name: str
     value: float
@@ -29,14 +23,7 @@ class Dot:
 
 
 def dot_chart(*, title: str, subtitle: str, groups: Mapping[str, Sequence[Dot]], x_title: str) -> str:
-    """Return the chart.
-
-    Args:
-        title: What it shows.
-        subtitle: Under what conditions.
-        groups: The rows under the heading of each group.
-        x_title: What is along the axis.
-    """
+    """Return the chart, with the rows of each group under its heading."""
     axis = LogAxis.around((dot.value for dots in groups.values() for dot in dots), LEFT, RIGHT)
     bottom = TOP + sum(HEADING + ROW * len(dots) + GAP for dots in groups.values())
     drawing = Drawing(

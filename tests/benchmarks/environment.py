@@ -1,4 +1,4 @@
-"""What the figures depend on: versions and the machine."""
+"""The versions and the machine, on which the figures depend."""
 
 from __future__ import annotations
 

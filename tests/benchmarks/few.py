@@ -1,4 +1,4 @@
-"""A few jobs on a server without a limit: ``as_finished`` against a look at each every five seconds."""
+"""A few jobs on a server without a limit: ``as_finished`` beside a GET of each every five seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ JOBS = 50
 CUT_OFF = 60.0
 
 
-def measure(*, short: bool = False) -> list[dict[str, Any]]:
+def measure(short: bool) -> list[dict[str, Any]]:
     """Return a row for each way. Both run at once, each with a server of its own, and leave the machine idle."""
     work = Work(jobs=JOBS, rate_limit=None)
     with ThreadPoolExecutor(2) as pool:
@@ -23,7 +23,7 @@ def measure(*, short: bool = False) -> list[dict[str, Any]]:
 
 
 def goals(rows: list[dict[str, Any]]) -> list[Goal]:
-    """Return how much sooner ours should know, with no more requests."""
+    """Return the bounds for ours: sooner, and with no more requests."""
     ours, fixed = rows
     ratio = round(ours["delay_mean_s"] / fixed["delay_mean_s"], 3)
     return [

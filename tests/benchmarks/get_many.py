@@ -1,7 +1,8 @@
-"""One look at 10,000 requests: ``get_many`` against gathered GETs by hand, and under a rate limit."""
+"""One read of 10,000 requests: ``get_many`` beside gathered GETs by hand, and under a rate limit."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import statistics
 from typing import Any
@@ -30,18 +31,19 @@ def _unlimited(ids: int, rounds: int) -> list[dict[str, Any]]:
     requests: dict[str, int] = {}
     with Child("record_server.py", {"records": ids, "finished": True}) as server:
         served = server.receive()
-        told = {client: {"client": client, **served} for client in taken}
-        with Child("batch_client.py", told[OURS]) as ours, Child("batch_client.py", told[BY_HAND]) as by_hand:
-            clients = {OURS: ours, BY_HAND: by_hand}
+        with contextlib.ExitStack() as stack:
+            clients = {
+                client: stack.enter_context(Child("reading_client.py", {"client": client, **served}))
+                for client in taken
+            }
             for child in clients.values():
                 child.receive()
-            for _ in range(rounds):
-                for client, child in clients.items():
-                    before = server.ask("counts")["requests"]
-                    looks, seconds = child.ask("go")
-                    taken[client].append(seconds / looks)
-                    asked = math.ceil((server.ask("counts")["requests"] - before) / looks)
-                    requests[client] = max(requests.get(client, 0), asked)
+            for client, child in [*clients.items()] * rounds:
+                before = server.ask("counts")["requests"]
+                times, seconds = child.ask("all")
+                taken[client].append(seconds / times)
+                needed = math.ceil((server.ask("counts")["requests"] - before) / times)
+                requests[client] = max(requests.get(client, 0), needed)
     ratio = statistics.median(theirs / mine for mine, theirs in zip(taken[OURS], taken[BY_HAND], strict=True))
     rows = [
         _row(client, ids, None, statistics.median(seconds), requests[client]) for client, seconds in taken.items()
@@ -53,20 +55,20 @@ def _unlimited(ids: int, rounds: int) -> list[dict[str, Any]]:
 def _limited(ids: int) -> dict[str, Any]:
     work = {"jobs": ids, "earliest": 0.0, "latest": 0.0, "older": 0, "rate_limit": ALLOWED_RATE}
     with Child("job_server.py", work) as server:
-        with Child("batch_client.py", {"client": OURS, **server.receive()}) as client:
+        with Child("reading_client.py", {"client": OURS, **server.receive()}) as client:
             client.receive()
-            _, seconds = client.ask("go")  # one look takes longer than a second
+            _, seconds = client.ask("all")  # once: it takes longer than a second
         counts = server.ask("counts")
     row = _row(OURS, ids, ALLOWED_RATE, seconds, counts["requests"])
     row["over_pages"] = round(seconds / (ids / PAGE / ALLOWED_RATE), 2)
     return row
 
 
-def measure(*, short: bool = False) -> list[dict[str, Any]]:
-    """Return the median seconds of a look and the most requests that it needed, without a limit and with one.
+def measure(short: bool) -> list[dict[str, Any]]:
+    """Return the median seconds to read all and the most requests that this needed, without a limit and with one.
 
-    ``over_by_hand`` is the median over rounds of how many times more ids a second it looks at; ``over_pages`` is how
-    many times longer it takes than its pages do at the allowed rate.
+    ``over_by_hand`` is the median over rounds of its ids a second over those by hand. ``over_pages`` is its time over
+    that of its pages at the allowed rate.
     """
     ids = IDS // 10 if short else IDS
     return [*_unlimited(ids, 2 if short else ROUNDS), _limited(ids)]

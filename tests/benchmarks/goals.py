@@ -1,4 +1,4 @@
-"""A figure, what it should be, and whether it is."""
+"""A figure, its bounds, and whether it lies within them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,7 @@ from attrs import frozen
 
 @frozen(kw_only=True)
 class Goal:
-    """One figure with its bounds.
-
-    Args:
-        what: The figure, with its unit.
-        measured: Its value.
-        at_most: Upper bound.
-        at_least: Lower bound.
-    """
+    """One figure with its bounds."""
 
     what: str
     measured: float
@@ -31,7 +24,7 @@ class Goal:
         )
 
     def row(self) -> dict[str, Any]:
-        """Return the goal as it stands in tables and in JSON."""
+        """Return the goal as tables and JSON show it."""
         bounds = [
             f"{sign} {bound:,g}" for sign, bound in (("<=", self.at_most), (">=", self.at_least)) if bound is not None
         ]

@@ -1,8 +1,6 @@
 """The sandbox with jobs that finish on their own, under a rate limit.
 
-Told at start: how many ``jobs``, the ``earliest`` and ``latest`` second at which they finish, how many ``older`` jobs
-have finished long ago, and the ``rate_limit`` in requests a second or null. Asked for anything, it answers with its
-counts.
+At the start it is given a ``conversation.Work``. It answers each message with its counts.
 """
 
 from __future__ import annotations

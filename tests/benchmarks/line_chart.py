@@ -16,13 +16,7 @@ LEGEND, LEGEND_STEP = 530, 46
 
 @frozen(kw_only=True)
 class Point:
-    """One figure.
-
-    Args:
-        x: Along.
-        y: Up.
-        note: What is to be said of it; such a point is drawn hollow.
-    """
+    """One figure. A point with a note is drawn hollow."""
 
     x: float
     y: float
@@ -31,13 +25,7 @@ class Point:
 
 @frozen(kw_only=True)
 class Series:
-    """One line.
-
-    Args:
-        name: As it stands in the legend.
-        points: From left to right.
-        dash: Of the line, as SVG has it.
-    """
+    """One line, its points from left to right. ``dash`` is SVG's."""
 
     name: str
     points: Sequence[Point]
@@ -52,20 +40,20 @@ def line_chart(
     x_title: str,
     y_title: str,
     unit: str,
-    told: float,
+    in_legend: float,
     foot: Sequence[str],
 ) -> str:
     """Return the chart.
 
     Args:
         title: What it shows.
-        subtitle: Under what conditions.
+        subtitle: The conditions.
         series: The lines, the most important first.
-        x_title: What is along the axis; its numbers are the ticks.
-        y_title: What is up the axis.
-        unit: Of y, after a number.
-        told: The x whose figures the legend tells.
-        foot: Lines below.
+        x_title: The title of the axis whose ticks are the numbers of the points.
+        y_title: The title of the other axis.
+        unit: Text after a number of y.
+        in_legend: The x whose figures the legend shows.
+        foot: Lines below the chart.
     """
 
     def words(point: Point) -> str:
@@ -91,7 +79,7 @@ def line_chart(
         drawing.text(x(value), BOTTOM + 20, number(value), anchor="middle")
     drawing.text(LEFT - 8, TOP - 14, y_title, css="note")
     drawing.text((LEFT + RIGHT) / 2, BOTTOM + 40, x_title, css="note", anchor="middle")
-    # The most important is drawn last, and so lies on top.
+    # The most important is drawn last, so that it is on top.
     for index, each in reversed(list(enumerate(series))):
         places = [(x(point.x), y(point.y)) for point in each.points]
         for (one, start), (other, end) in zip(
@@ -106,7 +94,7 @@ def line_chart(
         drawing.mark(LEGEND + 15, up - 4, index)
         drawing.text(LEGEND + 40, up, each.name)
         for point in each.points:
-            if point.x == told:
+            if point.x == in_legend:
                 drawing.text(LEGEND + 40, up + 16, words(point), css="note")
     for index, words_below in enumerate(reversed(foot)):
         drawing.text(0, HEIGHT - 8 - 17 * index, words_below, css="note")

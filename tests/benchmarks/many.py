@@ -1,4 +1,4 @@
-"""Many jobs, 20 requests a second: who learns of their ends how late, and with how many requests."""
+"""Many jobs, 20 requests a second: how late each client knows of their ends, and with how many requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from conversation import Work
 from goals import Goal
 
 CUT_OFF = 150.0
-"""Seconds after which a client that is still waiting is cut off."""
+"""Seconds after which a client that still waits is cut off."""
 PAGE = 100
 OURS, WAITS, SWEEP = "as_finished", "separate_waits", "sweep_by_hand"
 GETS, VENDOR_AIOHTTP, VENDOR_HTTPX = "get_loops_by_hand", "get_loops_vendor_aiohttp", "get_loops_vendor_httpx"
@@ -27,15 +27,15 @@ TURNS: tuple[Cases, ...] = (
     ((10_000, OURS),),
     ((10_000, WAITS),),
 )
-"""Numbers of jobs and ways to wait. What stands in one turn runs at once, each with a server of its own: it leaves
-the machine idle for the most part, so that this changes nothing but the time that it takes."""
+"""Numbers of jobs and ways to wait. Those of one turn run at once, each with a server of its own: they leave the
+machine mostly idle, so this only saves time."""
 
 
-def measure(*, short: bool = False) -> list[dict[str, Any]]:
+def measure(short: bool) -> list[dict[str, Any]]:
     """Return a row for each number of jobs and way to wait.
 
-    Jobs finish between 5 and 30 seconds after they were made, behind 500 older ones that stand in the list as well.
-    Loops of GETs have no hope with 1,000 jobs, and are not tried with more.
+    Jobs finish between 5 and 30 seconds after they were made, and the list holds 500 older ones. Loops of GETs do not
+    finish with 1,000 jobs, and are not tried with more.
     """
     rows: list[dict[str, Any]] = []
     for turn in TURNS[:1] if short else TURNS:

@@ -1,6 +1,6 @@
-"""What one large upload and one large download cost this process: memory, the loop's worst wait, time.
+"""What one large upload and one large download cost this process: memory, time, and how late the loop comes back.
 
-The sandbox runs in a process of its own. From a shell: ``python tests/benchmarks/media.py --mib 64``.
+From a shell: ``python tests/benchmarks/media.py --mib 64``.
 """
 
 from __future__ import annotations
@@ -12,41 +12,21 @@ import filecmp
 import json
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+from child import Child
+from goals import Goal
 
 from chamelaion_async import AsyncClient
-from chamelaion_async.sandbox import Sandbox
 
 MiB = 1024 * 1024
-Row = dict[str, str | float]
-
-
-async def serve(film: Path) -> None:
-    async with Sandbox(job_seconds=0.0) as sandbox:
-        sandbox.add_job(reference_id="film", output=film)
-        sys.stdout.write(f"{sandbox.base_url}\n")
-        sys.stdout.flush()
-        # Ends with its standard input, in order: what was uploaded must not stay in the temporary folder.
-        await asyncio.to_thread(sys.stdin.read)
-
-
-@contextlib.contextmanager
-def running(film: Path) -> Iterator[str]:
-    """Run the sandbox, where the job "film" has that output, and give its base URL."""
-    program = [sys.executable, __file__, "--serve", str(film)]
-    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.stdin.close()
+Row = dict[str, Any]
 
 
 def _peak() -> float:
@@ -65,7 +45,7 @@ def _forget_peak() -> None:
 
 
 async def _gaps(into: list[float]) -> None:
-    """Note how much later than asked for the loop comes back, for ever."""
+    """Note how much later than asked for the loop comes back, until cancelled."""
     clock = time.perf_counter
     while True:
         began = clock()
@@ -106,7 +86,7 @@ async def _measure(base_url: str, film: Path, mib: int, only: str | None) -> lis
     sound.write_bytes(b"sound")
     rows: list[Row] = []
     async with AsyncClient("key", base_url=base_url) as client:
-        # Once small, so that what is loaded and set up on first use is not counted.
+        # A small one first, so that what is loaded and set up on first use is not counted.
         small = await client.lipsync.generate_with_media(video=sound, audio=sound)
         await client.download(await client.wait_until_finished(small.request_id), copy)
         if only != "download":
@@ -123,26 +103,32 @@ async def _measure(base_url: str, film: Path, mib: int, only: str | None) -> lis
 def measure(mib: int = 1024, only: str | None = None) -> list[Row]:
     """Return what an upload and a download of so many MiB cost, or one of them.
 
-    Growth of the peak resident memory is above what the process held just before; the gap is how much later than
-    asked for a task that sleeps for a millisecond comes back.
+    The growth is that of the peak resident memory above what the process held just before. The gap is how much later
+    than asked for a task that sleeps for a millisecond comes back.
     """
     with tempfile.TemporaryDirectory(prefix="chamelaion-media-") as folder:
         film = Path(folder, "film.mp4")
         _make(film, mib)
-        with running(film) as base_url:
-            return asyncio.run(_measure(base_url, film, mib, only))
+        with Child("film_server.py", {"film": str(film)}) as server:
+            return asyncio.run(_measure(server.receive(), film, mib, only))
+
+
+def goals(rows: list[Row]) -> list[Goal]:
+    """Return the bounds for memory and for the latest return of the loop."""
+    bounds = {"peak_growth_mib": 32.0, "gap_max_ms": 50.0}
+    return [
+        Goal(what=f"{row['what']}, {figure}", measured=row[figure], at_most=bound)
+        for row in rows
+        for figure, bound in bounds.items()
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mib", type=int, default=1024)
     parser.add_argument("--only", choices=["upload", "download"])
-    parser.add_argument("--serve", type=Path, metavar="FILM")
     options = parser.parse_args()
-    if options.serve:
-        asyncio.run(serve(options.serve))
-    else:
-        print(json.dumps(measure(options.mib, options.only), indent=2))
+    print(json.dumps(measure(options.mib, options.only), indent=2))
 
 
 if __name__ == "__main__":

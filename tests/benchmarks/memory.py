@@ -1,4 +1,4 @@
-"""What very many waits cost: memory for each, and how long they hold the event loop, in a fresh process each."""
+"""What very many waits cost, each case in a fresh process: memory for each id, and how long they hold the loop."""
 
 from __future__ import annotations
 
@@ -16,11 +16,8 @@ CASES = (
 )
 
 
-def measure(*, short: bool = False) -> list[dict[str, Any]]:
-    """Return bytes for each id that waits, once all have been seen, and the longest time that the loop was held.
-
-    Holding is measured from the start of the wait to its end, with the waking of all.
-    """
+def measure(short: bool) -> list[dict[str, Any]]:
+    """Return bytes for each id, once all have been read, and the longest time that the loop was held in the wait."""
     rows = []
     for way, ids, ending in CASES:
         with Child("memory_client.py", {"way": way, "ids": ids // 10 if short else ids, "ending": ending}) as client:

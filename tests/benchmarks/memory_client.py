@@ -1,8 +1,8 @@
-"""A client that waits for very many requests, and what that costs it.
+"""A client that waits for very many requests, and measures what the wait costs.
 
-Told at start: how many ``ids`` to wait for and in which ``way``; and whether the wait ends because all ``finish``,
-because the ``deadline`` passes, or because it is ``cancelled``, in which case allocations are traced. It has the
-server as a child of its own, and answers with one row. The ids themselves are there before, and are not counted.
+At the start it is given how many ``ids`` to wait for, in which ``way``, and whether the wait ends because all
+``finish``, at the ``deadline``, or because it is ``cancelled``; then allocations are traced. The server is a child of
+its own. It answers with one row. The memory of the ids themselves is not counted.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from child import Child, arguments, tell
 from chamelaion_async import AsyncClient, WaitTimeoutError
 
 DEADLINE = 40.0
-"""Seconds after which a wait gives up that is to end that way; all must have been seen before."""
-LOOK = 0.5
-"""Seconds between two questions to the server whether all have been seen."""
+"""Seconds after which a wait that is to end at its deadline gives up; all must have been read before."""
+ASK_EVERY = 0.5
+"""Seconds between two questions to the server whether all have been read."""
 
 Wait = Callable[[AsyncClient, list[str], float | None], Awaitable[int]]
-"""Waits for all, perhaps no longer than so many seconds, and returns how many have ended as they should."""
+"""Waits for all, with a timeout or without one, and returns how many have ended as they should."""
 
 
 async def as_finished(client: AsyncClient, ids: list[str], timeout: float | None) -> int:
@@ -52,10 +52,10 @@ WAYS: dict[str, Wait] = {"as_finished": as_finished, "separate_waits": separate_
 
 
 class Heartbeat:
-    """The longest time for which a task that sleeps for a millisecond was kept from coming back.
+    """The longest time by which a task that sleeps for a millisecond came back late.
 
-    The processor time in that gap tells a loop that was busy from a machine that was; when it was tells what held it.
-    The longest garbage collection is noted beside it, since one over very many objects holds the loop by itself.
+    The processor time in that gap shows whether the loop was busy or the machine. The longest garbage collection is
+    noted beside it, since one over very many objects holds the loop by itself.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Heartbeat:
                 self.longest_at = began - self._started
 
     async def leave_out(self, work: Callable[[], int]) -> int:
-        """Do something that holds the loop and is no part of what is measured."""
+        """Do something that holds the loop, without measuring it."""
         self._is_off = True
         await asyncio.sleep(0)
         result = work()
@@ -103,19 +103,19 @@ async def _all_shown(server: Child, count: int) -> None:
     shown = 0
     while shown < count:
         shown = (await asyncio.to_thread(server.ask, "counts"))["shown"]
-        # After the last question too: its answers are still on their way.
-        await asyncio.sleep(LOOK)
+        # After the last question too, since its answers are still under way.
+        await asyncio.sleep(ASK_EVERY)
 
 
 async def cost(*, way: str, ids: int, ending: Literal["finish", "deadline", "cancelled"]) -> dict[str, Any]:
-    # Tracing makes everything slow, so that no time is worth anything with it.
+    # With tracing everything is slow, so no times are measured.
     trace = ending == "cancelled"
     with Child("record_server.py", {"records": ids, "finished": False}) as server:
         served: dict[str, Any] = server.receive()
         names: list[str] = served["ids"]
         async with AsyncClient("key", base_url=served["base_url"]) as client:
             wait = partial(WAYS[way], client)
-            # Once small, so that what is loaded and set up on first use is not counted.
+            # A small wait first, so that what is loaded and set up on first use is not counted.
             await wait(names[:200], 0.0)
             server.ask("forget")
             if trace:
@@ -130,7 +130,7 @@ async def cost(*, way: str, ids: int, ending: Literal["finish", "deadline", "can
             seen = time.perf_counter() - began
             growth = await heartbeat.leave_out(size) - before
             if waiting.done():
-                raise RuntimeError("it has ended before all were seen")
+                raise RuntimeError("the wait has ended before all were read")
             if ending == "finish":
                 await asyncio.to_thread(server.ask, "finish")
             elif ending == "cancelled":

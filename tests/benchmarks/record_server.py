@@ -1,8 +1,8 @@
-"""Records over bare sockets: GETs and list pages from bytes made beforehand, so that the client is what is measured.
+"""Records over bare sockets, from bytes made beforehand, so that the server costs little beside the client.
 
-Told at start: how many ``records`` there are, and whether they are ``finished``. They are listed newest first, in
-pages of up to 100. It answers whatever it is sent with the number of requests so far and of records that some answer
-has held; before that, ``"finish"`` finishes all, and ``"forget"`` sets both numbers to zero.
+At the start it is given how many ``records`` there are, and whether they are ``finished``. The list is newest first,
+in pages of up to 100. It answers each message with the number of requests so far and of records that an answer has
+shown. The message ``"finish"`` finishes all records, and ``"forget"`` sets both numbers to zero.
 """
 
 from __future__ import annotations
@@ -42,12 +42,7 @@ def _encoded(id: str, created_at: float, *, finished: bool) -> bytes:
 
 
 class Records:
-    """What is served.
-
-    Args:
-        count: How many there are.
-        finished: Whether they have finished already.
-    """
+    """The records, and how often they were read."""
 
     def __init__(self, count: int, *, finished: bool) -> None:
         random = Random(count)
@@ -63,16 +58,16 @@ class Records:
 
     @property
     def shown(self) -> int:
-        """How many records some answer has held."""
+        """How many records an answer has shown."""
         return self._shown.count(1)
 
     def forget(self) -> None:
-        """Set what has been counted to zero."""
+        """Set the numbers to zero."""
         self.requests = 0
         self._shown = bytearray(len(self.ids))
 
     def finish(self) -> None:
-        """Let all be finished from now on."""
+        """Finish all records."""
         self._now = self._after
 
     def answer(self, target: str) -> tuple[int, bytes]:
@@ -99,7 +94,7 @@ class Records:
 
 
 class Connection(asyncio.Protocol):
-    """One client's connection, kept alive; only GETs without a body come in."""
+    """One connection, kept alive, that carries only GETs without a body."""
 
     def __init__(self, records: Records) -> None:
         self._records = records

@@ -1,7 +1,6 @@
 """Run the benchmarks, print a table of each with its goals, write benchmarks.json and draw the charts.
 
-Each comparison is made within one run, since machines are noisy: believe the ratios, not the times. A full run takes
-about a quarter of an hour.
+Machines are noisy: compare ratios of one run, not times. A full run takes about a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ def _run(name: str, *, short: bool) -> dict[str, Any]:
 
 
 def _keep(name: str, result: dict[str, Any], file: Path) -> dict[str, Any]:
-    """Write a result beside those that the file holds of the same versions on the same machine, and return all."""
+    """Add a result to those of the same versions and machine in the file, and return all."""
     described = environment.describe()
     written = json.loads(file.read_text()) if file.exists() else {}
     earlier = written[BENCHMARKS] if written.get(ENVIRONMENT) == described else {}
@@ -70,7 +69,7 @@ def main() -> None:
         charts.draw(json.loads(options.charts_from.read_text())[BENCHMARKS], options.charts)
         return
     names = options.names or list(CATALOGUE)
-    # Before anything is measured, so that nobody waits in vain.
+    # First, so that a missing package does not end the run after minutes.
     if any(CATALOGUE[name].needs_vendor for name in names):
         vendor.require()
     missed: list[str] = []
@@ -78,7 +77,7 @@ def main() -> None:
         result = _run(name, short=options.short)
         missed += [goal["what"] for goal in result["goals"] if not goal["reached"]]
         if not options.short:
-            # At once, so that what comes after it cannot take it along.
+            # Now, so that a later benchmark that fails does not lose it.
             charts.draw(_keep(name, result, options.output), options.charts)
     print("Missed: " + "; ".join(missed) if missed else "Every goal is reached.")
 

@@ -1,4 +1,4 @@
-"""SVG drawings that can be read on light and dark pages, by eye and by screen reader, as text."""
+"""SVG drawings for light and dark pages, and for screen readers."""
 
 from __future__ import annotations
 
@@ -43,15 +43,7 @@ def number(value: float) -> str:
 
 @define(kw_only=True)
 class Drawing:
-    """One SVG picture.
-
-    Args:
-        width: In pixels.
-        height: In pixels.
-        title: What it shows; stands above it as well.
-        subtitle: Under what conditions; stands below the title.
-        description: All of it in words.
-    """
+    """One SVG picture, with a title and the conditions above it, and a description in words for screen readers."""
 
     width: int
     height: int

@@ -1,4 +1,4 @@
-"""How many single requests a second each client reads: rounds of all clients taken in turn."""
+"""Single requests that each client reads a second, in alternating rounds."""
 
 from __future__ import annotations
 
@@ -6,43 +6,31 @@ import contextlib
 import statistics
 from typing import Any
 
-from attrs import frozen
 from child import Child
 from goals import Goal
 
 RECORDS = 1000
-OURS, BY_HAND, VENDOR_AIOHTTP, VENDOR_HTTPX = (
+CLIENTS = OURS, BY_HAND, VENDOR_AIOHTTP, VENDOR_HTTPX = (
     "chamelaion_async",
     "aiohttp by hand",
     "vendor on aiohttp",
     "vendor on httpx",
 )
-CLIENTS = (OURS, BY_HAND, VENDOR_AIOHTTP, VENDOR_HTTPX)
 
 
-@frozen
-class Window:
-    """Seconds of one round: not counted, and counted."""
-
-    warm_up: float
-    seconds: float
-
-
-WINDOWS = {32: Window(0.5, 1.5), 500: Window(1.0, 2.0)}
-SLOW_WINDOW = Window(4.0, 8.0)
+WINDOWS = {32: (0.5, 1.5), 500: (1.0, 2.0)}
+"""Seconds of one round, of warm-up and of measuring, by how many reads are under way at once."""
+SLOW_WINDOW = (4.0, 8.0)
 """For the vendor on httpx with 500 at once, which holds its loop for three seconds at a time."""
 ROUNDS = 5
-
-
-def _window(client: str, at_once: int) -> Window:
-    return SLOW_WINDOW if (client, at_once) == (VENDOR_HTTPX, 500) else WINDOWS[at_once]
 
 
 def _round(clients: dict[str, Child], at_once: int) -> dict[str, float]:
     rates = {}
     for name, client in clients.items():
-        window = _window(name, at_once)
-        rates[name] = client.ask({"at_once": at_once, "warm_up": window.warm_up, "seconds": window.seconds})
+        is_slow = (name, at_once) == (VENDOR_HTTPX, 500)
+        warm_up, seconds = SLOW_WINDOW if is_slow else WINDOWS[at_once]
+        rates[name] = client.ask({"at_once": at_once, "warm_up": warm_up, "seconds": seconds})
     return rates
 
 
@@ -55,13 +43,15 @@ def _row(client: str, at_once: int, rounds: list[dict[str, float]]) -> dict[str,
     }
 
 
-def measure(*, short: bool = False) -> list[dict[str, Any]]:
-    """Return the median reads a second of each client, and the median of what ours does in the same round over it."""
+def measure(short: bool) -> list[dict[str, Any]]:
+    """Return the median reads a second of each client, and the median ratio of ours to it in the same round."""
     rows = []
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(Child("record_server.py", {"records": RECORDS, "finished": True}))
         served = server.receive()
-        clients = {name: stack.enter_context(Child("get_client.py", {"client": name, **served})) for name in CLIENTS}
+        clients = {
+            name: stack.enter_context(Child("reading_client.py", {"client": name, **served})) for name in CLIENTS
+        }
         for client in clients.values():
             client.receive()
         for at_once in WINDOWS:

@@ -1,4 +1,4 @@
-"""The vendor's own client, over httpx as it comes or over aiohttp. Only its own process imports it."""
+"""The vendor's own client, over httpx, its default, or over aiohttp. Only its own process imports it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,13 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from by_hand import Look
+from by_hand import Read
 
 PACKAGES = ("chamelaion", "httpx", "httpx-aiohttp")
 
 
 def require() -> None:
-    """Make sure that it is installed, without importing it.
-
-    Raises:
-        SystemExit: It is not.
-    """
+    """Exit if it is not installed, without importing it."""
     try:
         for package in PACKAGES:
             version(package)
@@ -47,16 +43,16 @@ async def getting(base_url: str, *, on_aiohttp: bool) -> AsyncIterator[Callable[
 
 
 @contextlib.asynccontextmanager
-async def looking(base_url: str, *, on_aiohttp: bool) -> AsyncIterator[Look]:
-    """Give a function that looks at one job; what the client gives up after its own retries is no answer."""
+async def reading(base_url: str, *, on_aiohttp: bool) -> AsyncIterator[Read]:
+    """Give a function that reads when a job finished; a call that failed after all retries is no answer."""
     async with getting(base_url, on_aiohttp=on_aiohttp) as retrieve:
         api_error: type[Exception] = importlib.import_module("chamelaion").APIError
 
-        async def look(id: str) -> datetime | None:
+        async def read(id: str) -> datetime | None:
             try:
                 moment: datetime | None = (await retrieve(id)).finished_at
             except api_error:
                 return None
             return moment
 
-        yield look
+        yield read

@@ -1,8 +1,8 @@
-"""A client that waits for many jobs in one of several ways and tells what it learned when.
+"""A client that waits for many jobs in one of several ways, and reports when it learned of each end.
 
-Told at start: which ``way``, and after how many seconds it is ``cut_off``. It says when it is ready, is sent
-``base_url`` and ``ids``, and answers with the delay of each job that it learned of, from finished to known, in
-seconds of the clock that it shares with the server.
+At the start it is given its ``way``, and the seconds after which it is ``cut_off``. It says when it is ready, is sent
+``base_url`` and ``ids``, and answers with the delays from finished to known, in seconds of the clock that it shares
+with the server.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Any
 
 import by_hand
 import vendor
-from by_hand import Known, Look
+from by_hand import Known, Read
 from child import arguments, messages, tell
 
 from chamelaion_async import AsyncClient
 
 ALLOWED_RATE = 20.0
-"""Requests a second that the sweep by hand is told it may make."""
+"""Requests a second that the sweep by hand may make."""
 FIXED_PAUSE = 5.0
 
 Way = Callable[[str, list[str], Known], Awaitable[None]]
@@ -50,7 +50,7 @@ async def separate_waits(base_url: str, ids: list[str], known: Known) -> None:
 
 
 async def get_loops(
-    looking: Callable[[str], AbstractAsyncContextManager[Look]],
+    reading: Callable[[str], AbstractAsyncContextManager[Read]],
     base_url: str,
     ids: list[str],
     known: Known,
@@ -58,23 +58,23 @@ async def get_loops(
     first: float = by_hand.FIRST_PAUSE,
     growth: float = by_hand.GROWTH,
 ) -> None:
-    async with looking(base_url) as look:
-        await asyncio.gather(*(by_hand.poll(look, id, known, first=first, growth=growth) for id in ids))
+    async with reading(base_url) as read:
+        await asyncio.gather(*(by_hand.poll(read, id, known, first=first, growth=growth) for id in ids))
 
 
 WAYS: dict[str, Way] = {
     "as_finished": as_finished,
     "separate_waits": separate_waits,
     "sweep_by_hand": partial(by_hand.sweep, rate=ALLOWED_RATE),
-    "get_loops_by_hand": partial(get_loops, by_hand.looking),
-    "get_loops_vendor_aiohttp": partial(get_loops, partial(vendor.looking, on_aiohttp=True)),
-    "get_loops_vendor_httpx": partial(get_loops, partial(vendor.looking, on_aiohttp=False)),
-    "fixed_poll_by_hand": partial(get_loops, by_hand.looking, first=FIXED_PAUSE, growth=1.0),
+    "get_loops_by_hand": partial(get_loops, by_hand.reading),
+    "get_loops_vendor_aiohttp": partial(get_loops, partial(vendor.reading, on_aiohttp=True)),
+    "get_loops_vendor_httpx": partial(get_loops, partial(vendor.reading, on_aiohttp=False)),
+    "fixed_poll_by_hand": partial(get_loops, by_hand.reading, first=FIXED_PAUSE, growth=1.0),
 }
 
 
 class Report:
-    """What has been learned so far, and when."""
+    """The delays so far, and when the last one was measured."""
 
     def __init__(self) -> None:
         self.began = self.latest = time.time()
@@ -84,14 +84,14 @@ class Report:
         self.latest = time.time()
         self.delays.append(self.latest - finished_at.timestamp())
 
-    def told(self, *, cut_off: bool) -> dict[str, Any]:
+    def row(self, *, cut_off: bool) -> dict[str, Any]:
         now = time.time() if cut_off else self.latest
         return {"delays": self.delays, "seconds": now - self.began, "cut_off": cut_off}
 
 
 async def main(*, way: str, cut_off: float) -> None:
     if "vendor" in way:
-        # Takes long, and so comes before the jobs are made.
+        # Takes long, so it comes before the jobs are made.
         vendor.require()
         importlib.import_module("chamelaion")
     tell("ready")
@@ -101,7 +101,7 @@ async def main(*, way: str, cut_off: float) -> None:
         done, _ = await asyncio.wait([waiting], timeout=cut_off)
         if done:
             waiting.result()
-        tell(report.told(cut_off=not done))
+        tell(report.row(cut_off=not done))
         if not done:
             return
 
