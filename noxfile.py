@@ -1,4 +1,4 @@
-"""Sessions for development and CI. `nox` alone runs what CI runs; `nox -l` lists the rest."""
+"""Sessions for development and CI. `nox` alone runs what CI runs, and `nox -l` lists the rest."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ nox.options.sessions = ["lint", "tests", "docs", "demo"]
 MINORS = range(11, 15)
 PYTHONS = [f"3.{minor}" for minor in MINORS]
 PYTEST = ["pytest", "--numprocesses=auto", "--dist=worksteal"]
-WITHOUT_LIMIT = ["-o", "faulthandler_timeout=0"]  # for long forms, where one test may take an hour
+WITHOUT_LIMIT = ["-o", "faulthandler_timeout=0"]  # for long forms, in which one test may take an hour
 LOCK = Path(".ci/lock.txt")
 LOWEST = Path(".ci/lowest.txt")
-# What each set of packages in the lock is made from; a package in the lock names the sets that need it.
+# The sources of each set of packages. An entry in the lock names the sets that need it.
 SETS = {
     "runtime": ["pyproject.toml", "--all-extras"],
     "test": ["pyproject.toml", "--extra=cli", "--group=test"],
@@ -39,7 +39,7 @@ SETS = {
     "sbom": ["--group=sbom"],
 }
 LOWEST_SET = ["pyproject.toml", "--all-extras", "--group=core"]
-# The machines that the locks are for: hashes of wheels for any other are left out, which is half of them.
+# The locks have no hashes of wheels for other machines; that halves them.
 MACHINES = [
     "sys_platform == 'linux' and platform_machine == 'x86_64'",
     "sys_platform == 'linux' and platform_machine == 'aarch64'",
@@ -49,12 +49,12 @@ MACHINES = [
 
 
 def hashed(file: Path) -> list[str]:
-    """Return what makes pip install a file of pins. No sdist: to build one, pip would get tools that no lock pins."""
+    """Return the arguments with which pip installs a file of pins. Wheels only: a build would need more tools."""
     return ["--require-hashes", "--only-binary=:all:", "--requirement", str(file)]
 
 
 def locked(session: nox.Session, name: str) -> list[str]:
-    """Write the part of the lock that a session installs, and return what makes pip install it."""
+    """Write one set of the lock to a file, and return the arguments with which pip installs it."""
     part: str = runpy.run_path(".ci/locked.py")["part"](LOCK.read_text("utf-8"), name)
     file = Path(session.create_tmp()).resolve() / f"{name}.txt"
     file.write_text(part, "utf-8")
@@ -62,7 +62,7 @@ def locked(session: nox.Session, name: str) -> list[str]:
 
 
 def build_into(session: nox.Session, folder: Path, *kinds: str) -> Path:
-    """Build with the locked backend, which stays out of the environment, and return the wheel."""
+    """Build with the locked backend, which is not installed into the environment, and return the wheel."""
     tools = Path(session.create_tmp()).resolve() / "backend"
     for old in (tools, folder):
         shutil.rmtree(old, ignore_errors=True)
@@ -74,10 +74,10 @@ def build_into(session: nox.Session, folder: Path, *kinds: str) -> Path:
 
 
 def install_wheel(session: nox.Session, *extras: str, with_lock: Sequence[str] = ()) -> None:
-    """Build the wheel and install it, so that what is tested is what users get and not this folder.
+    """Build the wheel and install it, so that the tests run on what users get and not on this folder.
 
-    What a lock has installed must be all that the wheel asks for, in its ranges: pip is given no index to add to it.
-    Without a lock, pip picks from the ranges, as it does for users.
+    With a lock, pip has no index: the lock must hold all that the wheel needs, within its ranges. Without a lock, pip
+    chooses from the ranges, as it does for users.
     """
     wheel = build_into(session, Path(session.create_tmp()) / "wheel", "--wheel")
     if with_lock:
@@ -127,14 +127,14 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Run the demo as a newcomer would, with the newest versions that the ranges allow."""
+    """Run the demo as a new user would, with the newest versions that the ranges allow."""
     install_wheel(session, "cli")
     session.run("chamelaion-async", "demo")
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure beside aiohttp by hand and the vendor's client: prints tables, writes benchmarks.json, draws charts."""
+    """Measure this package, aiohttp by hand and the vendor's client; write tables, benchmarks.json and charts."""
     install_wheel(session, with_lock=locked(session, "bench"))
     session.env["PYTHONPATH"] = "tests/benchmarks"
     session.run("python", "tests/benchmarks/run.py", *session.posargs)
@@ -142,14 +142,14 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Wait for jobs of a service that breaks all the time: `nox -s soak -- --seconds 3600 --jobs 20000`."""
+    """Wait for jobs of a service that fails all the time: `nox -s soak -- --seconds 3600 --jobs 20000`."""
     install_wheel(session, with_lock=locked(session, "runtime"))
     session.run("python", "tests/soak/soak.py", *session.posargs)
 
 
 @nox.session
 def simulate(session: nox.Session) -> None:
-    """Play random worlds of each kind: `nox -s simulate -- --seeds 0 10000`; the tests play the first few of each."""
+    """Run random worlds of each kind: `nox -s simulate -- --seeds 0 10000`. The tests run the first few of each."""
     install_wheel(session, with_lock=locked(session, "test"))
     # Started from a folder that is on the path, so that `tests` is found and the package is the installed one.
     session.env["PYTHONPATH"] = str(Path("tests").resolve())
@@ -158,7 +158,7 @@ def simulate(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Play every cell of the table of faults; the tests play a third of each line."""
+    """Run every cell of the table of faults. The tests run a third of each line."""
     install_wheel(session, "cli", with_lock=locked(session, "test"))
     session.run(*PYTEST, "tests/faults", *session.posargs, env={"CHAMELAION_ALL_FAULTS": "1"})
 
@@ -174,7 +174,7 @@ def cancellations(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Throw a million bodies at all that reads and builds: `nox -s fuzz -- --bodies 10000000`; finds: build/fuzz."""
+    """Fuzz all parsers and builders: `nox -s fuzz -- --bodies 10000000`. Failures are written to build/fuzz."""
     install_wheel(session, with_lock=locked(session, "fuzz"))
     session.run("python", "tests/fuzz/run.py", "--atheris", *session.posargs)
 
@@ -189,9 +189,9 @@ def leaks(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def mutation(session: nox.Session) -> None:
-    """Change the wire, the pace, the retries and the polling in some 3,000 ways; the tests must notice. Takes hours.
+    """Change the wire, the pace, the retries and the polling in some 3,000 ways; the tests must fail. Takes hours.
 
-    What was tried is kept in mutants/; `nox -s mutation -- --max-children 2 "chamelaion_async._http.*"` tries a part.
+    Results stay in mutants/. `nox -s mutation -- --max-children 2 "chamelaion_async._http.*"` tries a part.
     """
     session.install(*locked(session, "mutation"))
     session.run("mutmut", "run", *session.posargs)
@@ -208,7 +208,7 @@ def resolve(session: nox.Session, output: Path, *arguments: str) -> list[str]:
 def with_hashes(session: nox.Session, pins: list[str], pythons: str) -> dict[str, str]:
     """Return the pins, each with its entry in a lock, by `name==version`.
 
-    uv leaves out the wheels for other machines and Pythons only where it locks a project, so the pins become one.
+    Only for a project does uv leave out the wheels for other machines and Pythons, so the pins become a project.
     """
     project = Path(session.create_tmp()).resolve() / "project"
     shutil.rmtree(project, ignore_errors=True)
@@ -252,10 +252,10 @@ def lock(session: nox.Session) -> None:
 
 @nox.session
 def audit(session: nox.Session) -> None:
-    """Look for known vulnerabilities in what is locked, and for weaknesses in the workflows."""
+    """Check the lock for known vulnerabilities, and the workflows for weaknesses."""
     session.install(*locked(session, "audit"))
     session.run("zizmor", "--pedantic", "--strict-collection", ".github")
-    # Not the lowest versions: they must still work, but the audit is about what is installed to build and to release.
+    # The lowest versions are left out: they are tested, but no release is built with them.
     options = ["--strict", "--require-hashes", "--disable-pip", "--progress-spinner=off"]
     session.run("pip-audit", *options, "--requirement", str(LOCK))
 
@@ -284,7 +284,7 @@ def sbom(session: nox.Session) -> None:
         *("--output-reproducible", "--output-file", str(target), str(environment)),
     )
     bom = json.loads(target.read_text("utf-8"))
-    # The generator reads the name from pyproject.toml, where the version is not.
+    # The generator reads pyproject.toml, which has the name but not the version.
     version = wheel.name.split("-")[1]
     bom["metadata"]["component"] |= {
         "version": version,

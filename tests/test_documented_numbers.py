@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import inspect
 import re
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -13,8 +14,12 @@ import pytest
 
 from chamelaion_async import AsyncClient, Pace, PollPolicy, RetryPolicy
 from chamelaion_async.sandbox import Fault, Sandbox
-from tests.test_docs import TEXTS
 
+ROOT = Path(__file__).parents[1]
+TEXTS = {
+    page.relative_to(ROOT).as_posix(): page.read_text("utf-8")
+    for page in [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
+}
 POLICIES = (PollPolicy(), RetryPolicy(), Pace())
 WORDS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "eight": 8, "ten": 10, "twelve": 12,
