@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
+import pkgutil
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import attrs
 import pytest
 
-from chamelaion_async import AsyncClient, Pace, PollPolicy, RetryPolicy
+from chamelaion_async import AsyncClient, ChamelaionError, Pace, PollPolicy, RetryPolicy, SubmissionUncertainError
 from chamelaion_async.sandbox import Fault, Sandbox
 
 ROOT = Path(__file__).parents[1]
@@ -26,7 +27,7 @@ WORDS = {
     "tenth": 0.1, "half a": 0.5, "second": 1, "minute": 60, "hour": 3600,
 }  # fmt: skip
 
-# A page, words of it with # where a number stands, and what the number is: "module:name" in the package, or a number.
+# A page, words of it with # in place of a number, and the number, or where it is: "module:name" or "room:name".
 STATED: list[tuple[str, str, str | float]] = [
     ("docs/howto/waiting.md", "The default is #.", "client:AsyncClient.wait_until_finished(timeout)"),
     ("docs/howto/waiting.md", "at random by up to a #", PollPolicy().jitter),
@@ -35,7 +36,7 @@ STATED: list[tuple[str, str, str | float]] = [
     ("docs/howto/waiting.md", "at most #.", PollPolicy().max_interval),
     ("docs/howto/waiting.md", "outlast the deadline by up to a #.", "polling.state:_LAST_POLL"),
     ("docs/howto/many.md", "every # seconds, one of the jobs", "loading.loader:_AUDIT_PAUSE"),
-    ("docs/howto/many.md", "up to # times for each id", "polling.state:MOST_REFUSALS"),
+    ("docs/howto/many.md", "up to # times for each id", "polling:MOST_REFUSALS"),
     ("docs/howto/many.md", "A client begins with #.", "loading.reader_pool:_AT_FIRST"),
     ("docs/howto/configuration.md", "the last byte of the answer; # by default", "client:AsyncClient(timeout)"),
     ("docs/howto/configuration.md", "By default there are # attempts", RetryPolicy().attempts),
@@ -51,8 +52,8 @@ STATED: list[tuple[str, str, str | float]] = [
     ("docs/howto/configuration.md", "and at least # seconds", "loading.list_health:_FAILURE_PAUSE.0"),
     ("docs/howto/list.md", "page after page, # at a time", "_http.paging:PAGE_SIZE"),
     ("docs/howto/list.md", "it goes on with #, the documented", "_http.paging:_DEFAULT_SIZE"),
-    ("docs/howto/submit.md", "remembers for an # which jobs", "resources.recent:LIFETIME"),
-    ("docs/howto/submit.md", "an hour, and the newest # jobs", "resources.recent:CAPACITY"),
+    ("docs/howto/submit.md", "remembers for an # which jobs", "resources:LIFETIME"),
+    ("docs/howto/submit.md", "an hour, and the newest # jobs", "resources:CAPACITY"),
     ("docs/howto/submit.md", "pages of # is asked", "_http.paging:PAGE_SIZE"),
     ("docs/why.md", "for every # GETs", "loading.entries:_GETS_PER_PAGE"),
     ("docs/why.md", "again after # seconds", "loading.list_health:_FAILURE_PAUSE.0"),
@@ -69,10 +70,15 @@ def value_of(source: str | float) -> float:
     """Return a number of the package: a constant, an item of one, or the default of an argument."""
     if not isinstance(source, str):
         return source
-    module, _, name = source.partition(":")
+    place, _, name = source.partition(":")
     path, _, argument = name.rstrip(")").partition("(")
-    found: Any = importlib.import_module(f"chamelaion_async.{module}")
-    for part in path.split("."):
+    first, *rest = path.split(".")
+    room = importlib.import_module(f"chamelaion_async.{place}")
+    names = [f"{room.__name__}.{module.name}" for module in pkgutil.iter_modules(getattr(room, "__path__", []))]
+    modules = [room, *map(importlib.import_module, names)]
+    found: Any
+    (found,) = {getattr(module, first) for module in modules if hasattr(module, first)}
+    for part in rest:
         found = found[int(part)] if part.isdigit() else getattr(found, part)
     if argument:
         found = inspect.signature(found).parameters[argument].default
@@ -110,24 +116,53 @@ def test_a_default_beside_the_name_of_a_setting_is_the_default(page: str) -> Non
         assert float(stated) in defaults[name], f"{page} says {stated} for {name}"
 
 
-def test_the_list_is_read_three_times_over_five_seconds_after_a_lost_answer() -> None:
-    pauses = importlib.import_module("chamelaion_async.resources.submission").LOOKS
-    assert len(pauses) == 3
-    assert sum(pauses) == 5
-    assert pauses[-1] == 3
+LIST, SUBMIT = "GET /v1/lipsync/requests", "POST /v1/lipsync/generate"
+VIDEO, AUDIO = "https://cdn.example.com/1.mp4", "https://cdn.example.com/1.wav"
+
+
+async def submitted(*faults: tuple[Fault, int | None]) -> tuple[Sandbox, float, Exception]:
+    """Submit to a sandbox with these faults, each so many times, and return how long it took and how it ended."""
+    clock = asyncio.get_running_loop().time
+    async with Sandbox() as sandbox, AsyncClient("sk-test", base_url=sandbox.base_url) as client:
+        for fault, times in faults:
+            sandbox.inject(fault, route=SUBMIT, times=times)
+        began = clock()
+        with pytest.raises(ChamelaionError) as caught:
+            await client.lipsync.generate(video=VIDEO, audio=AUDIO, reference_id="dub-1")
+        return sandbox, clock() - began, caught.value
+
+
+@pytest.mark.virtual_time
+async def test_after_a_lost_answer_the_list_is_read_three_times_over_five_seconds() -> None:
+    sandbox, seconds, error = await submitted((Fault.status(504), 1))
+    assert isinstance(error, SubmissionUncertainError)
+    assert sandbox.count(LIST) == 1 + 3  # one before the submission
+    assert seconds == pytest.approx(5, abs=0.2)
     assert "up to three times, over about five seconds" in flowing("docs/howto/submit.md")
+
+
+@pytest.mark.virtual_time
+async def test_after_a_refusal_of_a_second_attempt_the_list_is_read_once_more_three_seconds_later() -> None:
+    sandbox, seconds, error = await submitted((Fault.reset(), 1), (Fault.status(412), 1))
+    assert isinstance(error, SubmissionUncertainError)
+    assert sandbox.count(LIST) == 1 + 3 + 1
+    assert seconds == pytest.approx(5 + 3, abs=0.2)
     assert "once more, three seconds later" in flowing("docs/howto/submit.md")
 
 
-def test_a_lost_submission_is_sent_at_most_four_times_more() -> None:
-    attempts = importlib.import_module("chamelaion_async.resources.submission")._ATTEMPTS
-    assert attempts - 1 == 4
+@pytest.mark.virtual_time
+async def test_a_lost_submission_is_sent_at_most_four_times_more() -> None:
+    sandbox, _, error = await submitted((Fault.reset(), None))
+    assert isinstance(error, SubmissionUncertainError)
+    assert sandbox.count(SUBMIT) == 1 + 4
     assert "at most four times more" in flowing("docs/howto/submit.md")
 
 
 def test_the_cap_on_answers_and_the_redirects_are_as_security_says() -> None:
     assert value_of("_http.answers:MAX_BODY") == 8 * 1024 * 1024
     assert "more than 8 MiB" in flowing("SECURITY.md")
+    assert value_of("_media:MAX_REDIRECTS") == 10
+    assert "redirects to http(s), at most ten" in flowing("SECURITY.md")
 
 
 def test_the_rate_is_never_learned_below_one_request_in_ten_seconds() -> None:
