@@ -36,8 +36,7 @@ from chamelaion_async import (
 from chamelaion_async._http.lifecycle import Lifecycle
 from chamelaion_async.loading.entries import Read
 from chamelaion_async.loading.loader import Loader
-from chamelaion_async.loading.packing import Packer
-from chamelaion_async.loading.reads import Answer
+from chamelaion_async.loading.reads import Answer, SendRead
 from chamelaion_async.models import OnUpdate, Pagination
 from chamelaion_async.polling.state import PollState, make_plan
 from chamelaion_async.polling.subscription import WaitSubscription
@@ -93,11 +92,11 @@ class ScriptedService:
     loader: Loader[LipsyncRequest] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.loader = Loader(self, Packer(LipsyncRequest), random=lambda: self.jitter_draw, read_timeout=20.0)
+        self.loader = Loader(self, random=lambda: self.jitter_draw, read_timeout=20.0)
 
-    @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[ScriptedService]:
-        yield self
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[SendRead[LipsyncRequest]]:
+        yield self.send
 
     async def send(self, read: Read[LipsyncRequest]) -> Answer[LipsyncRequest]:
         if read.is_page:

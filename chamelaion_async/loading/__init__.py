@@ -1,21 +1,37 @@
-"""How to find out what waits want to know, with as few requests as the service needs: GETs, and pages of the list.
+"""How to find out what waits want to know, with few requests: GETs, and pages of the list.
 
 ::
 
-    subscribers (polling/)
-        | join, ask, leave            ^ on_snapshot, on_error
-        v                             |
-    Loader ----------------------------------------------+
-        |  entries by id          |  what to read next   |  tasks
-        v                         v                      v
-    Registry --> Entry <---- ReadQueue              ReaderPool
-                   ^          |        |
-                   |      ListIndex  ListHealth
-              Bucket, ListScan
-        Loader --turn, send--> Source (HttpSource) --> Transport
+    subscribers (polling/: WaitSubscription, Member)
+        |  join, ask, nudge, leave     ^  on_snapshot, on_error
+        v                              |
+    Loader <---------------------------+
+        |-- Registry ---> Entry, RareFields
+        |-- ReadQueue --> Bucket, ListScan (EntryGroups of Entries)
+        |       |-- ListIndex
+        |       '-- ListHealth
+        |-- ReaderPool (tasks; each calls back Loader._read_once)
+        '-- Source.turn, send(Read) -> Answer      HttpSource --> Transport (_http/)
 
-The life of one poll: a subscriber asks; the read queue files its entry under the time of asking, alone or in the
-bucket or scan of the list that it belongs to; the reader pool starts a task; the source waits for the lane; then the
-queue chooses the read, a GET or a page; the answer comes back as snapshots, and the loader hands each to all who
-subscribe to that request. A page that is late, refused or fails costs no poll: its entries are queued for GETs.
+- ``Loader``: sends every poll, and hands each answer to the subscribers of the requests that it shows.
+- ``Subscriber``: what a wait offers the loader: an id, an entry, and two methods that receive snapshots and errors.
+- ``Registry``: finds the entry of an id, a reference or a UUID.
+- ``Entry``: one request that is polled, and the state of its next poll; ``RareFields`` are what few entries need.
+- ``ReadQueue``: keeps the polls in order, and chooses the next ``Read``: a GET or a page.
+- ``EntryGroup``: entries that one page may show: a ``Bucket`` of neighbours in the list, or a ``ListScan`` that
+  searches entries whose place is unknown.
+- ``ListIndex``: the places of requests in the list. ``ListHealth``: whether pages may be read, and when one is late.
+- ``ReaderPool``: starts a task for each read that is wanted, a few at first.
+- ``Source``: waits for the lane, sends one read, and decodes its ``Answer``; ``HttpSource`` does so over HTTP.
+- ``Snapshot``: a request as one answer showed it; ``ReadStamp``: when that answer came. ``packing`` turns requests
+  into the tuples that are kept; ``slices`` works on very many items without holding the loop; ``times`` is the clock.
+
+The life of one poll:
+
+1. A subscriber calls ``ask``. The read queue files the entry by the time of asking: alone, in its bucket or in its
+   scan.
+2. The reader pool starts a task, and the source waits until the lane admits a read.
+3. Only then the queue chooses the read: a GET, or a page if that answers for more than one request.
+4. The source sends it. If it is late, fails or is refused, the entries are queued again, for GETs if it was a page.
+5. The answer becomes snapshots. The loader hands each to all subscribers of that request, and the registry keeps it.
 """

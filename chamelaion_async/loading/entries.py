@@ -1,97 +1,45 @@
-"""A request that is polled for, its subscribers, and the groups of requests that one page of the list may answer for.
+"""A request that is polled, its subscribers, and the groups of requests that one page of the list may answer for.
 
-Each field of an entry has one writer: the read queue writes ``state``, ``read``, ``timeout``, ``due`` and ``group``;
-the registry ``id``, the subscribers and what was last read; the loader the failures. There may be 100,000 entries,
-so each holds as little as possible: what only few of them need is in ``RareFields``.
+One module writes each field of an entry. The read queue writes the state, the timeouts and the place in the list; the
+registry writes the ids, the subscribers and the last snapshot; the loader writes the failures, the nudges and the
+checks. ``tests/loading/test_entries.py`` reads the sources and fails if a second module writes a field. There may be
+100,000 entries, so each holds as little as possible: fields that few entries need are in ``RareFields``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from itertools import islice
 from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
 import attrs
 
 from ..models import Job
-from .packing import Packed, Packer
+from .packing import Packed
+from .snapshot import ReadStamp, Snapshot
+from .times import ALWAYS, NEVER
 
 __all__ = [
-    "ALWAYS",
-    "NEVER",
-    "SLICE",
     "Bucket",
     "Entry",
     "EntryGroup",
     "ListScan",
     "RareFields",
     "Read",
-    "ReadStamp",
-    "Snapshot",
     "Subscriber",
 ]
 
 J = TypeVar("J", bound=Job)
 
-ALWAYS: Final = float("-inf")
-"""A time of the loop that has always passed."""
-
-NEVER: Final = float("inf")
-"""A time of the loop that will not come."""
-
-SLICE: Final = 250
-"""How many requests one callback handles before other callbacks of the loop run."""
-
-_SAMPLE: Final = 200  # how many members are asked whether they want a poll; a scan may have very many
-_GETS_PER_PAGE: Final = 16  # a scan that finds nothing may read one more page for each so many GETs
-
-
-@attrs.frozen(kw_only=True)
-class ReadStamp:
-    """When an answer came. One answer may show many requests.
-
-    Attributes:
-        began: When the read was sent, by the loop's clock. What happened after that, the answer may not show.
-        at: When the answer was here, by the loop's clock.
-        server_time: When the service answered, by its own clock (``Date``), or None where it does not say.
-        jitter_draw: A number between 0 and 1, drawn once for this answer: all waits for the request jitter their next
-            poll by the same number, fall due together, and so share it.
-        is_page: Whether it was a page of the list, which may lag behind the request itself.
-    """
-
-    began: float
-    at: float
-    server_time: datetime | None
-    jitter_draw: float
-    is_page: bool = False
-
-
-@attrs.define
-class Snapshot(Generic[J]):
-    """A request as one answer showed it.
-
-    Attributes:
-        request: The request.
-        stamp: The answer.
-    """
-
-    request: J
-    stamp: ReadStamp
-    _packed: Packed | None = attrs.field(init=False, default=None, eq=False, repr=False)
-
-    def packed(self, packer: Packer[J]) -> Packed:
-        """Return the request packed. All who keep it share one tuple."""
-        if self._packed is None:
-            self._packed = packer.pack(self.request)
-        return self._packed
+_SAMPLE: Final = 200  # how many members are examined for a wanted poll; a scan may have very many
+_GETS_PER_PAGE: Final = 16  # GETs after which a scan whose pages show too little may read one more page
 
 
 class Subscriber(Protocol[J]):
-    """Something that waits for a request.
+    """A wait for a request.
 
     Attributes:
-        id: The id or reference under which it asked.
+        id: The id or reference that the wait was given.
         entry: The request. Changes when two ids turn out to mean the same request.
     """
 
@@ -99,10 +47,10 @@ class Subscriber(Protocol[J]):
     entry: Entry[J]
 
     def on_snapshot(self, snapshot: Snapshot[J]) -> None:
-        """Receive the request as it was read, for this subscriber or for another one."""
+        """Receive the request as a read showed it, whichever subscriber asked for that read."""
 
     def on_error(self, error: Exception, read: Read[J] | None) -> None:
-        """Receive the error of a read, or with None an error that concerns the client as a whole."""
+        """Receive the error of a read; without a read, an error that concerns the whole client."""
 
 
 @attrs.frozen(kw_only=True)
@@ -111,15 +59,15 @@ class RareFields(Generic[J]):
 
     Attributes:
         others: Further subscribers, in order of arrival.
-        aliases: How many subscribers asked under each other name.
+        aliases: How many subscribers use each other name of the request.
         misses: How many pages in a row should have shown the request and did not.
-        scan_at: When the list may be scanned for it again, after a scan that did not find it.
-        scans: How many scans did not find it.
-        failures_alone: How many GETs of it failed in a row.
-        prefers_page_until: Until when a page may be read for it alone, because its GET keeps failing.
-        nudged_at: When it was nudged, until a read that was sent later has been answered.
-        least_timeout: The shortest timeout among those who ask, where they differ.
-        is_end_checked: Whether the end that a page showed was compared with a GET.
+        scan_at: From when on the list may be scanned for the request.
+        scans: How many scans did not find the request.
+        failures_alone: How many GETs of the request failed in a row.
+        prefers_page_until: Until when a page may be read for this request alone, because its GETs keep failing.
+        nudged_at: When the request was nudged; reset once a read that began later was answered.
+        least_timeout: The shortest timeout among the subscribers' polls, if they differ.
+        is_end_checked: Whether a GET was asked for because a page showed the end without its output or reason.
     """
 
     others: dict[Subscriber[J], None] | None = None
@@ -139,19 +87,19 @@ _NONE_RARE: Final[RareFields[Any]] = RareFields()
 
 @attrs.define(eq=False, weakref_slot=False)
 class Entry(Generic[J]):
-    """A request that is polled for.
+    """A request that is polled.
 
     Attributes:
-        id: The id as it was asked for, and the service's own id once that is known.
+        id: The id as a subscriber gave it; the service's own id once that is known.
         subscriber: The first subscriber.
-        state: ``idle``; ``asking`` while it waits in the read queue; ``reading`` while ``read`` is under way for it.
-        read: The read that is to answer for it.
+        state: ``idle``; ``asking`` while queued for a read; ``reading`` while ``read`` is under way.
+        read: The read that is to answer the poll.
         packed: The request as it was last read.
-        stamp: When that was.
+        stamp: The answer that showed it.
         timeout: Seconds that the next GET may take: the longest that a subscriber allows.
         due: When the next poll is wanted, by the loop's clock.
-        group: The entries that the same page may answer for, or None if it has to be read with GET.
-        rare: Everything else.
+        group: The entries that the same page may answer for, or None if only a GET can show the request.
+        rare: The fields that few entries need.
     """
 
     id: str
@@ -178,7 +126,7 @@ class Entry(Generic[J]):
         return (self.subscriber,) if others is None else (self.subscriber, *others)
 
     def wants_poll(self, now: float) -> bool:
-        """Whether a poll would be of use: it was asked for, or half of the pause since the last one is over."""
+        """Whether a poll is queued, or at least half of the pause between two polls is over."""
         if self.state != "idle":
             return self.state == "asking"
         return self.stamp is None or now - self.stamp.at >= self.due - now
@@ -189,9 +137,9 @@ class EntryGroup(Generic[J]):
     """Entries that one page may answer for.
 
     Attributes:
-        members: All of them.
-        asking: Those that ask for a poll and wait for a page or a GET, each with the time since when, oldest first.
-        gets_allowed: How many of them may be read with GET although a page is under way that may show them.
+        members: All entries of the group.
+        asking: The members whose poll is queued, oldest first, each with the time since when.
+        gets_allowed: How many members may be read with GET although a page is under way that may show them.
     """
 
     members: set[Entry[J]] = attrs.field(init=False, factory=set)
@@ -199,7 +147,7 @@ class EntryGroup(Generic[J]):
     gets_allowed: float = attrs.field(init=False, default=0)
 
     def is_worth_page(self, now: float) -> bool:
-        """Whether a page is likely to answer for more than one."""
+        """Whether a page is likely to answer for more than one member, or GETs of the one member keep failing."""
         if len(self.asking) > 1:
             return True
         wanted = 0
@@ -215,9 +163,9 @@ class Bucket(EntryGroup[J]):
     """Neighbours in the list, as many as one page shows.
 
     Attributes:
-        number: Which page's worth, counted from the old end of the list.
-        page: The read of their page that is under way.
-        wants_page: Whether their page is to be read although its entries are being read with GET.
+        number: The position of the bucket, counted in pages from the old end of the list.
+        page: The read of the bucket's page, while one is under way.
+        wants_page: Whether the page is to be read although members are being read with GET.
     """
 
     number: int
@@ -227,13 +175,13 @@ class Bucket(EntryGroup[J]):
 
 @attrs.define(eq=False)
 class ListScan(EntryGroup[J]):
-    """Entries whose place in the list is unknown, and the scan of the list, from its young end, that looks for them.
+    """Entries whose place in the list is unknown, and the scan of the list, from its young end, that searches them.
 
     Attributes:
-        top: The rank below which the scan goes on; None before its first page is answered.
-        under_way: How many of its pages are under way.
-        fruitless_pages: How many pages in a row showed no more than a GET would have.
-        gets: How many of its entries were read with GET since the last page was sent.
+        top: The rank below which the scan goes on; None before the first page is answered.
+        under_way: How many pages of the scan are under way.
+        fruitless_pages: How many pages in a row showed at most one member, as a GET would have.
+        gets: How many members were read with GET since the last page was sent.
     """
 
     top: int | None = None
@@ -242,17 +190,17 @@ class ListScan(EntryGroup[J]):
     gets: int = 0
 
     def covers_all(self, size: int) -> bool:
-        """Whether the pages that are under way may show all who ask."""
+        """Whether the pages that are under way may show all members whose poll is queued."""
         if not self.under_way:
             return False
         return self.top is None or self.under_way * size >= len(self.asking)
 
     def may_go_on(self) -> bool:
-        """Whether the next page is likely to pay. Pages that find nothing are at most a sixteenth of the GETs."""
+        """Whether another page may be read: after a fruitless page, only once for each sixteen GETs."""
         return self.top != 0 and (not self.fruitless_pages or self.gets >= _GETS_PER_PAGE)
 
     def advance(self, size: int) -> int | None:
-        """Begin the next page, and return the rank below which it lies."""
+        """Move on by one page, and return the rank below which that page lies."""
         top = self.top
         self.under_way += 1
         self.gets = 0
@@ -264,23 +212,23 @@ class ListScan(EntryGroup[J]):
         """Record an answered page.
 
         Args:
-            begun_at: What ``advance`` returned for it.
-            ranks: The ranks that it shows.
+            begun_at: What ``advance`` returned for the page.
+            ranks: The ranks that the page shows.
             total: How many records the list holds.
-            found: How many of the members it shows.
+            found: How many members the page shows.
         """
         self.under_way -= 1
         self.fruitless_pages = 0 if found > 1 else self.fruitless_pages + 1
-        # After a page with few of the members, the rest would wait for many pages: they may be read with GET besides.
+        # If a page shows few members, the others would wait for many pages: they may be read with GET as well.
         self.gets_allowed = 0 if found * 2 >= len(ranks) else NEVER
         if not ranks or len(ranks) >= total:
             self.top = 0
         elif begun_at is None:
-            # While the order is unknown, a list with its oldest first is begun at the wrong end.
+            # The order may have been unknown: in a list with the oldest first, page one is at the wrong end.
             self.top = min(ranks) if max(ranks) + 1 >= total else total
 
     def failed(self, begun_at: int | None) -> None:
-        """Record a page that could not be read: the scan goes on where it was before."""
+        """Record a page that could not be read: the scan goes back to it."""
         self.under_way -= 1
         if begun_at is not None and self.top is not None:
             self.top = max(self.top, begun_at)
@@ -288,22 +236,22 @@ class ListScan(EntryGroup[J]):
 
 @attrs.define(kw_only=True, eq=False)
 class Read(Generic[J]):
-    """A read that was decided upon: a GET of one request, or a page of the list.
+    """A GET of one request, or a page of the list, from its choice to its answer.
 
     Attributes:
-        began: When it was sent, by the loop's clock.
+        began: When the read was sent, by the loop's clock.
         timeout: Seconds for the answer.
         entry: The request of a GET; None for a page.
-        id: The id that a GET asks for.
-        is_audit: Whether the GET only checks what a page says. Its failure counts for nothing.
+        id: The id in the path of a GET.
+        is_audit: Whether the GET only checks a page. Its failure has no effect.
         group: The bucket or the scan that a page is read for.
-        covered: The entries that have to be asked for again if the page does not show them.
-        offset: Where the page begins.
-        begun_at: Where in the scan it lies.
-        must_be: The id that the request of a GET must have, where it is asked for by another name.
-        is_here: Whether its answer has come, and waits only to be decoded.
-        is_overdue: Whether it took so long that the entries were asked for again meanwhile.
-        overdue_at: When it will be, by the loop's clock.
+        covered: The entries that are queued again if the page does not show them.
+        offset: The offset of the page.
+        begun_at: The rank below which a page of a scan lies.
+        must_be: The id that the answer to a GET by another name must have.
+        is_here: Whether the answer has arrived, but is not decoded yet.
+        is_overdue: Whether the read took so long that its entries were queued again meanwhile.
+        overdue_at: When that happens, by the loop's clock.
     """
 
     began: float
@@ -326,7 +274,7 @@ class Read(Generic[J]):
         return self.entry is None
 
     def owed(self) -> Iterator[Entry[J]]:
-        """Yield the entries that still wait for this read."""
+        """Yield the entries whose poll this read still has to answer."""
         for entry in [self.entry] if self.entry is not None else self.covered:
             if entry.read is self:
                 yield entry

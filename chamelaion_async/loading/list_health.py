@@ -1,36 +1,37 @@
 """Whether pages of the list may be read, and how long to wait for one: pure, with time as an argument.
 
-Pages save requests, but no poll may depend on them. After a failure they pause, for longer each time; then a single
-page tries the list. A page that takes longer than pages or GETs usually do is overdue: GETs read its requests.
+Pages save requests, but no poll may depend on them. After a failure no page is read for a while, longer each time;
+then a single page tries the list. A page that takes longer than pages or GETs usually do is overdue: GETs read its
+requests.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from .entries import ALWAYS
+from .times import ALWAYS
 
 __all__ = ["PATIENCE", "ListHealth", "doubled"]
 
 PATIENCE: Final = 2.0
-"""Seconds after which a page is late, whatever other pages took, unless GETs are as slow."""
+"""Seconds after which a page is late even if other pages took longer, unless GETs are as slow."""
 
 _FAILURE_PAUSE: Final = (5.0, 300.0)  # seconds without pages after one that failed: first, longest
 _LAG_PAUSE: Final = (60.0, 480.0)  # seconds without pages after one that showed an old state: first, longest
 _MARGIN: Final = 0.02  # seconds that a page may be late
-_UNKNOWN: Final = 0.05  # seconds after which a GET goes out beside the first page, to tell how long answers take
-_UNKNOWN_GET: Final = 0.25  # seconds of patience with a GET while nothing tells how long one takes
-_FORGETS: Final = 8  # a time that was shorter than expected lowers the expectation by this part of the difference
+_UNKNOWN: Final = 0.05  # seconds after which a GET is sent beside the first page, to measure how long answers take
+_UNKNOWN_GET: Final = 0.25  # seconds after which a GET is late while no GET has been answered yet
+_DECAY: Final = 8  # a shorter time than expected lowers the expectation by an eighth of the difference
 
 
 def doubled(bounds: tuple[float, float], times: int) -> float:
-    """Return the first bound, doubled so many times, but at most the second."""
+    """Return the first bound, doubled ``times`` times, but at most the second bound."""
     first, longest = bounds
     return min(first * 2.0 ** min(times, 60), longest)
 
 
 class ListHealth:
-    """What the answers so far tell about the list.
+    """What the answers so far show about the list.
 
     Attributes:
         is_trusted: Whether the last page was answered well and in time. If not, one page at a time is read.
@@ -49,17 +50,17 @@ class ListHealth:
         self._get_time: float | None = None
 
     def allows_page(self, now: float, under_way: int) -> bool:
-        """Whether a page may be sent while so many are under way."""
+        """Whether a page may be sent while ``under_way`` other pages are."""
         return not self.awaits_get and now >= self._paused_until and (self.is_trusted or not under_way)
 
     @property
     def awaits_get(self) -> bool:
-        """Whether a page was answered 429, and a GET is to tell if that is a limit of the list or of all reads."""
+        """Whether a page was answered 429, and the next GET shows if that limits the list alone or all reads."""
         return self._refused_for is not None
 
     @property
     def knows_nothing(self) -> bool:
-        """Whether neither a page nor a GET was answered yet, by which a page can be called late."""
+        """Whether neither a page nor a GET was answered yet, so no usual time is known."""
         return self._get_time is None and self._page_time is None
 
     @property
@@ -69,7 +70,7 @@ class ListHealth:
             return _UNKNOWN
         get_time = 2 * (self._get_time or 0.0)
         if not self.is_trusted and self._get_time is not None:
-            return get_time + _MARGIN  # it tries whether the list answers again, which no poll is to wait for
+            return get_time + _MARGIN  # it tests whether the list answers again, and no poll waits for a test
         return min(max(1.5 * (self._page_time or 0.0), get_time) + _MARGIN, self._longest)
 
     @property
@@ -78,11 +79,11 @@ class ListHealth:
 
     @property
     def get_overdue_after(self) -> float:
-        """Seconds after which a GET that was sent for another poll is no answer to wait for."""
+        """Seconds after which a later poll does not wait any more for a GET of an earlier one."""
         return _UNKNOWN_GET if self._get_time is None else 2 * self._get_time + _MARGIN
 
     def page_answered(self, now: float, seconds: float) -> None:
-        """Record a page that was answered well after some seconds. One that took far too long is a failure."""
+        """Record a good page that took ``seconds``. A page that took far too long is a failure."""
         self._page_time = _expected(self._page_time, seconds)
         self.page_came_at = now
         if seconds > self._longest:
@@ -92,15 +93,15 @@ class ListHealth:
             self._failures = 0
 
     def get_answered(self, seconds: float) -> None:
-        """Record a GET that was answered, well or not."""
+        """Record a GET that took ``seconds``, whatever its answer was."""
         self._get_time = _expected(self._get_time, seconds)
 
     def page_is_overdue(self) -> None:
-        """Record a page that takes too long."""
+        """Record a page that is overdue."""
         self.is_trusted = False
 
     def page_failed(self, now: float, retry_after: float = 0.0) -> None:
-        """Pause after a page that failed. Pages that were under way and fail as well count as the same failure."""
+        """Pause after a failed page. Other pages that fail during the pause count as the same failure."""
         self.is_trusted = False
         self._is_refused_alone = False
         if now >= self._paused_until:
@@ -109,18 +110,18 @@ class ListHealth:
         self._paused_until = max(self._paused_until, now + retry_after)
 
     def page_refused(self, retry_after: float) -> None:
-        """Record a page that was answered 429. No page is read until a GET has told what the limit is about."""
+        """Record a page that was answered 429. No page is read until a GET shows what the limit covers."""
         self._refused_for = max(self._refused_for or 0.0, retry_after)
 
-    def get_told(self, now: float) -> None:
-        """Record that a GET was let in right after a 429 to a page: the limit seems to be the list's alone."""
+    def get_was_admitted(self, now: float) -> None:
+        """Record that a GET right after a 429 to a page was not refused: the limit covers the list alone."""
         if self._refused_for is not None:
             self.page_failed(now, self._refused_for)
             self._is_refused_alone = True
         self._refused_for = None
 
     def get_refused(self) -> None:
-        """Record that a GET was answered 429, too: the limit is that of all reads, and pages may be read."""
+        """Record that a GET was answered 429: the limit covers all reads, and pages may be read."""
         self._refused_for = None
         if self._is_refused_alone:
             self._is_refused_alone, self._paused_until = False, ALWAYS
@@ -133,7 +134,7 @@ class ListHealth:
 
 
 def _expected(before: float | None, seconds: float) -> float:
-    """Return how long the next answer may take: as long as the slowest of late, which is forgotten step by step."""
+    """Return how long the next answer may take: as long as recent slow ones, whose weight decays with each answer."""
     if before is None or seconds >= before:
         return seconds
-    return before - (before - seconds) / _FORGETS
+    return before - (before - seconds) / _DECAY

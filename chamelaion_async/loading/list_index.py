@@ -1,11 +1,10 @@
-"""Where requests stand in the list, learned from the pages that were read: pure, without I/O.
+"""The places of requests in the list, learned from the pages that were read: pure, without I/O.
 
-A place is counted as a rank from the old end of the list, which stays the same while the list grows at its young end,
-whichever end is listed first. Requests are kept in buckets of as many neighbours as a page holds, so that one page
-answers for a whole bucket.
+A place is a rank, counted from the old end of the list. It stays the same while the list grows at its young end,
+whichever end is listed first. A bucket holds as many neighbours as a page, so one page answers for a whole bucket.
 
-Nothing here is believed for good. A request that a page did not show, although its place was on it, is read with GET,
-and loses its place unless the list has grown.
+A place may turn out wrong. If a page does not show a request although its place lies on that page, a GET reads the
+request, and it loses the place unless the list has grown.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ J = TypeVar("J", bound=Job)
 
 @attrs.define(eq=False)
 class ListIndex(Generic[J]):
-    """What has been learned of the list.
+    """What pages have shown of the list.
 
     Attributes:
         size: Records that the service puts on a page.
@@ -49,12 +48,12 @@ class ListIndex(Generic[J]):
         return (bucket.number + 1) * self.size
 
     def learn(self, pagination: Pagination, count: int, is_newest_first: bool | None) -> bool:
-        """Learn from a page of ``count`` records; return whether the known places have become void.
+        """Learn from a page of ``count`` records; return whether the known places are void.
 
         Args:
-            pagination: Where the page lies, in the service's words.
+            pagination: The position of the page, as the service states it.
             count: Records on the page.
-            is_newest_first: The order that the page shows, or None where it shows none.
+            is_newest_first: The order of the page, or None if the page does not show it.
         """
         end = pagination.offset + count
         self.total = max(pagination.total, end)
@@ -85,8 +84,8 @@ class ListIndex(Generic[J]):
             bucket = self._buckets[number] = Bucket(number)
         return bucket
 
-    def forget(self, bucket: Bucket[J]) -> None:
-        """Forget a bucket without members."""
+    def remove(self, bucket: Bucket[J]) -> None:
+        """Remove a bucket without members."""
         if self._buckets.get(bucket.number) is bucket:
             del self._buckets[bucket.number]
 

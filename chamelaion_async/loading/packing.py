@@ -1,6 +1,6 @@
-"""Requests as plain tuples: what is kept of each of very many requests that are waited for.
+"""Requests as plain tuples: the form in which each of very many waits keeps the request that it last read.
 
-The garbage collector visits every object that could be part of a cycle and stops the loop while it does. It skips
+The garbage collector visits every object that could be part of a cycle, and stops the loop while it does. It skips
 tuples of strings and times; it never skips objects with attributes. 100,000 tuples cost it nothing.
 """
 
@@ -8,55 +8,52 @@ from __future__ import annotations
 
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Final
 
 import attrs
 
-from ..models import Job
+from ..models import Job, LipsyncRequest, VideoTranslateRequest
 
-__all__ = ["Packed", "Packer"]
-
-J = TypeVar("J", bound=Job)
+__all__ = ["Packed", "created_at_of", "pack", "reference_of", "started_at_of", "unpack"]
 
 Packed = tuple[Any, ...]
-"""The values of a request. Two are equal if the requests are."""
+"""The name of a model, and the values of a request. Two are equal if the requests are."""
+
+_MODELS: Final[dict[str, type[Job]]] = {model.__name__: model for model in (LipsyncRequest, VideoTranslateRequest)}
+_NAMES: Final[dict[str, list[str]]] = {name: [*attrs.fields_dict(model)] for name, model in _MODELS.items()}
+_VALUES: Final = {model: attrgetter("__class__.__name__", *_NAMES[name]) for name, model in _MODELS.items()}
+# attrs lists inherited fields first, so these stand at the same place in every model.
+_PLACES: Final = {name: place for place, name in enumerate(attrs.fields_dict(Job), 1)}
+_REFERENCE: Final = _PLACES["reference_id"]
+_CREATED_AT: Final = _PLACES["created_at"]
+_STARTED_AT: Final = _PLACES["started_at"]
 
 
-class Packer(Generic[J]):
-    """Turns requests of one model into tuples and back.
+def pack(request: Job) -> Packed:
+    """Return the values of a request."""
+    packed: Packed = _VALUES[type(request)](request)
+    return packed
 
-    Args:
-        model: An attrs class.
-    """
 
-    def __init__(self, model: type[J]) -> None:
-        self._model = model
-        self._names = [field.name for field in attrs.fields(model)]
-        self._values = attrgetter(*self._names)
-        self._reference = self._names.index("reference_id")
-        self._created_at = self._names.index("created_at")
-        self._started_at = self._names.index("started_at")
+def unpack(packed: Packed) -> Any:
+    """Return an equal request, of the model that was packed."""
+    name, *values = packed
+    return _MODELS[name](**dict(zip(_NAMES[name], values, strict=True)))
 
-    def pack(self, request: J) -> Packed:
-        """Return the values of a request."""
-        packed: Packed = self._values(request)
-        return packed
 
-    def unpack(self, packed: Packed) -> J:
-        """Return an equal request."""
-        return self._model(**dict(zip(self._names, packed, strict=True)))
+def reference_of(packed: Packed) -> str | None:
+    """Return the ``reference_id`` of a packed request."""
+    reference: str | None = packed[_REFERENCE]
+    return reference
 
-    def reference_of(self, packed: Packed) -> str | None:
-        """Return the ``reference_id`` of a packed request."""
-        reference: str | None = packed[self._reference]
-        return reference
 
-    def created_at_of(self, packed: Packed) -> datetime:
-        """Return when the service accepted a packed request."""
-        created_at: datetime = packed[self._created_at]
-        return created_at
+def created_at_of(packed: Packed) -> datetime:
+    """Return when the service accepted a packed request."""
+    created_at: datetime = packed[_CREATED_AT]
+    return created_at
 
-    def started_at_of(self, packed: Packed) -> datetime | None:
-        """Return when the service began to work on a packed request."""
-        started_at: datetime | None = packed[self._started_at]
-        return started_at
+
+def started_at_of(packed: Packed) -> datetime | None:
+    """Return when the service began to work on a packed request."""
+    started_at: datetime | None = packed[_STARTED_AT]
+    return started_at

@@ -1,9 +1,9 @@
 """The read queue: picks the next read to send, a GET of one request or a page of the list that may show several.
 
-Requests that have waited longest come first. A request that stands in the list waits together with its neighbours in
-a bucket; one whose place is unknown takes part in a scan of the list; every other request waits on its own. A bucket
-or a scan is served by a page where that may answer for more than one, and by GETs where pages cannot be read. A page
-never delays a request for longer than ``ListHealth.overdue_after``.
+The poll that has been queued longest comes first. A request with a known place in the list is queued in a bucket with
+its neighbours; a request with an unknown place takes part in a scan of the list; every other request is queued alone.
+The queue reads a page for a bucket or a scan if the page may answer for more than one request and pages can be read,
+and GETs otherwise. A page delays no request for longer than ``ListHealth.overdue_after``.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from itertools import count, islice
 from typing import Final, Generic, TypeVar
 
 from ..models import Job
-from .entries import ALWAYS, NEVER, SLICE, Bucket, Entry, ListScan, Read
+from .entries import Bucket, Entry, ListScan, Read
 from .list_health import PATIENCE, ListHealth, doubled
 from .list_index import ListIndex
+from .slices import SLICE
+from .times import ALWAYS, NEVER
 
 __all__ = ["ReadQueue"]
 
@@ -24,20 +26,18 @@ J = TypeVar("J", bound=Job)
 
 _SCAN_PAUSE: Final = (15.0, 480.0)  # seconds until the list is scanned again for a request: first, longest
 _FIRST_GETS: Final = 16  # how many requests of an overdue page are read with GET at first; then all of them
-_PROBE_TIME: Final = (
-    1.0  # seconds that other reads wait for a GET that is to tell whether a limit is the list's alone
-)
-_STALE: Final = 256  # places that may stay in the heap after they have left the queue
-_FEW: Final = 8  # how many last polls are cheap enough to be made without a page besides
+_PROBE_TIME: Final = 1.0  # seconds that other reads wait for the GET that follows a page answered 429
+_STALE: Final = 256  # places that may stay in the heap after they left the queue
+_FEW: Final = 8  # members of a bucket up to which last polls are GETs without a page
 
 
 class ReadQueue(Generic[J]):
-    """Holds what is asked for, and decides what to read.
+    """Holds the polls that were asked for, and decides what to read.
 
     Args:
         clock: The loop's time.
         wake: Called when there is something to read.
-        page_timeout: Seconds for the answer of a page.
+        page_timeout: Seconds for the answer to a page.
     """
 
     def __init__(self, clock: Callable[[], float], wake: Callable[[], None], page_timeout: float) -> None:
@@ -49,28 +49,30 @@ class ReadQueue(Generic[J]):
         self._newcomers: ListScan[J] = ListScan()
         self._pages_under_way = 0
         self._probe: Read[J] | None = None
-        # A heap by the time of asking. What leaves the queue stays in the heap until its turn comes.
+        # A heap by the time of asking. A place that leaves the queue stays in the heap until it comes to the top.
         self._heap: list[tuple[float, int, Entry[J] | Bucket[J] | ListScan[J]]] = []
         self._queued: dict[Entry[J] | Bucket[J] | ListScan[J], int] = {}
         self._numbers = count()
         self._audits: dict[Entry[J], None] = {}
 
     def __len__(self) -> int:
-        """How many reads are wanted, at the most."""
+        """The largest number of reads that are wanted."""
         if self.health.awaits_get:
-            # One GET is to tell whether a limit is the list's alone; if not, the others would be refused as well.
+            # A single GET shows whether a 429 limits the list alone; otherwise other reads would be refused too.
             return 0 if self._probe is not None else min(len(self._queued), 1)
         return len(self._queued) + len(self._audits)
 
-    # Asking
-
     def start_scan(self, entry: Entry[J]) -> None:
-        """Let an entry without a place be scanned for, together with all that came since the last scan began."""
+        """Add an entry without a place to the scan of the list that begins next, if it may be scanned for."""
         scan_at = entry.rare.scan_at
         if scan_at == ALWAYS or scan_at <= self._clock():
             if self._newcomers.top is not None:
                 self._newcomers = ListScan()
             self._join(entry, self._newcomers)
+
+    def scan_from(self, entry: Entry[J], when: float) -> None:
+        """Set from when on the list may be scanned for an entry."""
+        entry.note(scan_at=when)
 
     def ask(self, entry: Entry[J], timeout: float, *, alone: bool = False, with_page: bool = False) -> None:
         """Ask for a poll of an entry.
@@ -78,8 +80,9 @@ class ReadQueue(Generic[J]):
         Args:
             entry: What to read.
             timeout: Seconds that a GET may take.
-            alone: Whether only a GET will do.
-            with_page: Whether to read a page besides, if many wait: it may show an end to those whose GET is late.
+            alone: Whether only a GET can answer.
+            with_page: Whether to read the bucket's page as well, if many entries are in it: the page may show an end
+                whose GET comes too late.
         """
         now, group = self._clock(), entry.group
         if with_page and isinstance(group, Bucket) and len(group.members) > _FEW and not group.wants_page:
@@ -91,7 +94,7 @@ class ReadQueue(Generic[J]):
         if entry.state == "reading":
             read = entry.read
             if read is not None and read.entry is entry:
-                # It was sent for an earlier poll. One that is sent now may be answered before it.
+                # It was sent for an earlier poll; a GET that is sent now may be answered before it.
                 read.overdue_at = min(read.overdue_at, now + min(timeout, self.health.get_overdue_after))
             elif alone:
                 self.dequeue(entry, keep_timeout=True)
@@ -102,7 +105,7 @@ class ReadQueue(Generic[J]):
             self._enqueue(entry, now, alone=True)
 
     def ask_again(self, read: Read[J], *, alone: bool = False) -> None:
-        """Queue the entries that still wait for a read again, with the time since when they have waited."""
+        """Queue the entries of a read again, each with the time since when its poll waits."""
         for entry in list(read.owed()):
             entry.read = None
             if entry.subscriber is None:
@@ -111,11 +114,11 @@ class ReadQueue(Generic[J]):
                 self._enqueue(entry, read.began, alone=alone)
 
     def expect(self, entry: Entry[J], due: float) -> None:
-        """Note when the next poll of an entry is wanted."""
+        """Set when the next poll of an entry is wanted; the earliest time counts."""
         entry.due = min(entry.due, due)
 
     def dequeue(self, entry: Entry[J], *, keep_timeout: bool = False) -> None:
-        """Take an entry out of the queue, or from the read that is under way for it."""
+        """Remove an entry from the queue, or from the read that is under way."""
         if entry.state == "asking":
             self._unqueue(entry)
         entry.state, entry.read = "idle", None
@@ -125,7 +128,7 @@ class ReadQueue(Generic[J]):
                 entry.note(least_timeout=NEVER)
 
     def to_front(self, entry: Entry[J]) -> None:
-        """Let an entry that asks be read next."""
+        """Move a queued entry to the head of the queue."""
         if entry.state != "asking":
             return
         group = entry.group
@@ -138,7 +141,7 @@ class ReadQueue(Generic[J]):
             self._push(entry, ALWAYS)
 
     def move(self, entry: Entry[J], group: Bucket[J] | ListScan[J] | None) -> None:
-        """Change the group of an entry, and where it waits."""
+        """Change the group of an entry; a queued poll moves along."""
         since = self._unqueue(entry) if entry.state == "asking" else None
         self._leave_group(entry)
         if group is not None:
@@ -146,14 +149,14 @@ class ReadQueue(Generic[J]):
         if since is not None:
             self._enqueue(entry, since)
 
-    def forget(self, entry: Entry[J]) -> None:
-        """Let go of an entry without subscribers."""
+    def remove(self, entry: Entry[J]) -> None:
+        """Remove an entry that has lost its subscribers."""
         self.dequeue(entry)
         self._audits.pop(entry, None)
         self._leave_group(entry)
 
     def clear(self) -> None:
-        """Empty the queue; those who ask are to be told why."""
+        """Empty the queue. The caller ends the waits whose polls were in it."""
         self._heap.clear()
         self._queued.clear()
         self._audits.clear()
@@ -169,7 +172,7 @@ class ReadQueue(Generic[J]):
         entry.group = None
         group.members.discard(entry)
         if not group.members and isinstance(group, Bucket):
-            self.index.forget(group)
+            self.index.remove(group)
 
     def _enqueue(self, entry: Entry[J], since: float, *, alone: bool = False) -> None:
         entry.state = "asking"
@@ -184,7 +187,7 @@ class ReadQueue(Generic[J]):
             self._push(group, since)
 
     def _may_read(self, group: Bucket[J] | ListScan[J]) -> bool:
-        """Whether there is anything to send for a group that asks, besides what is under way for it."""
+        """Whether a read may be sent for a group, besides those under way."""
         if group.gets_allowed:
             return True
         return group.page is None if isinstance(group, Bucket) else not group.covers_all(self.index.size)
@@ -199,7 +202,7 @@ class ReadQueue(Generic[J]):
         self._wake()
 
     def _unqueue(self, entry: Entry[J]) -> float:
-        """Take an entry that asks out of the queue, and return since when it has asked."""
+        """Remove a queued entry from the queue, and return since when its poll waits."""
         group = entry.group
         if group is None or entry not in group.asking:
             self._queued.pop(entry, None)
@@ -210,14 +213,12 @@ class ReadQueue(Generic[J]):
         return since
 
     def _push_again(self, group: Bucket[J] | ListScan[J]) -> None:
-        """Queue a group again after something was sent for it, or has come back."""
+        """Queue a group again after one of its reads was sent or has ended."""
         if group.asking and group not in self._queued and self._may_read(group):
             self._push(group, next(iter(group.asking.values())))
 
-    # Deciding
-
     def choose(self) -> Read[J] | None:
-        """Take the read that is to be sent now out of the queue."""
+        """Return the read to send now, and remove it from the queue."""
         now = self._clock()
         if not len(self):
             return None
@@ -244,7 +245,7 @@ class ReadQueue(Generic[J]):
         rare = entry.rare
         read = Read(began=now, timeout=entry.timeout, entry=entry, id=entry.id, overdue_at=now + rare.least_timeout)
         if rare.aliases and rare.failures_alone % 2:
-            # It was asked for by another name at first, and may be readable by that name alone.
+            # The service may know the request by the name that the subscriber gave, and by that name alone.
             read.id, read.must_be = next(iter(rare.aliases)), entry.id
         entry.state, entry.read = "reading", read
         if self.health.awaits_get and self._probe is None:
@@ -302,17 +303,15 @@ class ReadQueue(Generic[J]):
             overdue_at=now + self.health.overdue_after,
         )
 
-    # What comes of it
-
     def page_ended(self, read: Read[J]) -> None:
-        """Count a page that is not under way any more."""
+        """Record that a page is not under way any more."""
         self._pages_under_way -= 1
         group = read.group
         if isinstance(group, Bucket) and group.page is read:
             group.page, group.gets_allowed = None, 0
 
     def put_back(self, read: Read[J]) -> None:
-        """Ask again for all that a read that brought nothing was to answer for."""
+        """Queue the entries of a read that brought no answer again."""
         if not read.is_page:
             self.get_ended(read)
         else:
@@ -324,9 +323,9 @@ class ReadQueue(Generic[J]):
             self._push_again(read.group)
 
     def pages_keep_coming(self, read: Read[J], now: float) -> float:
-        """Return until when a late page is not overdue, since others of its list come one after another, or 0.
+        """Return until when a late page is put off because other pages keep coming, or 0.
 
-        A thread that is busy with their records sees an answer late that has long been there.
+        While the loop is busy with the records of other pages, it sees later answers late.
         """
         until = min(self.health.page_came_at + self.health.overdue_after, read.began + PATIENCE)
         if read.is_page and not read.is_overdue and self.health.is_trusted and now < until:
@@ -334,10 +333,10 @@ class ReadQueue(Generic[J]):
         return 0.0
 
     def page_is_overdue(self, page: Read[J], now: float) -> bool:
-        """Let the entries that wait for a page be read with GET besides: some at first, all of them the second time.
+        """Let entries of an overdue page be read with GET as well: some the first time, all the second time.
 
         Returns:
-            Whether the page is of no use any more.
+            Whether to cancel the page.
         """
         if self.health.knows_nothing and page.overdue_at < page.began + PATIENCE:
             self._allow_gets(page, 1)
@@ -348,7 +347,7 @@ class ReadQueue(Generic[J]):
         page.is_overdue = True
         page.overdue_at = now + self.health.get_overdue_after / 2 if is_first else NEVER
         self.health.page_is_overdue()
-        # One page is enough to find out when the list answers again.
+        # A single page is enough to notice when the list answers again.
         return not is_first and self._pages_under_way > 1
 
     def _allow_gets(self, page: Read[J], most: int | None) -> None:
@@ -361,34 +360,39 @@ class ReadQueue(Generic[J]):
             self._push_again(group)
 
     def get_ended(self, read: Read[J], *, is_refused: bool = False) -> None:
-        """Record that a GET is not under way any more, and whether it was answered 429."""
+        """Record that a GET is not under way any more.
+
+        Args:
+            read: The GET.
+            is_refused: Whether it was answered 429.
+        """
         if is_refused:
             self.health.get_refused()
         if self._probe is read:
             self._probe = None
             if not is_refused:
-                self.health.get_told(self._clock())
+                self.health.get_was_admitted(self._clock())
             self._wake()
 
     def get_is_overdue(self, read: Read[J]) -> None:
-        """Ask once more for an entry whose GET takes longer than one of its subscribers would have waited."""
+        """Queue an entry again whose GET takes longer than one of its subscribers allows."""
         read.is_overdue, read.overdue_at = True, NEVER
         if self._probe is read:
             self.get_ended(read)
             return
         entry = read.entry
         if entry is not None and entry.read is read and entry.rare.least_timeout < NEVER:
-            # Twice as long the next time, so that an id that hangs never has more than a few reads under way.
+            # Twice as long the next time, so an id that hangs never has more than a few reads under way.
             entry.note(least_timeout=2 * entry.rare.least_timeout)
         self.ask_again(read)
 
     def page_answered(self, read: Read[J], ranks: range, found: int) -> None:
-        """Record an answered page, and let its bucket or scan go on.
+        """Record an answered page, and queue its bucket or scan again.
 
         Args:
             read: The page.
             ranks: The ranks that it showed.
-            found: How many members of its scan it showed.
+            found: How many members of its group it showed.
         """
         self.page_ended(read)
         missed = list(read.owed())
@@ -404,12 +408,12 @@ class ReadQueue(Generic[J]):
             self._push_again(group)
 
     def lose_place(self, entry: Entry[J]) -> None:
-        """Forget the place of an entry that a page did not show, until a later page shows it or a scan finds it."""
-        entry.note(scan_at=self._clock() + _SCAN_PAUSE[0])
+        """Remove the place of an entry that a page did not show; a later page or a scan may find a new one."""
+        self.scan_from(entry, self._clock() + _SCAN_PAUSE[0])
         self.move(entry, None)
 
     def place(self, entry: Entry[J], rank: int) -> None:
-        """Note where in the list an entry stands."""
+        """Set the place of an entry in the list."""
         if entry.rare.misses:
             entry.note(misses=0)
         bucket = self.index.bucket_at(rank)
@@ -417,14 +421,14 @@ class ReadQueue(Generic[J]):
             self.move(entry, bucket)
 
     def audit(self, entry: Entry[J]) -> None:
-        """Read an entry with GET besides a page that shows it, to compare the two."""
+        """Read an entry with GET besides the page that covers it, to compare the two."""
         self._audits[entry] = None
         self._wake()
 
     def _end_scan(self, scan: ListScan[J]) -> None:
-        """Let the entries that a scan did not find be read with GET for a while.
+        """Let queued entries that a scan did not find be read with GET for a while.
 
-        They may be very many, so the rest stays for the next turn; those that do not ask stay until they do.
+        They may be very many, so the next turn handles the rest. Entries without a queued poll stay in the scan.
         """
         now = self._clock()
         for entry in [*islice(scan.asking, SLICE)]:

@@ -1,4 +1,4 @@
-"""The tasks that read: as many as there are reads to send, and as the service has shown to bear."""
+"""The tasks that read: as many as there are reads to send, bounded by what the service has answered well."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Final
 
 __all__ = ["ReaderPool"]
 
-_AT_FIRST: Final = 8  # reads at once until the first answers; each good answer allows one more, so they soon double
-_COMES_BACK: Final = 0.25  # seconds after which reads that are under way for long are not counted any more
+_AT_FIRST: Final = 8  # reads at once before the first answer; each good answer allows one more
+_RECHECK: Final = 0.25  # seconds until a full pool checks again how many of its reads are slow
 
 
 class ReaderPool:
-    """Starts tasks while reads are wanted. A task ends when none is wanted any more.
+    """Starts tasks while reads are wanted. A task ends when no read is wanted any more.
 
-    The tasks only wait for the lane, which bounds rate and concurrency, and then decide what to read. A slow start
-    (RFC 5681, section 3.1) keeps the first of very many reads from being refused all at once.
+    A task waits for the lane, which bounds rate and concurrency, and decides what to read only then. The slow start
+    (RFC 5681, section 3.1) keeps the service from refusing the first of very many reads all at once.
 
     Args:
-        wanted: The reads to send that no task has taken yet.
+        wanted: The reads to send; its length counts those that no task has taken yet.
         read_once: Waits for the lane and sends one read; calls ``has_chosen`` once it has taken it.
-        brisk: Counts the reads under way that are not slow: a read that hangs must not hold up others.
+        brisk: Counts the reads under way that are not slow, since a read that hangs must not delay others.
         most: The most tasks at once.
     """
 
@@ -39,7 +39,7 @@ class ReaderPool:
         self._is_waiting = False
 
     def wake(self) -> None:
-        """Start tasks in the next round of the loop, so that all that is asked for in this one is gathered first."""
+        """Start tasks in the next round of the loop, so that the polls of this round gather first."""
         if not len(self._wanted):
             return
         if self._is_waiting and self._handle is not None:
@@ -48,7 +48,7 @@ class ReaderPool:
             self._handle = asyncio.get_running_loop().call_soon(self._start)
 
     def has_chosen(self, task: asyncio.Task[None]) -> None:
-        """Count a task as busy with a read, so that another one may be started for what is left."""
+        """Record that a task has taken its read, so that another task may be started for the next read."""
         self._choosing.discard(task)
 
     def read_was_answered(self) -> None:
@@ -62,7 +62,7 @@ class ReaderPool:
         self._allowed = max(self._allowed // 2, min(_AT_FIRST, self._most))
 
     def stop(self) -> None:
-        """Start nothing any more: no read is wanted."""
+        """Start no task until the next ``wake``, since no read is wanted."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -76,7 +76,7 @@ class ReaderPool:
         loop = asyncio.get_running_loop()
         while len(self._choosing) < len(self._wanted) and self._size < self._most:
             if not self._has_room():
-                self._handle, self._is_waiting = loop.call_later(_COMES_BACK, self._start), True
+                self._handle, self._is_waiting = loop.call_later(_RECHECK, self._start), True
                 return
             self._size += 1
             task = loop.create_task(self._run())
@@ -91,7 +91,7 @@ class ReaderPool:
     async def _run(self) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker: this runs as a task
-        # What was wanted may have been given up before this task could begin.
+        # Nothing may be wanted any more by the time this task begins.
         try:
             while len(self._wanted):
                 self._choosing.add(task)
@@ -99,4 +99,4 @@ class ReaderPool:
                 if not self._has_room():
                     return
         finally:
-            del task  # it would hold this frame by its error, and this frame it
+            del task  # a cycle: the task holds its error, whose traceback holds this frame

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -12,20 +12,20 @@ import attrs
 from ..models import Job, Pagination
 from .entries import Read
 
-__all__ = ["Answer", "Source", "Turn"]
+__all__ = ["Answer", "SendRead", "Source"]
 
 J = TypeVar("J", bound=Job)
 
 
 @attrs.frozen(kw_only=True)
 class Answer(Generic[J]):
-    """The answer of a read. Records are decoded on demand, since most records of a page may be of no interest.
+    """The answer to a read. Records are decoded on demand, since most records of a page may be of no interest.
 
     Attributes:
-        records: Id and undecoded record, in the order of the list.
-        make: Makes a request of a record; ValueError if it is not what the API promises.
-        pagination: Where a page lies in the list, or None for a GET.
-        is_newest_first: The order that a page shows, or None where it shows none.
+        records: The id and the undecoded record of each request, in the order of the list.
+        make: Decodes a record into a request; raises ValueError if the record breaks the API's promises.
+        pagination: The position of a page in the list, or None for a GET.
+        is_newest_first: The order of the page, or None if the page does not show it.
         server_time: When the service answered, by its own clock.
     """
 
@@ -36,15 +36,8 @@ class Answer(Generic[J]):
     server_time: datetime | None
 
 
-class Turn(Protocol[J]):
-    """The permission to send one read now."""
-
-    async def send(self, read: Read[J]) -> Answer[J]:
-        """Make one attempt.
-
-        Raises:
-            ChamelaionError: There is no answer, or none that can be used.
-        """
+SendRead = Callable[[Read[J]], Awaitable[Answer[J]]]
+"""Makes one attempt at a read; raises a ChamelaionError if there is no usable answer."""
 
 
 class Source(Protocol[J]):
@@ -54,5 +47,5 @@ class Source(Protocol[J]):
     def most_at_once(self) -> int:
         """How many reads may be under way at once."""
 
-    def turn(self) -> AbstractAsyncContextManager[Turn[J]]:
-        """Wait until the lane lets a read through, then let the caller decide which one to send, or none."""
+    def turn(self) -> AbstractAsyncContextManager[SendRead[J]]:
+        """Wait until the lane admits a read; the caller then decides which read to send, if any."""

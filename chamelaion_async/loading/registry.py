@@ -1,4 +1,4 @@
-"""Which requests are waited for, and under which names they were asked for."""
+"""Which requests have subscribers, and under which names."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import Final, Generic, TypeVar
 
 from ..models import Job
-from .entries import ALWAYS, NEVER, Entry, Snapshot, Subscriber
-from .packing import Packer
+from .entries import Entry, Subscriber
+from .packing import reference_of
+from .snapshot import Snapshot
 
 __all__ = ["Registry", "is_same_request"]
 
@@ -28,19 +29,14 @@ def _key(id: str) -> str:
 
 
 class Registry(Generic[J]):
-    """The requests that have subscribers.
+    """The requests that have subscribers."""
 
-    Args:
-        packer: Packs what is kept of a request.
-    """
-
-    def __init__(self, packer: Packer[J]) -> None:
-        self._packer = packer
+    def __init__(self) -> None:
         # A request is in one of the first two, and may have further names in the third.
         self._asked: dict[str, Entry[J]] = {}
         self._known: dict[str, Entry[J]] = {}
         self._aliases: dict[str, Entry[J]] = {}
-        # Most references belong to one request, and a set for each would take too much memory.
+        # Most references belong to one request; a set for each would take too much memory.
         self._by_reference: dict[str, Entry[J] | set[Entry[J]]] = {}
         self._ids_are_uuids = False
 
@@ -55,7 +51,7 @@ class Registry(Generic[J]):
     def join(self, subscriber: Subscriber[J]) -> Entry[J]:
         """Subscribe to the request that the subscriber's id means.
 
-        A reference is not taken for the request that it meant before: another one may carry it by now.
+        A reference makes an entry of its own until a GET shows its request: by now, a newer job may carry it.
         """
         key = _key(subscriber.id)
         entry = self._known.get(key) or self._asked.get(key)
@@ -63,12 +59,10 @@ class Registry(Generic[J]):
             _add(entry, subscriber)
             return entry
         entry = self._asked[key] = Entry(subscriber.id, subscriber=subscriber)
-        if self._ids_are_uuids and not _UUID.fullmatch(key):
-            entry.note(scan_at=NEVER)
         return entry
 
     def leave(self, entry: Entry[J], subscriber: Subscriber[J]) -> None:
-        """Unsubscribe, and forget the request with its last subscriber."""
+        """Unsubscribe, and remove the request with its last subscriber."""
         others = entry.rare.others
         if entry.subscriber is subscriber:
             entry.subscriber = others.popitem()[0] if others else None
@@ -82,14 +76,14 @@ class Registry(Generic[J]):
                 if self._aliases.get(name) is entry:
                     del self._aliases[name]
         if entry.subscriber is None:
-            self._forget(entry)
+            self._remove(entry)
 
-    def _forget(self, entry: Entry[J]) -> None:
+    def _remove(self, entry: Entry[J]) -> None:
         key = _key(entry.id)
         for entries in (self._known, self._asked):
             if entries.get(key) is entry:
                 del entries[key]
-        reference = self._packer.reference_of(entry.packed) if entry.packed is not None else None
+        reference = reference_of(entry.packed) if entry.packed is not None else None
         if reference is not None:
             group = self._by_reference.get(reference)
             if isinstance(group, set):
@@ -98,22 +92,21 @@ class Registry(Generic[J]):
                 self._by_reference.pop(reference, None)
 
     def named(self, name: str) -> list[Entry[J]]:
-        """Return what is waited for under an id, the name that it was asked for by, or a reference."""
+        """Return the requests with this id, this reference, or a subscriber that was given this name."""
         key = _key(name)
         found = [names[key] for names in (self._known, self._asked, self._aliases) if key in names]
         group = self._by_reference.get(name, ())
         return list(dict.fromkeys([*found, *([group] if isinstance(group, Entry) else group)]))
 
     def find(self, id: str) -> Entry[J] | None:
-        """Return the request that a page shows under this id, if it is waited for."""
+        """Return the request with this id, as a page shows it."""
         key = _key(id)
         return self._asked.get(key) or self._known.get(key)
 
     def identify(self, entry: Entry[J], id: str) -> Entry[J]:
-        """Note the id of the request that an entry means, and return the entry under which it is waited for.
+        """Set the service's id of an entry's request, and return the entry of that request.
 
-        That is another entry where the same request was asked for under two names: then that one has the subscribers
-        of both, and this one has none.
+        If another entry has that id, it is returned: it takes over the subscribers, and this entry has none.
         """
         asked_as, key = _key(entry.id), _key(id)
         if self._asked.get(asked_as) is not entry:
@@ -130,8 +123,6 @@ class Registry(Generic[J]):
                 known.note(aliases=aliases)
             aliases[asked_as] = aliases.get(asked_as, 0) + len(entry.subscribers)
             self._aliases[asked_as] = known
-            if known is entry:
-                entry.note(scan_at=ALWAYS)
         if known is not entry:
             for subscriber in entry.subscribers:
                 subscriber.entry = known
@@ -141,20 +132,19 @@ class Registry(Generic[J]):
         return known
 
     def learn_ids(self, ids: Iterable[str]) -> list[Entry[J]]:
-        """Learn from a page whether references can be told from ids, and return those that no page can show then.
-
-        Only a GET can say which request a reference means.
-        """
+        """Learn from a page that ids are UUIDs, and return the entries that turn out to be references by that."""
         if self._ids_are_uuids or not all(_UUID.fullmatch(id) for id in ids):
             return []
         self._ids_are_uuids = True
-        references = [entry for entry in self._asked.values() if not _UUID.fullmatch(entry.id)]
-        for entry in references:
-            entry.note(scan_at=NEVER)
-        return references
+        return [entry for entry in self._asked.values() if self.is_reference(entry)]
+
+    def is_reference(self, entry: Entry[J]) -> bool:
+        """Whether no page can show an entry, since only a GET can tell which request a reference means."""
+        key = _key(entry.id)
+        return self._ids_are_uuids and self._asked.get(key) is entry and not _UUID.fullmatch(key)
 
     def keep(self, entry: Entry[J], snapshot: Snapshot[J]) -> None:
-        """Keep a request as it was read."""
+        """Keep the request as a read showed it."""
         reference = snapshot.request.reference_id
         if entry.packed is None and reference is not None:
             group = self._by_reference.setdefault(reference, entry)
@@ -162,7 +152,7 @@ class Registry(Generic[J]):
                 group.add(entry)
             elif group is not entry:
                 self._by_reference[reference] = {group, entry}
-        entry.packed, entry.stamp = snapshot.packed(self._packer), snapshot.stamp
+        entry.packed, entry.stamp = snapshot.packed, snapshot.stamp
 
 
 def _add(entry: Entry[J], subscriber: Subscriber[J]) -> None:

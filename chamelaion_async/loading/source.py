@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 import attrs
 
@@ -18,7 +19,7 @@ from .._http.transport import StatusTurn, Transport, structure_hook
 from ..errors import APIStatusError, ConfigurationError, InvalidResponseError
 from ..models import Job, Pagination, RawResponse
 from .entries import Read
-from .reads import Answer
+from .reads import Answer, SendRead
 from .registry import is_same_request
 
 __all__ = ["HttpSource"]
@@ -46,9 +47,23 @@ class HttpSource(Generic[J]):
         """How many reads may be under way at once."""
         return self.transport.lanes["status"].max_concurrency
 
-    def turn(self) -> _HttpTurn[J]:
-        """Wait until the lane lets a read through."""
-        return _HttpTurn(source=self, turn=self.transport.turn())
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[SendRead[J]]:
+        """Wait until the lane admits a read."""
+        async with self.transport.turn() as turn:
+            yield partial(self._send, turn)
+
+    async def _send(self, turn: StatusTurn, read: Read[J]) -> Answer[J]:
+        call = self.call_of(read)
+        try:
+            response = await turn.send(call, read.timeout, is_page=read.is_page)
+        except APIStatusError as error:
+            if is_foreign(error):
+                raise _not_the_api(error) from None
+            raise
+        read.is_here = True
+        await self._own_round()
+        return self.page_of(call, response) if read.is_page else self.request_of(read, call, response)
 
     def call_of(self, read: Read[J]) -> Call:
         """Return the call that makes a read."""
@@ -57,8 +72,8 @@ class HttpSource(Generic[J]):
         params: Query = {"limit": PAGE_SIZE, "offset": read.offset}
         return Call(method="GET", path=self.path, params=params)
 
-    async def own_round(self) -> None:
-        """Give each of the answers that come at one moment a round of the loop: decoding a page takes time."""
+    async def _own_round(self) -> None:
+        """Wait for a round of the loop in which no other answer is decoded, since decoding a page takes time."""
         await self._decoding.acquire()
         asyncio.get_running_loop().call_soon(self._decoding.release)
 
@@ -84,7 +99,7 @@ class HttpSource(Generic[J]):
         )
 
     def page_of(self, call: Call, response: RawResponse) -> Answer[J]:
-        """Split a page into records, and leave them undecoded: one bad record must not spoil the others.
+        """Split a page into records, and leave them undecoded: one bad record must not affect the others.
 
         Raises:
             InvalidResponseError: It is not a page.
@@ -105,38 +120,8 @@ class HttpSource(Generic[J]):
         )
 
 
-@attrs.define(kw_only=True, eq=False)
-class _HttpTurn(Generic[J]):
-    """The permission of the lane to send one read."""
-
-    source: HttpSource[J]
-    turn: StatusTurn
-
-    async def __aenter__(self) -> Self:
-        await self.turn.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.turn.__aexit__(kind, error, traceback)
-
-    async def send(self, read: Read[J]) -> Answer[J]:
-        source = self.source
-        call = source.call_of(read)
-        try:
-            response = await self.turn.send(call, read.timeout, is_page=read.is_page)
-        except APIStatusError as error:
-            if is_foreign(error):
-                raise _not_the_api(error) from None
-            raise
-        read.is_here = True
-        await source.own_round()
-        return source.page_of(call, response) if read.is_page else source.request_of(read, call, response)
-
-
 def _not_the_api(error: APIStatusError) -> InvalidResponseError:
-    """Return the error for a refusal that is not the API's: an answer that says nothing of the request."""
+    """Return the error for a refusal that is not the API's: an answer that does not show the request."""
     return InvalidResponseError(
         f"{error.method} {error.path} was answered {error.status}, but not by the API, which would say why in "
         f'{{"error": …}}: {error.message}. Check base_url and what stands between',
@@ -157,7 +142,7 @@ def _id_of(record: Any) -> str:
 
 
 def _is_newest_first(records: list[tuple[str, Any]], make: Callable[[Any], Job]) -> bool | None:
-    """Tell the order of a page by its two ends."""
+    """Return the order of a page, by the times of its first and last record."""
     if len(records) < 2:
         return None
     try:

@@ -1,13 +1,25 @@
-"""When to poll, and the loops that do: one for a single wait, one schedule for a batch.
+"""When to poll, and the loops that do: tenacity's loop for a single wait, one schedule for a batch.
 
 ::
 
-    Polls.wait ---> poll_until_finished (tenacity) ---> WaitSubscription ---+
-                            |                                               v
-                        PollState  (WaitPlan, spacing)                    Loader (loading/)
-                            |                                               ^
-    Polls.follow --> Batch (timers, no task per id) ------------------------+
+    Polls.wait ---> poll_until_finished (_Wait, tenacity) ---> WaitSubscription --+
+                             |                                                    v
+                         PollState (WaitPlan, FailureStreak, spacing, verdicts)  Loader (loading/)
+                             |                                                    ^
+    Polls.follow --> Batch (Schedule, Refusals) ---> Member (a PollState) --------+
 
-``PollState`` decides: whether a snapshot answers the poll, whether an error may pass, when to poll next, and which
-error tells why a wait ended. It takes times as arguments and does no I/O; the wait and the batch both ask it.
+- ``Polls``: the waits of one family of requests, with the loader that they share.
+- ``poll_until_finished``: the loop of a single wait. Tenacity runs it, and ``_Wait`` answers tenacity's questions.
+- ``WaitSubscription``: asks the loader for polls of a single wait, and pauses with a ``Sleep`` that news can end.
+- ``Batch``: waits for many requests without a task for each. ``Member``: one of them, which passes what the loader
+  reads on to its ``MemberOwner``, the batch.
+- ``Schedule``: calls back with each member when its next poll is due, in slices.
+- ``PollState``: decides whether a snapshot answers the poll, when to poll next, and when the wait is over. It takes
+  times as arguments and does no I/O. ``WaitPlan``: what the requests of one wait share.
+- ``FailureStreak``: how long failures may go on. ``Refusals``: when a 429 ends all requests of ``get_many``.
+- ``spacing``: the pause by the age of a job. ``verdicts``: the texts of the errors that end waits.
+
+The life of one poll: the state begins it, and the loader is asked for it. A snapshot that answers the poll ends it,
+and the job is finished or the next pause begins; an error adds to the failure streak, which ends the wait or sets the
+pause. A snapshot from another wait's read is news: it may end a pause, and the wait with it.
 """

@@ -1,4 +1,4 @@
-"""Waiting for the requests of one family, put together: the loader, and the waits and batches that use it."""
+"""Puts together what waits for the requests of one family: the loader, single waits and batches."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .._http.clock import loop_time
 from .._http.transport import Transport
 from ..config import PollPolicy
 from ..loading.loader import Loader
-from ..loading.packing import Packer
 from ..loading.source import HttpSource
+from ..loading.times import now
 from ..models import Job, OnUpdate, Outcome
 from .batch import Batch
 from .state import PollState, make_plan
@@ -25,25 +25,25 @@ J = TypeVar("J", bound=Job)
 
 
 class Polls(Generic[J]):
-    """What all views of a client wait through.
+    """The waits of all views of one client.
 
     Args:
         transport: Carries the calls.
-        path: Where the requests lie.
-        model: What one of them is.
-        read_timeout: Seconds for the answer of a page, or of a GET that only a nudge has asked for.
+        path: Path of the list of requests.
+        model: The class of a request.
+        read_timeout: Seconds for the answer to a page, or to a GET that only a nudge asked for.
     """
 
     def __init__(self, transport: Transport, *, path: str, model: type[J], read_timeout: float) -> None:
         self._lifecycle = transport.lifecycle
         source = HttpSource(transport=transport, path=path, model=model)
-        self._loader: Loader[J] = Loader(source, Packer(model), random=random.random, read_timeout=read_timeout)
-        self._lifecycle.at_close(self._loader.close)
+        self._loader: Loader[J] = Loader(source, random=random.random, read_timeout=read_timeout)
+        self._connection.at_close(self._loader.close)
 
     async def wait(self, id: str, *, timeout: float | None, policy: PollPolicy, on_update: OnUpdate[J] | None) -> J:
-        """Wait for one request; see ``resources.requests`` for what a caller is promised."""
+        """Wait for one request; ``resources.requests`` documents the promises."""
         id_segment(id)
-        plan = make_plan(timeout, policy, random.random, started=loop_time())
+        plan = make_plan(timeout, policy, random.random, started=now())
         state: PollState[J] = PollState(id=id, plan=plan)
         subscription = WaitSubscription(self._loader, state, self._lifecycle.sleep)
         try:
@@ -60,7 +60,7 @@ class Polls(Generic[J]):
         attempts: int | None,
         every_change: bool,
     ) -> AsyncGenerator[Outcome[J], None]:
-        """Wait for many, each of ``ids`` once; see ``WaitPlan`` and ``Batch`` for the arguments."""
+        """Wait for many requests, each of ``ids`` once; ``WaitPlan`` and ``Batch`` explain the arguments."""
         plan = make_plan(timeout, policy, random.random, attempts=attempts)
         return Batch(self._loader, plan, check=id_segment, every_change=every_change).follow(ids)
 

@@ -1,4 +1,4 @@
-"""When to poll again, as pure functions of age, policy and chance."""
+"""The pause between two polls, as pure functions of age, policy and a random draw."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from ..config import PollPolicy
 __all__ = ["EARLY", "age_of", "spacing"]
 
 EARLY = 0.02
-"""Seconds by which a timer may go off before its time: loops round, uvloop to milliseconds."""
+"""Seconds by which a timer may fire early: loops round its time, uvloop to milliseconds."""
 
 
 def spacing(age: float, policy: PollPolicy, jitter_draw: float) -> float:
-    """Return the seconds until the next poll of an unfinished job that is ``age`` seconds old.
+    """Return the seconds until the next poll of an unfinished job; ``PollPolicy`` documents the formula.
 
-    The jitter is taken from the part of its window that lies within the policy's bounds, so that many waits at a
-    bound are spread as well and the bounds hold all the same.
+    The draw places the pause in the part of its jitter window that lies within the policy's bounds. So the bounds
+    hold, and many waits whose pause is at a bound are spread as well.
 
     Args:
-        age: Seconds, see ``age_of``.
-        policy: The bounds and the growth.
-        jitter_draw: A number between 0 and 1 that places the pause in its window.
+        age: Seconds since the job was accepted, see ``age_of``.
+        policy: The bounds, the fraction and the jitter.
+        jitter_draw: A number between 0 and 1.
     """
     middle = min(max(age * policy.age_factor, policy.min_interval), policy.max_interval)
     low = max(middle * (1 - policy.jitter), policy.min_interval)
@@ -33,9 +33,9 @@ def age_of(created_at: datetime, server_time: datetime | None, watched: float) -
     """Return the age of a job in seconds, by the service's clock.
 
     Args:
-        created_at: When the service says that it accepted the job.
-        server_time: When the service says that it answered (its ``Date``), or None where it does not say.
-        watched: Seconds since the job was first seen here: it is at least as old as that, whatever clocks say.
+        created_at: When the service accepted the job, by its clock.
+        server_time: When the service answered, by its ``Date``, or None if the answer has none.
+        watched: Seconds since the first answer that showed the job. It is at least that old, whatever the clocks say.
     """
     if server_time is None:
         return watched

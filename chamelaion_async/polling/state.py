@@ -1,58 +1,55 @@
-"""What a wait knows of one job, and what it decides: pure, with time as an argument.
+"""What a wait knows of one job, and whether and when to poll it again: pure, with time as an argument.
 
-The loop that waits for one job and the schedule that waits for many both ask here whether and when to poll again.
+The loop for a single wait and the batch both use it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import attrs
 
-from .._http.retry import backoff, is_ridden_out, retry_after_of
+from .._http.retry import backoff, retry_after_of
 from ..config import PollPolicy, check_seconds
 from ..errors import (
     APITimeoutError,
     ChamelaionError,
     NotFoundError,
-    RateLimitError,
-    WaitTimeoutError,
-    WaitUnreachableError,
 )
-from ..loading.entries import Read, ReadStamp, Snapshot
+from ..loading.entries import Read
+from ..loading.packing import Packed, created_at_of, unpack
+from ..loading.snapshot import ReadStamp, Snapshot
+from ..loading.times import ALWAYS, NEVER
 from ..models import Job
+from .failures import FailureStreak
 from .spacing import EARLY, age_of, spacing
+from .verdicts import unanswered, unfinished
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-__all__ = ["MOST_REFUSALS", "PollState", "WaitPlan", "make_plan", "unanswered"]
+__all__ = ["PollState", "WaitPlan", "make_plan"]
 
 J = TypeVar("J", bound=Job)
 
-MOST_REFUSALS: Final = 10
-"""How often in a row a read may be answered 429 before a limited number of attempts is used up."""
-
-_LAST_POLL: Final = 1.0  # seconds by which the poll at the deadline may outlast it
-_FIRST_BACKOFF: Final = 0.1  # seconds; a policy without a shortest interval must not hammer a service that fails
-_NEVER: Final = float("inf")
+_LAST_POLL: Final = 1.0  # seconds by which the last poll may outlast the deadline
+_FIRST_BACKOFF: Final = 0.1  # seconds; a policy with min_interval=0 must not hammer a service that fails
 
 
 @attrs.define(kw_only=True, eq=False)
 class WaitPlan:
-    """What all jobs share that are waited for together, one or very many.
+    """What the jobs of one wait share, one job or very many.
 
     Attributes:
-        policy: How often to poll, and for how long to ride out failures.
-        random: Draws the jitter of what comes after a failure.
+        policy: How often to poll, and for how long failures may go on.
+        random: Draws the jitter of pauses after failures.
         started: When the wait began, by the loop's clock, as all times here.
-        timeout: Seconds that it may last, or None.
-        attempts: To read each job once, whatever its status, and to give it up after so many failures other than 429;
-            None polls each to its end, within the policy's budgets.
+        timeout: Seconds that the wait may last, or None.
+        attempts: A number reads each job once, whatever its status, and gives it up after as many failures other than
+            429. None polls each job until it is finished, within the policy's budgets.
         latency: Seconds that the last poll took.
-        ends_with_pages: Whether a page will do for the last poll too, since GETs of so many would come too late.
+        ends_with_pages: Whether a page may answer the last poll, since GETs of very many jobs would come too late.
         deadline: When to stop at the latest.
     """
 
@@ -67,16 +64,21 @@ class WaitPlan:
 
     @deadline.default
     def _at_the_timeout(self) -> float:
-        return _NEVER if self.timeout is None else self.started + self.timeout
+        return NEVER if self.timeout is None else self.started + self.timeout
 
     @property
     def landing(self) -> float:
-        """From when on a poll is the last one: as long before the deadline as its answer needs."""
+        """From when on a poll is the last one: earlier than the deadline by the time that an answer takes."""
         return self.deadline - min(self.latency, _LAST_POLL)
 
     @property
+    def max_age(self) -> float:
+        """Seconds since which a read of another wait may have begun to count as the first poll of this one."""
+        return 0.0 if self.reads_once else self.policy.min_interval
+
+    @property
     def reads_once(self) -> bool:
-        """Whether each job is read once, by a read that begins after the call."""
+        """Whether each job is read once, with a read that begins after the call."""
         return self.attempts is not None or self.timeout == 0
 
 
@@ -88,53 +90,21 @@ def make_plan(
     started: float = 0.0,
     attempts: int | None = None,
 ) -> WaitPlan:
-    """Return a plan with a timeout that was checked. A batch sets ``started`` when it begins."""
+    """Check the timeout, and return a plan. A batch sets ``started`` when it begins."""
     if timeout is not None:
         timeout = check_seconds("timeout", timeout)
     return WaitPlan(policy=policy, random=random, started=started, timeout=timeout, attempts=attempts)
 
 
-def unanswered(id: str, seconds: float, *, was_sent: bool) -> APITimeoutError:
-    """Return the error for a poll whose time was over before its answer came."""
-    reason = "was not answered" if was_sent else "could not be sent, for the rate limit or calls before it,"
-    return APITimeoutError(
-        f"the poll of {id} {reason} within the {seconds:.3g} s that were left",
-        sent="maybe" if was_sent else "no",
-        method="GET",
-        path=id,
-    )
-
-
-@attrs.define(kw_only=True, eq=False)
-class _FailureStreak:
-    """The failed polls since the last good one; dropped with the next good one.
-
-    Attributes:
-        error: Why the last poll failed.
-        since: When the first failure was here. Time spent in the queue before it is no outage.
-        failures: How many polls failed.
-        refusals: How many of them were answered 429.
-        not_found_since: When the first 404 was here, or never.
-        barred_until: When the last ``Retry-After`` ends.
-    """
-
-    error: ChamelaionError
-    since: float
-    failures: int = 0
-    refusals: int = 0
-    not_found_since: float = _NEVER
-    barred_until: float = -_NEVER
-
-
 @attrs.define(kw_only=True, eq=False, weakref_slot=False)
 class PollState(Generic[J]):
-    """One job that is waited for.
+    """One job of a wait.
 
-    A poll goes ``begin_poll``, then ``saw`` or ``failed``; after it, ``is_over`` and ``pause`` say how to go on.
+    The order of calls: ``begin_poll``; then ``saw`` and ``end_poll``, or ``failed``; then ``is_over`` and ``pause``.
 
     Attributes:
-        id: The id as it was given.
-        plan: What it shares with others.
+        id: The id as the caller gave it.
+        plan: What the jobs of the wait share.
         stamp: The answer that showed the job last.
         polls: How many polls were begun.
         is_last_poll: Whether the poll under way is the one at the deadline.
@@ -146,45 +116,27 @@ class PollState(Generic[J]):
     stamp: ReadStamp | None = None
     polls: int = 0
     is_last_poll: bool = False
-    began: float = _NEVER
-    _kept: Any = attrs.field(init=False, default=None)
-    _streak: _FailureStreak | None = attrs.field(init=False, default=None)
+    began: float = NEVER
+    _packed: Packed | None = attrs.field(init=False, default=None)
+    _streak: FailureStreak | None = attrs.field(init=False, default=None)
     _first_seen: float = attrs.field(init=False)
-
-    def keep(self, snapshot: Snapshot[J]) -> Any:
-        """Return what is to be kept of a job."""
-        return snapshot.request
-
-    def restore(self, kept: Any) -> J:
-        """Return the job of which this was kept."""
-        request: J = kept
-        return request
-
-    def created_at(self, kept: Any) -> datetime:
-        """Return when the service accepted the job of which this was kept."""
-        created_at: datetime = kept.created_at
-        return created_at
 
     @property
     def request(self) -> J | None:
         """The job as it was last read."""
-        return None if self._kept is None else self.restore(self._kept)
+        return None if self._packed is None else unpack(self._packed)
 
     @property
     def last_error(self) -> ChamelaionError | None:
-        """Why the last poll failed, if it did."""
+        """The error of the last poll, or None if it was good."""
         return self._streak.error if self._streak is not None else None
 
     @property
     def _outage_ends(self) -> float:
-        return _NEVER if self._streak is None else self._streak.since + self.plan.policy.outage_budget
-
-    @property
-    def _grace_ends(self) -> float:
-        return _NEVER if self._streak is None else self._streak.not_found_since + self.plan.policy.not_found_grace
+        return NEVER if self._streak is None else self._streak.outage_ends(self.plan.policy)
 
     def standing_refusal(self, now: float) -> ChamelaionError | None:
-        """Return the error that still stands where the deadline comes before the end of a ``Retry-After``."""
+        """Return the error whose ``Retry-After`` has not ended yet, since the deadline comes before its end."""
         streak = self._streak
         if streak is None or now + EARLY >= streak.barred_until:
             return None
@@ -192,7 +144,7 @@ class PollState(Generic[J]):
         return streak.error
 
     def begin_poll(self, now: float) -> float:
-        """Note that a poll is asked for, and return when to give it up, in the queue or on its way."""
+        """Record that a poll is asked for, and return when to give it up, whether it was sent by then or not."""
         plan = self.plan
         self.is_last_poll = now + EARLY >= plan.landing
         self.polls += 1
@@ -203,31 +155,35 @@ class PollState(Generic[J]):
         return max(plan.deadline, now + (longest if plan.timeout == 0 else min(_LAST_POLL, longest)))
 
     def read_timeout(self, now: float) -> float:
-        """Return the seconds that a read may take from when it is sent."""
+        """Return the seconds that a read may take once it is sent."""
         longest = self.plan.policy.request_timeout
-        # Within an outage a read may not outlast the budget either, but has to have a chance.
+        # During an outage a read may not outlast the budget either, but needs the time for an answer.
         return longest if self._streak is None else min(longest, max(self._outage_ends - now, _LAST_POLL))
 
+    @property
+    def needs_get(self) -> bool:
+        """Whether only a GET can answer the poll under way: the last one, since a list may lag."""
+        return self.is_last_poll and not self.plan.reads_once and not self.plan.ends_with_pages
+
     def end_poll(self, now: float) -> None:
-        """Note the end of a poll that was answered."""
+        """Record that the poll under way was answered."""
         self.plan.latency = now - self.began
-        self.began = _NEVER
+        self.began = NEVER
 
     def is_answered_by(self, snapshot: Snapshot[J]) -> bool:
-        """Whether a snapshot answers the poll under way, and is not only news that came meanwhile."""
+        """Whether a snapshot answers the poll under way; otherwise it is only news."""
         if self.plan.reads_once:
             return snapshot.request.is_finished or snapshot.stamp.began >= self.plan.started
-        if self.began == _NEVER:
+        if self.began == NEVER:
             return False
         if snapshot.request.is_finished or not self.is_last_poll:
             return True
-        # The last poll is a GET, since a list may lag, and begins at the deadline.
-        return snapshot.stamp.began >= self.began and (self.plan.ends_with_pages or not snapshot.stamp.is_page)
+        return snapshot.stamp.began >= self.began and not (self.needs_get and snapshot.stamp.is_page)
 
     def is_failed_by(self, error: Exception, read: Read[J] | None) -> bool:
-        """Whether the failure of a read is one of the poll under way: begun for it, and as patient as it is."""
-        if self.began == _NEVER or read is None:
-            return self.began != _NEVER
+        """Whether a failed read fails the poll under way: it began for the poll, with no less time for the answer."""
+        if self.began == NEVER or read is None:
+            return self.began != NEVER
         if isinstance(error, APITimeoutError) and read.timeout < self.read_timeout(self.began):
             return False
         if self.plan.reads_once:
@@ -235,53 +191,39 @@ class PollState(Generic[J]):
         return read.began >= self.began or not self.is_last_poll
 
     def saw(self, snapshot: Snapshot[J]) -> bool:
-        """Record the job as it was read, and return whether it has changed."""
-        previous, stamp = self._kept, snapshot.stamp
-        self._kept, self.stamp, self._streak = self.keep(snapshot), stamp, None
+        """Record the job as a read showed it, and return whether it has changed."""
+        previous, stamp = self._packed, snapshot.stamp
+        self._packed, self.stamp, self._streak = snapshot.packed, stamp, None
         if previous is None:
             self._first_seen = stamp.at
-        return previous is None or previous != self._kept
+        return previous is None or previous != self._packed
 
     def failed(
-        self, error: ChamelaionError, now: float, *, sent_at: float | None = None, answered_at: float = -_NEVER
+        self, error: ChamelaionError, now: float, *, sent_at: float | None = None, answered_at: float = ALWAYS
     ) -> bool:
         """Record a failed poll, and return whether another one may succeed.
 
         Args:
-            error: Why it failed.
-            now: When it did.
-            sent_at: When its read was sent. The time before that was spent in the queue, and is no outage if others
-                were served meanwhile.
+            error: Why the poll failed.
+            now: The loop's time.
+            sent_at: When the poll's read was sent. The time in the queue before that does not use up the outage
+                budget if other reads were answered meanwhile.
             answered_at: When the last good answer to any read came.
         """
         streak = self._streak
         if streak is None:
-            streak = self._streak = _FailureStreak(error=error, since=now)
+            streak = self._streak = FailureStreak(error=error, since=now)
         elif sent_at is not None and self.began < answered_at:
             streak.since += max(sent_at - self.began, 0.0)
-        streak.error = error
-        streak.failures += 1
-        streak.refusals += isinstance(error, RateLimitError)
-        if isinstance(error, NotFoundError):
-            streak.not_found_since = min(streak.not_found_since, now)
-        return self.may_pass(error, now)
+        streak.add(error, now)
+        return self.may_pass(now)
 
-    def may_pass(self, error: ChamelaionError, now: float) -> bool:
-        """Whether it is worth polling again after an error."""
-        if isinstance(error, NotFoundError):
-            return now < self._grace_ends
-        return self._has_attempts_left(error) and is_ridden_out(error)
-
-    def _has_attempts_left(self, error: ChamelaionError) -> bool:
-        plan, streak = self.plan, self._streak
-        if plan.attempts is None or streak is None:
-            return True
-        if not isinstance(error, RateLimitError):
-            return streak.failures - streak.refusals < plan.attempts
-        return streak.refusals < MOST_REFUSALS and (error.retry_after or 0) <= plan.policy.max_retry_after
+    def may_pass(self, now: float) -> bool:
+        """Whether another poll may succeed after the last one failed."""
+        return self._streak is None or self._streak.may_pass(self.plan.policy, self.plan.attempts, now)
 
     def is_over(self, now: float) -> bool:
-        """Whether the time for further polls is over."""
+        """Whether there is no time for another poll."""
         return self.is_last_poll or now >= self.plan.deadline or now >= self._outage_ends
 
     def pause(self, now: float, attempt: Callable[[], RetryCallState]) -> float:
@@ -289,24 +231,22 @@ class PollState(Generic[J]):
 
         Args:
             now: The loop's time.
-            attempt: Gives what a tenacity wait strategy is to be called with, if the policy has one.
+            attempt: Returns the argument for the policy's tenacity wait strategy, if it has one.
         """
         plan, streak = self.plan, self._streak
-        barred_until = -_NEVER
+        barred_until = ALWAYS
         retry_after = retry_after_of(streak.error) if streak is not None else None
         if streak is not None and retry_after is not None:
             pause = min(retry_after, plan.policy.max_retry_after)
             if streak.failures > 1:
-                # A service that names a short time and then refuses again must not be hammered.
+                # A service may name a short time and refuse again: the backoff keeps polls apart.
                 longest = max(plan.policy.max_interval, _FIRST_BACKOFF)
                 pause = max(pause, backoff(streak.failures - 1, _FIRST_BACKOFF, longest, plan.random))
             streak.barred_until = barred_until = now + pause
         else:
             pause = self._spacing(now, attempt)
             if streak is not None:
-                is_missing = isinstance(streak.error, NotFoundError)
-                ends = self._grace_ends if is_missing else self._outage_ends
-                pause = min(pause, max(ends - now, 0.0))
+                pause = min(pause, max(streak.ends(plan.policy) - now, 0.0))
         landing = max(plan.landing, now)
         if now + pause < landing:
             return pause
@@ -317,55 +257,39 @@ class PollState(Generic[J]):
         if policy.wait is not None:
             pause = check_seconds("the pause that PollPolicy.wait returned", policy.wait(attempt()))
             return pause if stamp is None or streak is not None else max(stamp.at + pause - now, 0.0)
-        if stamp is None or streak is not None:
+        if stamp is None or streak is not None or self._packed is None:
             first = max(policy.min_interval, _FIRST_BACKOFF)
             failures = 0 if streak is None else streak.failures
             longest = max(policy.max_interval, first)
             return max(backoff(failures, first, longest, self.plan.random), policy.min_interval)
         if stamp.began < self.plan.started:
-            # It was read before this wait began, which would have read it at once if it were alone.
+            # Another wait read it before this one began; alone, this wait would have polled at once.
             return max(stamp.began + policy.min_interval - now, 0.0)
-        age = age_of(self.created_at(self._kept), stamp.server_time, stamp.at - self._first_seen)
-        # A page may take long, and shows nothing that happened since it was sent.
+        age = age_of(created_at_of(self._packed), stamp.server_time, stamp.at - self._first_seen)
+        # A page may take long, and shows nothing that happened after it was sent.
         read_at = stamp.began if stamp.is_page else stamp.at
         return max(read_at + spacing(age, policy, stamp.jitter_draw) - now, 0.0)
 
     def verdict(self, now: float) -> ChamelaionError:
-        """Return the error that tells why the wait ended without a finished job."""
-        error, started = self.last_error, self.plan.started
+        """Return the error of a wait that ended without a finished job."""
+        streak, error = self._streak, self.last_error
         if isinstance(error, NotFoundError):
-            return error  # the time ran out within the grace, but the service's answer is clear
-        elapsed = f"{round(now - started, 1):g} s and {self.polls} poll{'s' if self.polls != 1 else ''}"
-        status, again = "could not be read", "check the connection, and wait again"
-        request = self.request
-        if request is not None:
-            status, again = f"is still {request.status}", "the job goes on, wait again"
-        again += f" with wait_until_finished({self.id!r})"
-        details: dict[str, Any] = {
-            "id": self.id,
-            "last": request,
-            "elapsed": now - started,
-            "polls": self.polls,
-            "last_error": error,
-        }
-        verdict: ChamelaionError
-        if error is not None and self._streak is not None and now >= self._outage_ends:
-            verdict = WaitUnreachableError(
-                f"request {self.id} {status} after {elapsed}: nothing readable came for "
-                f"{round(now - self._streak.since, 1):g} s, last: {error}; {again}",
-                **details,
-            )
-        else:
-            why = f" (the last poll failed: {error})" if error is not None else ""
-            verdict = WaitTimeoutError(f"request {self.id} {status} after {elapsed}{why}; {again}", **details)
-        verdict.__cause__ = error
-        return verdict
+            return error  # the deadline came within the grace, but the service's answer is clear
+        return unfinished(
+            self.id,
+            self.request,
+            error,
+            elapsed=now - self.plan.started,
+            polls=self.polls,
+            unread_for=now - streak.since if streak is not None and now >= self._outage_ends else None,
+        )
 
     def gave_up(self, now: float, *, was_sent: bool) -> ChamelaionError:
-        """Record that the poll under way was given up at its deadline, and return the last error there was."""
+        """Record that the poll under way was given up at its deadline, and return the wait's last error."""
+        seconds = now - self.began
         if self._streak is not None and not was_sent:
-            self._streak.since += now - self.began  # it never left the queue: the error of before still stands
+            self._streak.since += seconds  # it never left the queue: the last error still stands
             return self._streak.error
-        error = unanswered(self.id, now - self.began, was_sent=was_sent)
+        error = unanswered(self.id, seconds, was_sent=was_sent)
         self.failed(error, now)
         return error

@@ -1,13 +1,15 @@
-"""One wait's side of the loader: asks for polls, sleeps between them, and wakes when the request has changed."""
+"""A single wait's subscription: asks for polls, pauses between them, and ends a pause when the request changes."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Generic, Protocol, TypeVar
 
-from .._http.clock import loop_time
-from ..loading.entries import Entry, Read, Snapshot
+from .._http.session import Alarm
+from ..loading.entries import Entry, Read
 from ..loading.loader import Loader
+from ..loading.snapshot import Snapshot
+from ..loading.times import now
 from ..models import Job
 from .state import PollState
 
@@ -24,7 +26,7 @@ class Sleep(Protocol):
 
 
 class WaitSubscription(Generic[J]):
-    """Polls and sleeps for one wait. To be closed when the wait ends, in whichever way."""
+    """Polls and pauses for one wait. It must be closed when the wait ends, whatever the reason."""
 
     __slots__ = ("_answer", "_last", "_loader", "_pause", "_sleep", "_state", "_unread", "entry", "id", "sent_at")
 
@@ -37,15 +39,14 @@ class WaitSubscription(Generic[J]):
         self._answer: asyncio.Future[Snapshot[J]] | None = None
         self._last: Snapshot[J] | None = None
         self.sent_at: float | None = None
-        """When the read of the last poll that failed was sent, if it was."""
+        """When the read of the last failed poll was sent, or None if it was not."""
         self.entry: Entry[J] = loader.join(self)
-        # What others have read is told at once, if a wait alone would not poll more often.
-        plan = state.plan
-        self._unread = None if plan.reads_once else loader.known(self.entry, plan.policy.min_interval)
+        # A recent read of another wait counts as the first poll, unless this wait alone would poll by now.
+        self._unread = loader.known(self.entry, state.plan.max_age)
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a read was sent for the poll, which is not only queued."""
+        """Whether a read for the poll was sent; otherwise the poll is queued."""
         return self.entry.state == "reading"
 
     @property
@@ -54,14 +55,14 @@ class WaitSubscription(Generic[J]):
         return self._loader.answered_at
 
     def take_news(self) -> Snapshot[J] | None:
-        """Return what was read since the last poll, once."""
+        """Return the snapshot that came since the last poll, once."""
         snapshot, self._unread = self._unread, None
         if snapshot is not None:
             self._last = snapshot
         return snapshot
 
     async def poll(self, timeout: float) -> Snapshot[J]:
-        """Return the request as a read shows it that was sent for this, or for another wait at the same time.
+        """Poll the request; another wait's read at the same time may answer as well.
 
         Args:
             timeout: Seconds that a GET may take.
@@ -79,19 +80,17 @@ class WaitSubscription(Generic[J]):
         return snapshot
 
     def _ask(self, timeout: float) -> None:
-        state = self._state
-        self._loader.ask(self.entry, timeout, alone=state.is_last_poll and not state.plan.reads_once)
+        self._loader.ask(self.entry, timeout, alone=self._state.needs_get)
 
     async def sleep(self, seconds: float) -> None:
-        """Pause until the next poll is due, or the request has changed."""
+        """Pause until the next poll is due or the request has changed."""
         if self._has_news():
-            return  # it came at the same moment as the last answer
-        self._loader.expect(self.entry, loop_time() + seconds)
-        self._pause = asyncio.get_running_loop().create_future()
-        await self._sleep(seconds, self._pause)
+            return  # it came in the same turn of the loop as the last answer
+        self._loader.expect(self.entry, now() + seconds)
+        await self._sleep(seconds, self._alarm)
 
     def on_snapshot(self, snapshot: Snapshot[J]) -> None:
-        """Receive the request as it was read."""
+        """Receive the request as a read showed it."""
         if self._answer is not None and not self._answer.done():
             if self._state.is_answered_by(snapshot):
                 self._answer.set_result(snapshot)
@@ -102,7 +101,7 @@ class WaitSubscription(Generic[J]):
             self._pause.set_result(True)
 
     def _has_news(self) -> bool:
-        """Whether something was read that the wait does not know yet."""
+        """Whether the last read showed a change that the wait has not taken yet."""
         unread, last = self._unread, self._last
         return unread is not None and (last is None or unread.request != last.request)
 
@@ -117,6 +116,6 @@ class WaitSubscription(Generic[J]):
             self._ask(self._state.read_timeout(self._state.began))
 
     async def aclose(self) -> None:
-        """Unsubscribe, and return once nothing is under way that only this wait wanted."""
+        """Unsubscribe, and return once the reads that only this wait wanted have ended."""
         self._loader.leave(self.entry, self)
         await self._loader.settled()

@@ -30,8 +30,7 @@ from chamelaion_async._http.lanes import make_lanes
 from chamelaion_async._http.lifecycle import CancelScope, Lifecycle
 from chamelaion_async.loading.entries import Read
 from chamelaion_async.loading.loader import Loader
-from chamelaion_async.loading.packing import Packer
-from chamelaion_async.loading.reads import Answer
+from chamelaion_async.loading.reads import Answer, SendRead
 from chamelaion_async.models import Outcome, Pagination
 from chamelaion_async.polling.batch import Batch
 from chamelaion_async.polling.state import PollState, make_plan
@@ -188,8 +187,8 @@ class MemoryService:
 
     def __attrs_post_init__(self) -> None:
         self._lane = make_lanes(Pace(max_rate=self.rate, max_concurrency=self.at_once))["status"]
-        self.loader = Loader(self, Packer(LipsyncRequest), random=lambda: 0.5, read_timeout=20.0)
-        self.lifecycle.at_close(self.loader.close)
+        self.loader = Loader(self, random=lambda: 0.5, read_timeout=20.0)
+        self.connection.at_close(self.loader.close)
 
     # What it holds
 
@@ -289,14 +288,14 @@ class MemoryService:
         return self.at_once
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[_Turn]:
+    async def turn(self) -> AsyncIterator[SendRead[LipsyncRequest]]:
         """Wait for the lane, as ``Transport.turn`` does."""
         with CancelScope(self.lifecycle):
             if not self._lane.try_acquire():
                 await self._lane.acquire()
             turn = _Turn(self)
             try:
-                yield turn
+                yield turn.send
             finally:
                 if not turn.was_used:
                     self._lane.release()

@@ -7,7 +7,8 @@ from typing import Any
 import attrs
 
 from chamelaion_async import LipsyncRequest
-from chamelaion_async.loading.entries import Entry, Read, Snapshot
+from chamelaion_async.loading.entries import Entry, Read
+from chamelaion_async.loading.snapshot import Snapshot
 
 __all__ = ["Listener"]
 

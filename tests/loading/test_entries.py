@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
+import chamelaion_async
 from chamelaion_async import LipsyncRequest
-from chamelaion_async.loading.entries import NEVER, Bucket, Entry, EntryGroup, ListScan, Read, ReadStamp
+from chamelaion_async.loading.entries import Bucket, Entry, EntryGroup, ListScan, RareFields, Read
+from chamelaion_async.loading.snapshot import ReadStamp
+from chamelaion_async.loading.times import NEVER
 
 from .subscriber import Listener
 
@@ -30,6 +37,40 @@ def scan_of(asking: int, *, top: int | None = None) -> ListScan[LipsyncRequest]:
         scan.members.add(entry)
         scan.asking[entry] = 0.0
     return scan
+
+
+# The variables that stand for something else with fields of the same names: a queue, a read, a member of a batch.
+NO_ENTRIES = {"self", "read", "page", "member", "subscriber", "streak", "plan"}
+READ_QUEUE, REGISTRY, LOADER = (f"loading.{module}" for module in ("read_queue", "registry", "loader"))
+
+
+def writers_in(tree: ast.AST, fields: set[str], rare: set[str]) -> Iterator[str]:
+    """Yield each field of an entry that a module sets: by assignment, with ``note``, or when it makes an entry."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr in fields:
+            owner = node.value.attr if isinstance(node.value, ast.Attribute) else ast.unparse(node.value)
+            if owner not in NO_ENTRIES:
+                yield node.attr
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".note"):
+            yield from (keyword.arg for keyword in node.keywords if keyword.arg in rare)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "Entry":
+            yield from ("id", *(keyword.arg for keyword in node.keywords if keyword.arg))
+
+
+def test_one_module_writes_each_field_of_an_entry() -> None:
+    fields, rare = set(attrs.fields_dict(Entry)), set(attrs.fields_dict(RareFields))
+    writers: dict[str, set[str]] = {}
+    for room in ("loading", "polling"):
+        for file in sorted((Path(chamelaion_async.__file__).parent / room).glob("*.py")):
+            for field in writers_in(ast.parse(file.read_text("utf-8")), fields, rare):
+                if (file.stem, field) != ("entries", "rare"):  # ``Entry.note`` itself
+                    writers.setdefault(field, set()).add(f"{room}.{file.stem}")
+    assert writers == {
+        **{key: {READ_QUEUE} for key in ("state", "read", "timeout", "due", "group")},
+        **{key: {READ_QUEUE} for key in ("misses", "scan_at", "scans", "least_timeout")},
+        **{key: {REGISTRY} for key in ("id", "subscriber", "others", "aliases", "packed", "stamp")},
+        **{key: {LOADER} for key in ("failures_alone", "prefers_page_until", "nudged_at", "is_end_checked")},
+    }
 
 
 class TestEntry:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chamelaion_async.loading.entries import ALWAYS
 from chamelaion_async.loading.list_health import PATIENCE, ListHealth, doubled
+from chamelaion_async.loading.times import ALWAYS
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ class TestRefusals:
         self, health: ListHealth, retry_after: float, pause: float
     ) -> None:
         health.page_refused(retry_after)
-        health.get_told(0.0)
+        health.get_was_admitted(0.0)
         assert (health.awaits_get, pauses_of(health)) == (False, pause)
 
     def test_a_get_that_is_refused_shows_that_pages_are_as_good_as_before(self, health: ListHealth) -> None:
@@ -126,7 +126,7 @@ class TestRefusals:
 
     def test_a_get_that_is_refused_later_ends_the_pause_that_was_for_the_list_alone(self, health: ListHealth) -> None:
         health.page_refused(60.0)
-        health.get_told(0.0)
+        health.get_was_admitted(0.0)
         health.get_refused()
         assert pauses_of(health) == 0.0
 
@@ -138,12 +138,12 @@ class TestRefusals:
     def test_the_longest_of_several_retry_afters_counts(self, health: ListHealth) -> None:
         for retry_after in (10.0, 90.0, 0.0):
             health.page_refused(retry_after)
-        health.get_told(0.0)
+        health.get_was_admitted(0.0)
         assert pauses_of(health) == 90.0
 
     def test_a_get_tells_nothing_where_nothing_was_asked(self) -> None:
         health = trusted()
-        health.get_told(0.0)
+        health.get_was_admitted(0.0)
         assert pauses_of(health) == 0.0
 
 

@@ -132,7 +132,7 @@ class TestBuckets:
     def test_a_bucket_that_is_forgotten_takes_no_later_one_with_it(self) -> None:
         index = Index()
         old = index.bucket_at(7)
-        index.forget(old)
+        index.remove(old)
         entry = put(index, 8)
-        index.forget(old)
+        index.remove(old)
         assert index.entries() == [entry]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -22,13 +22,10 @@ from chamelaion_async import (
     WaitTimeoutError,
     WaitUnreachableError,
 )
-from chamelaion_async.models import Pagination
 
-from .memory_service import FIXED, MemoryService, Received
+from .memory_service import FIXED, MemoryService, Received, refused_with, troubles
 
 pytestmark = pytest.mark.virtual_time
-
-Trouble = Mapping[str, Callable[[], Exception]]
 
 scenarios = settings(
     deadline=None, derandomize=True, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -50,10 +47,8 @@ def times(received: list[Received], service: MemoryService) -> list[float]:
 
 class TestOne:
     @pytest.mark.parametrize("lasts", [0.0, 3.0, 30.0])
-    async def test_a_single_wait_looks_as_often_as_it_would_without_a_loader(
-        self, serve: type[MemoryService], lasts: float
-    ) -> None:
-        service = serve()
+    async def test_a_single_wait_looks_as_often_as_it_would_without_a_loader(self, lasts: float) -> None:
+        service = MemoryService()
         (id,) = service.add(lasts=lasts)
         await service.wait(id)
         expected, look = [0.0], 0.0
@@ -62,47 +57,45 @@ class TestOne:
             expected.append(look)
         assert service.polls == pytest.approx(expected, abs=1e-3)
 
-    async def test_a_single_wait_never_reads_a_page(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_a_single_wait_never_reads_a_page(self) -> None:
+        service = MemoryService()
         service.add(500)
         (id,) = service.add(lasts=300.0)
         await service.wait(id)
         assert service.pages == []
 
-    async def test_the_last_look_of_a_wait_lands_on_its_deadline(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_the_last_look_of_a_wait_lands_on_its_deadline(self) -> None:
+        service = MemoryService()
         (id,) = service.add()
         with pytest.raises(WaitTimeoutError):
             await service.wait(id, timeout=10.5)
         assert service.polls[-2:] == [10.0, 10.5]
 
-    async def test_a_job_that_is_not_known_is_not_found(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_a_job_that_is_not_known_is_not_found(self) -> None:
+        service = MemoryService()
         with pytest.raises(NotFoundError):
             await service.wait("nobody")
         assert service.elapsed == 5.0
 
 
 class TestFew:
-    async def test_two_waits_read_on_their_own_until_their_looks_fall_together(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve()
+    async def test_two_waits_read_on_their_own_until_their_looks_fall_together(self) -> None:
+        service = MemoryService()
         ids = service.add(2, lasts=3.0)
         await asyncio.gather(service.start(ids[0], policy=FIXED), service.start(ids[1], at=0.4, policy=FIXED))
         assert times(service.gets, service) == [0.0, 0.4, 2.0]  # the last one is an audit
         assert times(service.pages, service) == [1.0, 2.0, 3.0]
 
-    async def test_neighbours_that_are_half_due_share_a_page(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_neighbours_that_are_half_due_share_a_page(self) -> None:
+        service = MemoryService()
         ids = service.add(2, lasts=3.0)
         tasks = [service.start(ids[0], policy=FIXED), service.start(ids[1], at=0.6, policy=FIXED)]
         await asyncio.gather(*tasks)
         assert len(service.received) < 8
         assert service.pages
 
-    async def test_one_who_has_just_looked_is_no_reason_for_a_page(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_one_who_has_just_looked_is_no_reason_for_a_page(self) -> None:
+        service = MemoryService()
         ids = service.add(2, lasts=10.0)
         slow = service.start(ids[0], policy=PollPolicy(min_interval=100, max_interval=100, jitter=0))
         await service.start(ids[1], at=0.5)
@@ -112,22 +105,22 @@ class TestFew:
 
 
 class TestMany:
-    async def test_finished_ones_cost_a_page_for_each_hundred(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_finished_ones_cost_a_page_for_each_hundred(self) -> None:
+        service = MemoryService(latency=0.1)
         ids = service.add(1000, lasts=0.0)
         outcomes = await service.follow(ids)
         assert (completed(outcomes), len(service.pages), len(service.gets)) == (1000, 10, 1)
 
-    async def test_a_page_for_each_hundred_is_read_at_each_look(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_a_page_for_each_hundred_is_read_at_each_look(self) -> None:
+        service = MemoryService(latency=0.1)
         ids = service.add(300, lasts=8.5)
         outcomes = await service.follow(ids, policy=FIXED)
         assert completed(outcomes) == 300
         assert len(service.gets) <= most_audits(service)
         assert len(service.pages) <= 3 * 10
 
-    async def test_those_who_fall_due_while_their_page_is_read_share_it(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_those_who_fall_due_while_their_page_is_read_share_it(self) -> None:
+        service = MemoryService(latency=0.1)
         under_way: list[tuple[float, int]] = []
         service.on_request = lambda received: under_way.append(
             (received.at, received.offset if received.is_page else -1)
@@ -143,8 +136,8 @@ class TestMany:
         ]
         assert doubled == []
 
-    async def test_a_finished_request_on_a_page_wakes_its_wait_at_once(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_a_finished_request_on_a_page_wakes_its_wait_at_once(self) -> None:
+        service = MemoryService(latency=0.1)
         ids = service.add(50, lasts=4.0)
         slow = PollPolicy(min_interval=60, max_interval=60, jitter=0)
         sleeping = service.start(ids[0], policy=slow)
@@ -152,33 +145,31 @@ class TestMany:
         assert (await sleeping).is_completed
         assert service.elapsed < 6
 
-    async def test_thousands_under_a_rate_limit_are_told_within_a_few_pages(self, serve: type[MemoryService]) -> None:
-        service = serve(rate=5.0, latency=0.1)
+    async def test_thousands_under_a_rate_limit_are_told_within_a_few_pages(self) -> None:
+        service = MemoryService(rate=5.0, latency=0.1)
         ids = service.add(1000, lasts=20.0)
         outcomes = await service.follow(ids)
         assert completed(outcomes) == 1000
         assert service.elapsed < 30
 
-    async def test_as_many_are_under_way_as_the_lane_lets_through(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=1.0, at_once=40)
+    async def test_as_many_are_under_way_as_the_lane_lets_through(self) -> None:
+        service = MemoryService(latency=1.0, at_once=40)
         names = [f"dub-{number}" for number in range(400)]
         for name in names:
             service.add(reference=name)
         await service.follow(names, attempts=1)
         assert service.most_under_way == 40
 
-    async def test_one_get_beside_the_first_page_tells_how_long_answers_take(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve(latency=1.0)
+    async def test_one_get_beside_the_first_page_tells_how_long_answers_take(self) -> None:
+        service = MemoryService(latency=1.0)
         following = asyncio.create_task(service.follow(service.add(50)))
         await asyncio.sleep(0.9)
         assert (times(service.pages, service), times(service.gets, service)) == ([0.0], [0.05])
         following.cancel()
         await asyncio.wait([following])
 
-    async def test_get_many_sees_each_once(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_get_many_sees_each_once(self) -> None:
+        service = MemoryService(latency=0.1)
         ids = service.add(250)
         outcomes = await service.follow(ids, attempts=3)
         assert all(outcome.unwrap().status == "processing" for outcome in outcomes.values())
@@ -188,10 +179,8 @@ class TestMany:
 class TestWhatListsAreLike:
     @pytest.mark.parametrize("is_newest_first", [True, False])
     @pytest.mark.parametrize(("cap", "says"), [(100, None), (20, None), (20, 100), (50, 100), (100, 1000), (7, 0)])
-    async def test_order_and_cap_are_learned(
-        self, serve: type[MemoryService], is_newest_first: bool, cap: int, says: int | None
-    ) -> None:
-        service = serve(latency=0.1, is_newest_first=is_newest_first, cap=cap, says=says)
+    async def test_order_and_cap_are_learned(self, is_newest_first: bool, cap: int, says: int | None) -> None:
+        service = MemoryService(latency=0.1, is_newest_first=is_newest_first, cap=cap, says=says)
         service.add(1000)
         ids = service.add(300, lasts=0.0)
         outcomes = await service.follow(ids)
@@ -204,14 +193,14 @@ class TestWhatListsAreLike:
         assert len({received.id for received in service.gets}) == len(service.gets)
         assert len(service.gets) <= (299 if is_misled else 1 if is_newest_first else 50)
 
-    async def test_the_young_end_is_read_where_the_oldest_come_first(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1, is_newest_first=False)
+    async def test_the_young_end_is_read_where_the_oldest_come_first(self) -> None:
+        service = MemoryService(latency=0.1, is_newest_first=False)
         service.add(5000)
         await service.follow(service.add(100, lasts=0.0))
         assert [page.offset for page in service.pages] == [0, 5000]
 
-    async def test_the_young_end_is_read_once_where_the_oldest_come_first(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1, is_newest_first=False)
+    async def test_the_young_end_is_read_once_where_the_oldest_come_first(self) -> None:
+        service = MemoryService(latency=0.1, is_newest_first=False)
         ids = service.add(500, lasts=0.0)
         await service.follow(ids[-50:])
         known = len(service.pages)
@@ -221,10 +210,8 @@ class TestWhatListsAreLike:
 
     @pytest.mark.parametrize("is_newest_first", [True, False])
     @pytest.mark.parametrize("new", [1, 3, 25])
-    async def test_lists_that_shift_while_they_are_read_lose_nobody(
-        self, serve: type[MemoryService], is_newest_first: bool, new: int
-    ) -> None:
-        service = serve(latency=0.1, is_newest_first=is_newest_first, cap=20)
+    async def test_lists_that_shift_while_they_are_read_lose_nobody(self, is_newest_first: bool, new: int) -> None:
+        service = MemoryService(latency=0.1, is_newest_first=is_newest_first, cap=20)
         service.on_request = lambda _: service.add(new)
         ids = service.add(100, lasts=10.0)
         outcomes = await service.follow(ids, policy=FIXED)
@@ -232,8 +219,8 @@ class TestWhatListsAreLike:
         assert service.elapsed < 13
         assert len(service.received) <= 100 * 11
 
-    async def test_a_cap_that_changes_later_is_learned_anew(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_a_cap_that_changes_later_is_learned_anew(self) -> None:
+        service = MemoryService(latency=0.1)
         ids = service.add(300, lasts=20.0)
         following = asyncio.create_task(service.follow(ids, policy=FIXED))
         await asyncio.sleep(5.5)
@@ -242,8 +229,8 @@ class TestWhatListsAreLike:
         assert service.elapsed < 23
         assert len(service.gets) <= 300
 
-    async def test_an_order_that_changes_later_is_learned_anew(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_an_order_that_changes_later_is_learned_anew(self) -> None:
+        service = MemoryService(latency=0.1)
         service.add(1000)
         ids = service.add(300, lasts=20.0)
         following = asyncio.create_task(service.follow(ids, policy=FIXED))
@@ -253,31 +240,29 @@ class TestWhatListsAreLike:
         assert service.elapsed < 23
         assert len(service.gets) <= 300
 
-    async def test_jobs_that_lists_omit_are_read_on_their_own(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_jobs_that_lists_omit_are_read_on_their_own(self) -> None:
+        service = MemoryService(latency=0.1)
         shown, omitted = service.add(50, lasts=0.0), service.add(20, lasts=0.0, is_listed=False)
         outcomes = await service.follow([*shown, *omitted])
         assert completed(outcomes) == 70
         assert {received.id for received in service.gets} == {*omitted, shown[0]}  # that tells how long answers take
 
-    async def test_what_a_search_did_not_find_is_searched_for_again_later_and_later(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve()
+    async def test_what_a_search_did_not_find_is_searched_for_again_later_and_later(self) -> None:
+        service = MemoryService()
         service.add(1)
         ids = service.add(2, is_listed=False)
         await service.follow(ids, policy=FIXED, timeout=150)
         assert times(service.pages, service) == [0.0, 15.0, 45.0, 105.0]
 
-    async def test_a_job_that_appears_in_the_list_later_is_found_there(self, serve: type[MemoryService]) -> None:
-        service = serve(lag=10.0, latency=0.1)
+    async def test_a_job_that_appears_in_the_list_later_is_found_there(self) -> None:
+        service = MemoryService(lag=10.0, latency=0.1)
         ids = service.add(100, lasts=60.0)
         outcomes = await service.follow(ids, policy=FIXED)
         assert completed(outcomes) == 100
         assert len([at for at in times(service.gets, service) if at > 17]) <= most_audits(service)
 
-    async def test_a_job_that_leaves_the_list_is_read_on_its_own(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_a_job_that_leaves_the_list_is_read_on_its_own(self) -> None:
+        service = MemoryService(latency=0.1)
         ids = service.add(100, lasts=20.0)
         following = asyncio.create_task(service.follow(ids, policy=FIXED))
         await asyncio.sleep(5.5)
@@ -287,8 +272,8 @@ class TestWhatListsAreLike:
         assert service.elapsed < 23
         assert {received.id for received in service.gets} >= set(ids[::10])
 
-    async def test_a_bad_record_on_a_page_does_not_spoil_the_others(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_a_bad_record_on_a_page_does_not_spoil_the_others(self) -> None:
+        service = MemoryService(latency=0.1)
         ids = service.add(50, lasts=0.0)
         service.job(ids[7]).is_readable_on_pages = False
         outcomes = await service.follow(ids)
@@ -298,9 +283,9 @@ class TestWhatListsAreLike:
 
     @pytest.mark.parametrize("is_newest_first", [True, False])
     async def test_a_service_that_ignores_the_offset_costs_little_more_than_single_reads(
-        self, serve: type[MemoryService], is_newest_first: bool
+        self, is_newest_first: bool
     ) -> None:
-        service = serve(latency=0.1, ignores_offset=True, is_newest_first=is_newest_first, cap=20)
+        service = MemoryService(latency=0.1, ignores_offset=True, is_newest_first=is_newest_first, cap=20)
         ids = service.add(300, lasts=5.0, reference="all-of-them")
         service.add(200)
         outcomes = await service.follow(ids, policy=FIXED)
@@ -308,10 +293,8 @@ class TestWhatListsAreLike:
         assert len(service.received) <= 300 * 7 + 100
 
     @pytest.mark.parametrize("total", [0, 1, 50, 10_000])
-    async def test_a_service_that_lies_about_its_total_costs_little_more_than_single_reads(
-        self, serve: type[MemoryService], total: int
-    ) -> None:
-        service = serve(latency=0.1, alter=lambda said: attrs.evolve(said, total=total))
+    async def test_a_service_that_lies_about_its_total_costs_little_more_than_single_reads(self, total: int) -> None:
+        service = MemoryService(latency=0.1, alter=lambda said: attrs.evolve(said, total=total))
         service.add(300)
         ids = service.add(300, lasts=5.0)
         outcomes = await service.follow(ids, policy=FIXED)
@@ -320,16 +303,16 @@ class TestWhatListsAreLike:
 
     @pytest.mark.parametrize("offset", [0, 10_000])
     async def test_a_service_that_lies_about_the_offset_costs_little_more_than_single_reads(
-        self, serve: type[MemoryService], offset: int
+        self, offset: int
     ) -> None:
-        service = serve(latency=0.1, alter=lambda said: Pagination(limit=said.limit, offset=offset, total=said.total))
+        service = MemoryService(latency=0.1, alter=lambda said: attrs.evolve(said, offset=offset))
         ids = service.add(300, lasts=5.0)
         outcomes = await service.follow(ids, policy=FIXED)
         assert completed(outcomes) == 300
         assert len(service.received) <= 300 * 7 + 100
 
-    async def test_an_empty_list_sends_all_to_single_reads(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_an_empty_list_sends_all_to_single_reads(self) -> None:
+        service = MemoryService(latency=0.1)
         ids = service.add(20, lasts=0.0, is_listed=False)
         assert completed(await service.follow(ids)) == 20
         assert (len(service.pages), len(service.gets)) == (1, 20)
@@ -337,16 +320,16 @@ class TestWhatListsAreLike:
 
 class TestSearching:
     @pytest.mark.parametrize("count", [2, 8, 9, 40, 200])
-    async def test_old_jobs_cost_few_pages_in_vain(self, serve: type[MemoryService], count: int) -> None:
-        service = serve(latency=0.1)
+    async def test_old_jobs_cost_few_pages_in_vain(self, count: int) -> None:
+        service = MemoryService(latency=0.1)
         old = service.add(count, lasts=0.0)
         service.add(10_000)
         assert completed(await service.follow(old)) == count
         assert len(service.gets) == count
         assert len(service.pages) <= count / 8 + 1
 
-    async def test_old_jobs_do_not_keep_young_ones_waiting(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1, rate=5.0)
+    async def test_old_jobs_do_not_keep_young_ones_waiting(self) -> None:
+        service = MemoryService(latency=0.1, rate=5.0)
         old = service.add(10, lasts=0.0)
         service.add(10_000)
         young = service.add(100, lasts=0.0)
@@ -354,8 +337,8 @@ class TestSearching:
         assert completed(outcomes) == 110
         assert len(service.pages) <= 1 + 10 / 8 + 1
 
-    async def test_those_who_join_a_search_before_it_has_begun_share_it(self, serve: type[MemoryService]) -> None:
-        service = serve(rate=1.0, latency=0.1)
+    async def test_those_who_join_a_search_before_it_has_begun_share_it(self) -> None:
+        service = MemoryService(rate=1.0, latency=0.1)
         ids = service.add(90, lasts=0.0)
         await service.wait(service.add(lasts=0.0)[0])
         tasks = [service.start(id, at=number / 100) for number, id in enumerate(ids)]
@@ -363,8 +346,8 @@ class TestSearching:
         assert all(result.is_completed for result in results)
         assert (len(service.pages), len(service.gets)) == (1, 1)
 
-    async def test_references_are_not_searched_for_where_ids_are_uuids(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_references_are_not_searched_for_where_ids_are_uuids(self) -> None:
+        service = MemoryService(latency=0.1)
         ids = service.add(30, lasts=0.0)
         await service.follow(ids)
         pages = len(service.pages)
@@ -376,19 +359,15 @@ class TestSearching:
         assert len(first_reads) == 20
         assert service.pages[pages:] == [page for page in service.pages[pages:] if page.at > first_reads[-1].at]
 
-    async def test_references_cost_one_page_in_vain_before_the_shape_of_ids_is_known(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve(latency=0.1)
+    async def test_references_cost_one_page_in_vain_before_the_shape_of_ids_is_known(self) -> None:
+        service = MemoryService(latency=0.1)
         for number in range(20):
             service.add(lasts=0.0, reference=f"dub-{number}")
         assert completed(await service.follow([f"dub-{number}" for number in range(20)])) == 20
         assert (len(service.pages), len(service.gets)) == (1, 20)
 
-    async def test_ids_of_any_shape_are_searched_for_where_ids_are_not_uuids(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve(latency=0.1)
+    async def test_ids_of_any_shape_are_searched_for_where_ids_are_not_uuids(self) -> None:
+        service = MemoryService(latency=0.1)
         ids = [service.add(id=f"job-{number}", lasts=0.0)[0] for number in range(80)]
         assert completed(await service.follow(ids[:40])) == 40
         assert completed(await service.follow(ids[40:])) == 40
@@ -397,48 +376,40 @@ class TestSearching:
 
 class TestListTrouble:
     @pytest.mark.parametrize("name", ["503", "403", "404", "garbage", "timeout", "unreachable"])
-    async def test_all_are_read_on_their_own_while_lists_fail(
-        self, serve: type[MemoryService], trouble: Trouble, name: str
-    ) -> None:
-        service = serve(latency=0.1, refuse=lambda received: trouble[name]() if received.is_page else None)
+    async def test_all_are_read_on_their_own_while_lists_fail(self, name: str) -> None:
+        service = MemoryService(latency=0.1, refuse=lambda received: troubles[name]() if received.is_page else None)
         ids = service.add(50, lasts=4.0)
         assert completed(await service.follow(ids)) == 50
         assert len(service.pages) == 1
         assert service.elapsed < 6
 
     @pytest.mark.parametrize("name", ["503", "403"])
-    async def test_lists_are_tried_again_later_and_later(
-        self, serve: type[MemoryService], trouble: Trouble, name: str
-    ) -> None:
-        service = serve(refuse=lambda received: trouble[name]() if received.is_page else None)
+    async def test_lists_are_tried_again_later_and_later(self, name: str) -> None:
+        service = MemoryService(refuse=lambda received: troubles[name]() if received.is_page else None)
         ids = service.add(2)
         await service.follow(ids, policy=FIXED, timeout=700)
         assert times(service.pages, service)[:8] == pytest.approx([0, 5, 15, 35, 75, 155, 315, 615], abs=1)
 
     @pytest.mark.parametrize("name", ["503", "403"])
-    async def test_pages_that_fail_together_count_as_one_failure(
-        self, serve: type[MemoryService], trouble: Trouble, name: str
-    ) -> None:
-        service = serve(latency=0.1, bears=20_000)
-        service.refuse = lambda received: trouble[name]() if received.is_page and 5 < service.elapsed < 14 else None
+    async def test_pages_that_fail_together_count_as_one_failure(self, name: str) -> None:
+        service = MemoryService(latency=0.1, bears=20_000)
+        service.refuse = lambda received: troubles[name]() if received.is_page and 5 < service.elapsed < 14 else None
         ids = service.add(1000)
         await service.follow(ids, policy=FIXED, timeout=40)
         assert [page for page in service.pages if page.at > service.began + 25]
 
-    async def test_lists_are_used_again_once_they_answer(self, serve: type[MemoryService], trouble: Trouble) -> None:
-        service = serve(latency=0.1)
-        service.refuse = lambda received: trouble["503"]() if received.is_page and service.elapsed < 3 else None
+    async def test_lists_are_used_again_once_they_answer(self) -> None:
+        service = MemoryService(latency=0.1)
+        service.refuse = lambda received: troubles["503"]() if received.is_page and service.elapsed < 3 else None
         ids = service.add(100, lasts=30.0)
         assert completed(await service.follow(ids, policy=FIXED)) == 100
         assert len([at for at in times(service.gets, service) if at > 7]) <= most_audits(service)
 
-    async def test_a_list_that_fails_again_after_a_good_while_is_given_the_shortest_pause(
-        self, serve: type[MemoryService], trouble: Trouble
-    ) -> None:
+    async def test_a_list_that_fails_again_after_a_good_while_is_given_the_shortest_pause(self) -> None:
         bad = [(0.0, 12.0), (30.0, 31.0)]
-        service = serve()
+        service = MemoryService()
         service.refuse = lambda received: (
-            trouble["503"]() if received.is_page and any(a <= service.elapsed <= b for a, b in bad) else None
+            troubles["503"]() if received.is_page and any(a <= service.elapsed <= b for a, b in bad) else None
         )
         ids = service.add(2)
         await service.follow(ids, policy=FIXED, timeout=40)
@@ -446,40 +417,36 @@ class TestListTrouble:
         assert [at for at in pages if 31 < at < 34.9] == []
         assert [at for at in pages if 34.9 < at < 37]
 
-    async def test_a_list_that_hangs_delays_no_poll_by_more_than_a_moment(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=lambda received: 10_000.0 if received.is_page else 0.1)
+    async def test_a_list_that_hangs_delays_no_poll_by_more_than_a_moment(self) -> None:
+        service = MemoryService(latency=lambda received: 10_000.0 if received.is_page else 0.1)
         ids = service.add(50, lasts=0.0)
         outcomes = await service.follow(ids)
         assert completed(outcomes) == 50
         assert service.elapsed < 0.5
 
-    async def test_a_bucket_whose_page_fails_is_read_one_by_one(
-        self, serve: type[MemoryService], trouble: Trouble
-    ) -> None:
-        service = serve()
+    async def test_a_bucket_whose_page_fails_is_read_one_by_one(self) -> None:
+        service = MemoryService()
         ids = service.add(50, lasts=20.0)
-        service.refuse = lambda received: trouble["403"]() if received.is_page and service.elapsed > 10 else None
+        service.refuse = lambda received: troubles["403"]() if received.is_page and service.elapsed > 10 else None
         assert completed(await service.follow(ids, policy=FIXED)) == 50
         assert service.elapsed < 22
 
 
 class TestSingleReadTrouble:
-    async def test_a_request_that_cannot_be_read_alone_is_looked_for_on_pages(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve()
+    async def test_a_request_that_cannot_be_read_alone_is_looked_for_on_pages(self) -> None:
+        service = MemoryService()
         (id,) = service.add(lasts=0.0, is_readable=False)
         assert (await service.wait(id, policy=FIXED)).is_completed
         assert (len(service.gets), len(service.pages)) == (3, 1)
 
-    async def test_many_that_cannot_be_read_alone_are_found_on_pages(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_many_that_cannot_be_read_alone_are_found_on_pages(self) -> None:
+        service = MemoryService(latency=0.1)
         ids = service.add(50, lasts=5.0, is_readable=False)
         assert completed(await service.follow(ids)) == 50
         assert len(service.gets) <= most_audits(service)
 
-    async def test_one_that_is_readable_nowhere_ends_and_disturbs_no_other(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_one_that_is_readable_nowhere_ends_and_disturbs_no_other(self) -> None:
+        service = MemoryService(latency=0.1)
         ids = service.add(20, lasts=0.0)
         bad = service.job(ids[3])
         bad.is_readable = bad.is_readable_on_pages = False
@@ -489,8 +456,8 @@ class TestSingleReadTrouble:
         assert service.elapsed == pytest.approx(120.0, abs=1.0)
         assert len(service.received) < 150
 
-    async def test_unknown_ids_end_and_disturb_no_other(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_unknown_ids_end_and_disturb_no_other(self) -> None:
+        service = MemoryService(latency=0.1)
         ids = service.add(20, lasts=15.0)
         outcomes = await service.follow([*ids, "nobody", "nothing"])
         assert completed(outcomes) == 20
@@ -499,11 +466,11 @@ class TestSingleReadTrouble:
             "nothing",
         }
 
-    async def test_a_refusal_of_one_concerns_no_other(self, serve: type[MemoryService], trouble: Trouble) -> None:
-        service = serve(latency=0.1)
+    async def test_a_refusal_of_one_concerns_no_other(self) -> None:
+        service = MemoryService(latency=0.1)
         ids = service.add(10, lasts=10.0)
         closed = service.add(lasts=10.0, is_listed=False)[0]
-        service.refuse = lambda received: trouble["403"]() if received.id == closed else None
+        service.refuse = lambda received: troubles["403"]() if received.id == closed else None
         outcomes = await service.follow([*ids, closed])
         assert completed(outcomes) == 10
         assert isinstance(outcomes[closed].error, PermissionDeniedError)
@@ -512,32 +479,26 @@ class TestSingleReadTrouble:
 class TestTooManyRequests:
     @pytest.mark.parametrize("count", [1, 50, 500])
     @pytest.mark.parametrize("retry_after", [None, 0.0, 3.0, 30.0])
-    async def test_those_concerned_back_off_and_nobody_is_lost(
-        self, serve: type[MemoryService], refused: Callable[..., Exception], count: int, retry_after: float | None
-    ) -> None:
-        service = serve(latency=0.1)
+    async def test_those_concerned_back_off_and_nobody_is_lost(self, count: int, retry_after: float | None) -> None:
+        service = MemoryService(latency=0.1)
         service.refuse = lambda received: (
-            refused(429, retry_after=retry_after) if len(service.received) % 3 == 1 else None
+            refused_with(429, retry_after=retry_after) if len(service.received) % 3 == 1 else None
         )
         ids = service.add(count, lasts=10.0)
         outcomes = await service.follow(ids)
         assert completed(outcomes) == count
 
-    async def test_a_limit_of_the_list_alone_pauses_pages_and_no_get(
-        self, serve: type[MemoryService], refused: Callable[..., Exception]
-    ) -> None:
-        service = serve()
-        service.refuse = lambda received: refused(429, retry_after=30.0) if received.is_page else None
+    async def test_a_limit_of_the_list_alone_pauses_pages_and_no_get(self) -> None:
+        service = MemoryService()
+        service.refuse = lambda received: refused_with(429, retry_after=30.0) if received.is_page else None
         ids = service.add(50, lasts=20.0)
         assert completed(await service.follow(ids, policy=FIXED)) == 50
         assert times(service.pages, service) == [0.0]
         assert service.elapsed < 22
 
-    async def test_after_a_page_that_was_refused_one_get_goes_ahead_of_all_others(
-        self, serve: type[MemoryService], refused: Callable[..., Exception]
-    ) -> None:
-        service = serve(latency=0.1)
-        service.refuse = lambda received: refused(429) if received.is_page else None
+    async def test_after_a_page_that_was_refused_one_get_goes_ahead_of_all_others(self) -> None:
+        service = MemoryService(latency=0.1)
+        service.refuse = lambda received: refused_with(429) if received.is_page else None
         following = asyncio.create_task(service.follow(service.add(50)))
         await asyncio.sleep(0.19)
         assert (times(service.pages, service), times(service.gets, service)) == ([0.0], [0.05, 0.1])
@@ -546,29 +507,23 @@ class TestTooManyRequests:
         following.cancel()
         await asyncio.wait([following])
 
-    async def test_a_limit_of_all_reads_is_told_by_one_get(
-        self, serve: type[MemoryService], refused: Callable[..., Exception]
-    ) -> None:
-        service = serve(refuse=lambda _: refused(429, retry_after=4.0))
+    async def test_a_limit_of_all_reads_is_told_by_one_get(self) -> None:
+        service = MemoryService(refuse=lambda _: refused_with(429, retry_after=4.0))
         results = await service.wait_for(service.add(30), timeout=3.0)
         errors = [result.last_error for result in results]
         assert sum(isinstance(error, RateLimitError) for error in errors) == len(service.gets) == 1
         assert sum("could not be sent" in str(error) for error in errors) == 29
 
-    async def test_one_that_is_refused_is_told_why(
-        self, serve: type[MemoryService], refused: Callable[..., Exception]
-    ) -> None:
-        service = serve(latency=0.1, refuse=lambda _: refused(429, retry_after=4.0))
+    async def test_one_that_is_refused_is_told_why(self) -> None:
+        service = MemoryService(latency=0.1, refuse=lambda _: refused_with(429, retry_after=4.0))
         (result,) = await service.wait_for(service.add(), timeout=3.0)
         assert isinstance(result.last_error, RateLimitError)
 
 
 class TestOutage:
-    async def test_all_find_their_job_after_it_at_the_price_of_a_loop_of_gets(
-        self, serve: type[MemoryService], trouble: Trouble
-    ) -> None:
-        service = serve(latency=0.1)
-        service.refuse = lambda _: trouble["503"]() if 5 < service.elapsed < 95 else None
+    async def test_all_find_their_job_after_it_at_the_price_of_a_loop_of_gets(self) -> None:
+        service = MemoryService(latency=0.1)
+        service.refuse = lambda _: troubles["503"]() if 5 < service.elapsed < 95 else None
         ids = service.add(100, lasts=30.0)
         assert completed(await service.follow(ids)) == 100
         down = [at for at in times(service.received, service) if 5 < at < 95]
@@ -576,35 +531,31 @@ class TestOutage:
         assert service.elapsed < 95 + 15
 
     @pytest.mark.parametrize("name", ["503", "garbage", "unreachable", "timeout"])
-    async def test_an_outage_from_the_start_is_told_to_all_within_the_budget(
-        self, serve: type[MemoryService], trouble: Trouble, name: str
-    ) -> None:
-        service = serve(latency=0.1, refuse=lambda _: trouble[name]())
+    async def test_an_outage_from_the_start_is_told_to_all_within_the_budget(self, name: str) -> None:
+        service = MemoryService(latency=0.1, refuse=lambda _: troubles[name]())
         outcomes = await service.follow(service.add(100))
         assert all(isinstance(outcome.error, WaitUnreachableError) for outcome in outcomes.values())
         assert service.elapsed < 120 + 2
         assert len(service.received) < 100 * 18
 
-    async def test_a_service_that_hangs_is_told_to_all_within_the_budget(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=10_000.0)
+    async def test_a_service_that_hangs_is_told_to_all_within_the_budget(self) -> None:
+        service = MemoryService(latency=10_000.0)
         outcomes = await service.follow(service.add(90))
         assert all(isinstance(outcome.error, WaitUnreachableError) for outcome in outcomes.values())
         # GETs begin when the page is late, after 2 s, eight every quarter of a second, and are given up after 20 s.
         assert service.elapsed <= 120 + 20 + 2 + 3
 
-    async def test_one_that_fails_is_no_reason_to_hold_the_others(
-        self, serve: type[MemoryService], trouble: Trouble
-    ) -> None:
-        service = serve(latency=0.1)
+    async def test_one_that_fails_is_no_reason_to_hold_the_others(self) -> None:
+        service = MemoryService(latency=0.1)
         ids, bad = service.add(10, is_listed=False, lasts=8.0), service.add(5, is_listed=False)
-        service.refuse = lambda received: trouble["503"]() if received.id in bad else None
+        service.refuse = lambda received: troubles["503"]() if received.id in bad else None
         outcomes = await service.follow([*bad, *ids], policy=PollPolicy(outage_budget=30, jitter=0, max_interval=1.0))
         assert completed(outcomes) == 10
         polls = [received for received in service.gets if received.id == ids[0]]
         assert len(polls) == 9
 
-    async def test_waits_of_their_own_end_likewise(self, serve: type[MemoryService], trouble: Trouble) -> None:
-        service = serve(latency=0.1, refuse=lambda _: trouble["unreachable"]())
+    async def test_waits_of_their_own_end_likewise(self) -> None:
+        service = MemoryService(latency=0.1, refuse=lambda _: troubles["unreachable"]())
         results = await service.wait_for(service.add(30))
         assert all(isinstance(result, WaitUnreachableError) for result in results)
         assert service.elapsed < 120 + 2
@@ -612,35 +563,29 @@ class TestOutage:
 
 class TestTheEnd:
     @pytest.mark.parametrize("count", [1, 30])
-    async def test_wrong_credentials_end_all(
-        self, serve: type[MemoryService], refused: Callable[..., Exception], count: int
-    ) -> None:
-        service = serve(latency=0.1)
-        service.refuse = lambda _: refused(401) if service.elapsed > 3 else None
+    async def test_wrong_credentials_end_all(self, count: int) -> None:
+        service = MemoryService(latency=0.1)
+        service.refuse = lambda _: refused_with(401) if service.elapsed > 3 else None
         results = await service.wait_for(service.add(count))
         assert all(isinstance(result, AuthenticationError) for result in results)
         assert service.elapsed < 4.5
 
-    async def test_wrong_credentials_end_a_batch(
-        self, serve: type[MemoryService], refused: Callable[..., Exception]
-    ) -> None:
-        service = serve(latency=0.1, refuse=lambda _: refused(401))
+    async def test_wrong_credentials_end_a_batch(self) -> None:
+        service = MemoryService(latency=0.1, refuse=lambda _: refused_with(401))
         with pytest.raises(AuthenticationError):
             await service.follow(service.add(300))
 
-    async def test_credentials_that_are_mended_serve_the_next_waits(
-        self, serve: type[MemoryService], refused: Callable[..., Exception]
-    ) -> None:
-        service = serve(latency=0.1)
-        service.refuse = lambda _: refused(401) if service.elapsed < 1 else None
+    async def test_credentials_that_are_mended_serve_the_next_waits(self) -> None:
+        service = MemoryService(latency=0.1)
+        service.refuse = lambda _: refused_with(401) if service.elapsed < 1 else None
         ids = service.add(30, lasts=0.0)
         await service.wait_for(ids)
         await asyncio.sleep(1)
         assert all(result.is_completed for result in await service.wait_for(ids))
 
     @pytest.mark.parametrize("at", [0.05, 0.9, 2.05])
-    async def test_closing_ends_all_at_once(self, serve: type[MemoryService], at: float) -> None:
-        service = serve(latency=0.1)
+    async def test_closing_ends_all_at_once(self, at: float) -> None:
+        service = MemoryService(latency=0.1)
         tasks = [service.start(id) for id in service.add(30)]
         tasks.append(asyncio.create_task(service.follow(service.add(30))))  # type: ignore[arg-type] # ends likewise
         await asyncio.sleep(at)
@@ -651,25 +596,23 @@ class TestTheEnd:
         assert service.elapsed == began
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
-    async def test_waiting_after_the_close_is_refused(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_waiting_after_the_close_is_refused(self) -> None:
+        service = MemoryService()
         (id,) = service.add()
         await service.lifecycle.aclose()
         with pytest.raises(ClientClosedError):
             await service.wait(id)
 
     @pytest.mark.parametrize("count", [1, 2, 30])
-    async def test_a_defect_ends_the_waits_rather_than_leaving_them(
-        self, serve: type[MemoryService], count: int
-    ) -> None:
-        service = serve(latency=0.1, refuse=lambda _: LookupError("a defect"))
+    async def test_a_defect_ends_the_waits_rather_than_leaving_them(self, count: int) -> None:
+        service = MemoryService(latency=0.1, refuse=lambda _: LookupError("a defect"))
         results = await service.wait_for(service.add(count))
         assert all(isinstance(result, LookupError) for result in results)
         assert service.elapsed < 1
 
     @pytest.mark.parametrize("count", [1, 2, 30])
-    async def test_a_defect_does_not_outlast_its_waits(self, serve: type[MemoryService], count: int) -> None:
-        service = serve(latency=0.1)
+    async def test_a_defect_does_not_outlast_its_waits(self, count: int) -> None:
+        service = MemoryService(latency=0.1)
         service.refuse = lambda _: LookupError("a defect") if service.elapsed < 1 else None
         ids = service.add(count, lasts=0.0)
         await service.wait_for(ids)
@@ -678,10 +621,8 @@ class TestTheEnd:
         assert all(isinstance(result, LipsyncRequest) for result in results)
 
     @pytest.mark.parametrize("error", [LookupError("mine"), None], ids=["raises", "nonsense"])
-    async def test_a_strategy_that_fails_ends_its_own_batch_and_no_other_wait(
-        self, serve: type[MemoryService], error: Exception | None
-    ) -> None:
-        service = serve()
+    async def test_a_strategy_that_fails_ends_its_own_batch_and_no_other_wait(self, error: Exception | None) -> None:
+        service = MemoryService()
         ids = service.add(2, lasts=10.0)
         other = service.start(ids[0])
         await asyncio.sleep(0.5)
@@ -700,8 +641,8 @@ class TestTheEnd:
 class TestNudge:
     SLOW = PollPolicy(min_interval=60, max_interval=60, jitter=0)
 
-    async def test_it_brings_the_next_look_forward(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_it_brings_the_next_look_forward(self) -> None:
+        service = MemoryService()
         (id,) = service.add(lasts=5.0)
         task = service.start(id, policy=self.SLOW)
         await asyncio.sleep(6)
@@ -709,10 +650,8 @@ class TestNudge:
         assert (await task).is_completed
         assert service.polls == [0.0, 6.0]
 
-    async def test_one_that_came_too_early_leaves_the_next_look_where_it_was(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve()
+    async def test_one_that_came_too_early_leaves_the_next_look_where_it_was(self) -> None:
+        service = MemoryService()
         (id,) = service.add(lasts=30.0)
         task = service.start(id, policy=self.SLOW)
         await asyncio.sleep(6)
@@ -720,8 +659,8 @@ class TestNudge:
         assert (await task).is_completed
         assert service.polls == [0.0, 6.0, 66.0]
 
-    async def test_during_a_read_it_asks_for_another(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=2.0)
+    async def test_during_a_read_it_asks_for_another(self) -> None:
+        service = MemoryService(latency=2.0)
         (id,) = service.add(lasts=3.0)
         task = service.start(id, policy=self.SLOW)
         await asyncio.sleep(1)
@@ -729,8 +668,8 @@ class TestNudge:
         assert (await task).is_completed
         assert service.polls == [0.0, 2.0]
 
-    async def test_two_during_a_read_ask_for_one(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=2.0)
+    async def test_two_during_a_read_ask_for_one(self) -> None:
+        service = MemoryService(latency=2.0)
         (id,) = service.add(lasts=30.0)
         task = service.start(id, policy=self.SLOW)
         await asyncio.sleep(1)
@@ -741,8 +680,8 @@ class TestNudge:
         task.cancel()
         await asyncio.wait([task])
 
-    async def test_in_line_it_goes_first(self, serve: type[MemoryService]) -> None:
-        service = serve(rate=1.0)
+    async def test_in_line_it_goes_first(self) -> None:
+        service = MemoryService(rate=1.0)
         names = [f"dub-{number}" for number in range(5)]
         for name in names:
             service.add(lasts=0.0, reference=name, is_listed=False)
@@ -753,8 +692,8 @@ class TestNudge:
         await asyncio.wait(tasks)
         assert [received.id for received in service.gets][-5:] == ["dub-4", "dub-0", "dub-1", "dub-2", "dub-3"]
 
-    async def test_it_works_by_reference(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_it_works_by_reference(self) -> None:
+        service = MemoryService()
         service.add(lasts=5.0, reference="dub-1")
         task = service.start("dub-1", policy=self.SLOW)
         await asyncio.sleep(6)
@@ -762,8 +701,8 @@ class TestNudge:
         assert (await task).is_completed
         assert service.elapsed == 6.0
 
-    async def test_it_brings_a_searched_one_to_the_head(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_it_brings_a_searched_one_to_the_head(self) -> None:
+        service = MemoryService(latency=0.1)
         ids = service.add(3, lasts=5.0)
         tasks = [service.start(id, policy=self.SLOW) for id in ids]
         await asyncio.sleep(6)
@@ -773,16 +712,16 @@ class TestNudge:
         assert service.elapsed < 6.5
 
     @pytest.mark.parametrize("id", ["nobody", "00000000-0000-0000-0000-000000000001"])
-    async def test_of_what_nobody_waits_for_it_is_nothing(self, serve: type[MemoryService], id: str) -> None:
-        service = serve()
+    async def test_of_what_nobody_waits_for_it_is_nothing(self, id: str) -> None:
+        service = MemoryService()
         service.add(lasts=0.0)
         service.loader.nudge(id)
         await asyncio.sleep(10)
         assert service.received == []
 
     @pytest.mark.parametrize("name", ["uuid", "dub-1"])
-    async def test_after_the_end_it_is_nothing(self, serve: type[MemoryService], name: str) -> None:
-        service = serve()
+    async def test_after_the_end_it_is_nothing(self, name: str) -> None:
+        service = MemoryService()
         (id,) = service.add(lasts=1.0, reference="dub-1")
         await service.wait("dub-1")
         asked = len(service.received)
@@ -790,11 +729,9 @@ class TestNudge:
         await asyncio.sleep(10)
         assert len(service.received) == asked
 
-    async def test_a_nudged_look_that_fails_is_no_concern_of_the_wait(
-        self, serve: type[MemoryService], trouble: Trouble
-    ) -> None:
-        service = serve()
-        service.refuse = lambda _: trouble["404"]() if 5 < service.elapsed < 7 else None
+    async def test_a_nudged_look_that_fails_is_no_concern_of_the_wait(self) -> None:
+        service = MemoryService()
+        service.refuse = lambda _: troubles["404"]() if 5 < service.elapsed < 7 else None
         (id,) = service.add(lasts=30.0)
         task = service.start(id, policy=self.SLOW)
         await asyncio.sleep(6)
@@ -802,8 +739,8 @@ class TestNudge:
         assert (await task).is_completed
         assert service.elapsed == 60.0
 
-    async def test_a_nudged_look_has_the_time_of_a_look(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_a_nudged_look_has_the_time_of_a_look(self) -> None:
+        service = MemoryService()
         (id,) = service.add()
         task = service.start(id, policy=self.SLOW)
         await asyncio.sleep(6)
@@ -815,39 +752,39 @@ class TestNudge:
 
 
 class TestAListThatLags:
-    async def test_an_end_that_a_get_shows_first_makes_gets_of_all_reads(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_an_end_that_a_get_shows_first_makes_gets_of_all_reads(self) -> None:
+        service = MemoryService(latency=0.1)
         ids = service.add(40, lasts=20.0, page_lag=30.0)
         outcomes = await service.follow(ids, policy=FIXED)
         assert completed(outcomes) == 40
         assert service.elapsed < 20 + 40 / 8
         assert len([page for page in service.pages if page.at > service.began + 27]) == 0
 
-    async def test_an_end_without_an_output_is_read_with_get_once(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_an_end_without_an_output_is_read_with_get_once(self) -> None:
+        service = MemoryService(latency=0.1)
         ids = service.add(40, lasts=0.0, page_shows_output=False)
         outcomes = await service.follow(ids)
         assert all(outcome.unwrap().output_url for outcome in outcomes.values())
         assert sorted({received.id for received in service.gets if received.id}) == sorted(ids)
         assert len(service.gets) <= 41
 
-    async def test_of_a_page_one_is_read_with_get_every_five_seconds(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_of_a_page_one_is_read_with_get_every_five_seconds(self) -> None:
+        service = MemoryService(latency=0.1)
         await service.follow(service.add(40), policy=FIXED, timeout=30.0)
         audits = [at for at in times(service.gets, service) if 0.5 < at < 29]
         assert audits == pytest.approx([1.0, 6.0, 11.0, 16.0, 21.0, 26.0], abs=1.0)
 
 
 class TestTheLastPoll:
-    async def test_it_is_a_get_in_a_batch_of_a_few_hundred(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_it_is_a_get_in_a_batch_of_a_few_hundred(self) -> None:
+        service = MemoryService(latency=0.1)
         ids = service.add(20)
         await service.follow(ids, policy=FIXED, timeout=5.0)
         last = [str(received.id) for received in service.gets if received.at > service.began + 4.85]
         assert sorted(last) == sorted(ids)
 
-    async def test_it_is_a_page_in_a_batch_of_very_many(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.1)
+    async def test_it_is_a_page_in_a_batch_of_very_many(self) -> None:
+        service = MemoryService(latency=0.1)
         outcomes = await service.follow(service.add(300), policy=FIXED, timeout=5.0)
         assert sum(at > 4.5 for at in times(service.pages, service)) == 3
         assert max(times(service.gets, service)) < 4.5
@@ -855,20 +792,20 @@ class TestTheLastPoll:
         assert {error.last_error for error in errors if isinstance(error, WaitTimeoutError)} == {None}
         assert service.elapsed == pytest.approx(5.0, abs=0.01)
 
-    async def test_more_than_eight_in_one_bucket_read_their_page_as_well(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=lambda received: 0.1 if received.is_page or service.elapsed < 4 else 3.0)
+    async def test_more_than_eight_in_one_bucket_read_their_page_as_well(self) -> None:
+        service = MemoryService(latency=lambda received: 0.1 if received.is_page or service.elapsed < 4 else 3.0)
         ids = service.add(20, lasts=4.5)
         outcomes = await service.follow(ids, policy=FIXED, timeout=5.0)
         assert completed(outcomes) == 20
 
-    async def test_a_page_that_comes_first_costs_no_second_get(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=lambda received: 0.05 if received.is_page else 0.1)
+    async def test_a_page_that_comes_first_costs_no_second_get(self) -> None:
+        service = MemoryService(latency=lambda received: 0.05 if received.is_page else 0.1)
         ids = service.add(20)
         await service.follow(ids, policy=FIXED, timeout=5.0)
         assert len([get for get in service.gets if get.at > service.began + 4.85]) == 20
 
-    async def test_it_ends_where_time_stands_still_while_answers_come(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_it_ends_where_time_stands_still_while_answers_come(self) -> None:
+        service = MemoryService()
         outcomes = await service.follow(service.add(20), policy=FIXED, timeout=2.5)
         assert all(isinstance(outcome.error, WaitTimeoutError) for outcome in outcomes.values())
         assert len(service.gets) <= 23
@@ -888,7 +825,6 @@ class TestThePrice:
     )
     async def test_a_batch_costs_no_more_than_single_reads_would_and_few_pages_in_vain(
         self,
-        serve: type[MemoryService],
         ends: list[float],
         others: int,
         cap: int,
@@ -900,10 +836,10 @@ class TestThePrice:
     ) -> None:
         alone = 0
         for lasts in ends:
-            service = serve(latency=latency)
+            service = MemoryService(latency=latency)
             await service.follow(service.add(lasts=lasts))
             alone += len(service.received)
-        service = serve(latency=latency, cap=cap, is_newest_first=is_newest_first, lag=lag)
+        service = MemoryService(latency=latency, cap=cap, is_newest_first=is_newest_first, lag=lag)
         service.on_request = lambda _: service.add(new)
         ids = []
         for number, lasts in enumerate(ends):
@@ -923,16 +859,14 @@ class TestThePrice:
     )
     async def test_everyone_hears_of_the_end_whatever_goes_wrong_on_the_way(
         self,
-        serve: type[MemoryService],
-        trouble: Trouble,
         plan: list[tuple[float, float]],
         failing: set[int],
         name: str,
         rate: float | None,
     ) -> None:
-        service = serve(latency=0.1, rate=rate)
+        service = MemoryService(latency=0.1, rate=rate)
         service.refuse = lambda received: (
-            trouble[name]() if len(service.received) in failing and (received.is_page or name != "404") else None
+            troubles[name]() if len(service.received) in failing and (received.is_page or name != "404") else None
         )
         tasks = [service.start(id, at=at) for at, lasts in plan for id in service.add(lasts=lasts)]
         results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -943,13 +877,12 @@ class TestThePrice:
     @given(throttled=st.sets(st.integers(0, 60), max_size=30), after=st.sampled_from([None, 0.0, 2.0]))
     async def test_everyone_hears_of_the_end_however_often_the_service_says_too_many(
         self,
-        serve: type[MemoryService],
-        refused: Callable[..., Exception],
         throttled: set[int],
         after: float | None,
     ) -> None:
-        service = serve(latency=0.1, cap=20)
-        service.refuse = lambda _: refused(429, retry_after=after) if len(service.received) in throttled else None
+        service = MemoryService(latency=0.1, cap=20)
+        error = refused_with(429, retry_after=after)
+        service.refuse = lambda _: error if len(service.received) in throttled else None
         outcomes = await service.follow(service.add(150, lasts=5.0), policy=PollPolicy(outage_budget=600, jitter=0))
         assert completed(outcomes) == 150
         assert RateLimitError not in {type(outcome.error) for outcome in outcomes.values()}

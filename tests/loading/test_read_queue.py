@@ -6,9 +6,11 @@ import attrs
 import pytest
 
 from chamelaion_async import LipsyncRequest
-from chamelaion_async.loading.entries import ALWAYS, NEVER, SLICE, Bucket, Entry, ListScan, Read
+from chamelaion_async.loading.entries import Bucket, Entry, ListScan, Read
 from chamelaion_async.loading.list_health import PATIENCE
 from chamelaion_async.loading.read_queue import ReadQueue
+from chamelaion_async.loading.slices import SLICE
+from chamelaion_async.loading.times import ALWAYS, NEVER
 
 from .subscriber import Listener
 
@@ -129,9 +131,9 @@ class TestFairness:
         alone = clockwork.alone("a")
         clockwork.ask(one, other, alone)
         for entry in (one, alone):
-            clockwork.queue.forget(entry)
+            clockwork.queue.remove(entry)
         assert clockwork.chosen() == ["951"]
-        clockwork.queue.forget(other)
+        clockwork.queue.remove(other)
         assert clockwork.queue.index.entries() == []
 
     def test_the_heap_does_not_grow_with_what_has_left_the_queue(self, clockwork: Clockwork) -> None:
@@ -214,7 +216,7 @@ class TestPages:
         for entry in entries:
             clockwork.queue.ask(entry, TIMEOUT, alone=True, with_page=True)
         for entry in entries:
-            clockwork.queue.forget(entry)
+            clockwork.queue.remove(entry)
         assert clockwork.chosen() == []
 
 
@@ -472,7 +474,7 @@ class TestSingleReads:
     def test_an_audit_is_forgotten_with_its_entry(self, clockwork: Clockwork) -> None:
         (entry,) = clockwork.placed(950)
         clockwork.queue.audit(entry)
-        clockwork.queue.forget(entry)
+        clockwork.queue.remove(entry)
         assert clockwork.chosen() == []
 
     def test_one_whose_uuid_cannot_be_read_tries_its_other_name_every_other_time(self, clockwork: Clockwork) -> None:

@@ -9,9 +9,9 @@ import attrs
 import pytest
 
 from chamelaion_async import LipsyncRequest
-from chamelaion_async.loading.entries import ALWAYS, NEVER, Entry, ReadStamp, Snapshot
-from chamelaion_async.loading.packing import Packer
+from chamelaion_async.loading.entries import Entry
 from chamelaion_async.loading.registry import Registry, is_same_request
+from chamelaion_async.loading.snapshot import ReadStamp, Snapshot
 
 from .subscriber import Listener
 
@@ -29,7 +29,7 @@ def request(id: str, reference: str | None = None) -> LipsyncRequest:
 class Waits:
     """A registry, and those that wait."""
 
-    registry: Registry[LipsyncRequest] = attrs.field(factory=lambda: Registry(Packer(LipsyncRequest)))
+    registry: Registry[LipsyncRequest] = attrs.field(factory=Registry)
 
     def join(self, id: str) -> tuple[Entry[LipsyncRequest], Listener]:
         listener = Listener(id)
@@ -151,26 +151,24 @@ class TestLeaving:
 
 
 class TestIds:
-    def test_references_cannot_be_found_in_a_list_of_uuids(self, waits: Waits) -> None:
-        reference, _ = waits.join("dub-1")
-        id, _ = waits.join(A)
-        assert waits.registry.learn_ids([B]) == [reference]
-        assert (reference.rare.scan_at, id.rare.scan_at) == (NEVER, ALWAYS)
+    @pytest.mark.parametrize("ids", [[B], [B, MIXED]])
+    def test_a_page_of_uuids_shows_which_entries_are_references(self, waits: Waits, ids: list[str]) -> None:
+        early, id = waits.join("dub-1")[0], waits.join(A)[0]
+        assert waits.registry.learn_ids(ids) == [early]
+        entries = [early, id, waits.join("dub-2")[0], waits.join(MIXED)[0]]
+        assert [waits.registry.is_reference(entry) for entry in entries] == [True, False, True, False]
+        assert waits.registry.learn_ids(ids) == []
 
-    def test_nor_can_those_that_come_later(self, waits: Waits) -> None:
-        waits.registry.learn_ids([B])
-        assert (waits.join("dub-1")[0].rare.scan_at, waits.join(MIXED)[0].rare.scan_at) == (NEVER, ALWAYS)
-
-    def test_a_list_with_other_ids_tells_nothing(self, waits: Waits) -> None:
-        waits.join("dub-1")
+    def test_a_page_with_other_ids_shows_no_references(self, waits: Waits) -> None:
+        entry, _ = waits.join("dub-1")
         assert waits.registry.learn_ids([A, "job-7"]) == []
-        assert waits.join("dub-2")[0].rare.scan_at == ALWAYS
+        assert not waits.registry.is_reference(entry)
 
-    def test_a_reference_whose_request_is_known_can_be_found(self, waits: Waits) -> None:
+    def test_a_reference_whose_request_is_known_is_none_any_more(self, waits: Waits) -> None:
         entry, _ = waits.join("dub-1")
         waits.registry.learn_ids([B])
         waits.registry.identify(entry, A)
-        assert entry.rare.scan_at == ALWAYS
+        assert not waits.registry.is_reference(entry)
 
     @pytest.mark.parametrize(
         ("id", "shown", "reference", "is_same"),

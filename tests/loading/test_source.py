@@ -41,8 +41,8 @@ def page_at(offset: int = 0) -> Read[LipsyncRequest]:
 
 async def answer_to(client: AsyncClient, read: Read[LipsyncRequest]) -> Answer[LipsyncRequest]:
     source = HttpSource(transport=client._transport, path=PATH, model=LipsyncRequest)
-    async with source.turn() as turn:
-        return await turn.send(read)
+    async with source.turn() as send:
+        return await send(read)
 
 
 async def page_of(client: AsyncClient, mock: aioresponses, payload: Any) -> Answer[LipsyncRequest]:
@@ -120,8 +120,8 @@ async def test_answers_that_come_together_are_taken_apart_one_a_turn(client: Asy
             await asyncio.sleep(0)
 
     async def read() -> None:
-        async with source.turn() as permission:
-            await permission.send(page_at())
+        async with source.turn() as send:
+            await send(page_at())
         read_in.append(turn)
 
     async with asyncio.timeout(5):

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from chamelaion_async import APITimeoutError, ClientClosedError, LipsyncRequest, PollPolicy, WaitTimeoutError
-
-if TYPE_CHECKING:
-    from tests.loading.memory_service import MemoryService, Received
+from tests.loading.memory_service import MemoryService, Received
 
 pytestmark = pytest.mark.virtual_time
 
 MANY = 60
 
 
-async def polls_of_one(serve: type[MemoryService], *, lasts: float, latency: float = 0.0) -> list[float]:
+async def polls_of_one(*, lasts: float, latency: float = 0.0) -> list[float]:
     """When a service is asked by a single wait."""
-    service = serve(latency=latency)
+    service = MemoryService(latency=latency)
     (id,) = service.add(lasts=lasts)
     await service.wait(id)
     return service.polls
@@ -33,50 +31,46 @@ def others_than_this() -> set[asyncio.Task[Any]]:
 class TestTheCost:
     @pytest.mark.parametrize("latency", [0.0, 0.25])
     @pytest.mark.parametrize("lasts", [0.0, 5.0, 30.0, 200.0])
-    async def test_all_cost_the_reads_of_one(self, serve: type[MemoryService], lasts: float, latency: float) -> None:
-        service = serve(latency=latency)
+    async def test_all_cost_the_reads_of_one(self, lasts: float, latency: float) -> None:
+        service = MemoryService(latency=latency)
         (id,) = service.add(lasts=lasts)
         results = await service.wait_for([id] * MANY)
-        assert service.polls == pytest.approx(await polls_of_one(serve, lasts=lasts, latency=latency), abs=0.001)
+        assert service.polls == pytest.approx(await polls_of_one(lasts=lasts, latency=latency), abs=0.001)
         assert all(result.is_completed for result in results)
 
     @pytest.mark.parametrize("apart", [0.01, 0.1, 0.37])
-    async def test_those_who_come_later_share_what_the_first_one_reads(
-        self, serve: type[MemoryService], apart: float
-    ) -> None:
+    async def test_those_who_come_later_share_what_the_first_one_reads(self, apart: float) -> None:
         """Each polls a second after what it was told at first, so the first seconds of a newcomer may cost a few."""
-        service = serve()
+        service = MemoryService()
         (id,) = service.add(lasts=100.0)
         tasks = [service.start(id, at=number * apart) for number in range(MANY)]
         await asyncio.gather(*tasks)
-        assert len(service.polls) <= len(await polls_of_one(serve, lasts=100.0)) + 3
+        assert len(service.polls) <= len(await polls_of_one(lasts=100.0)) + 3
         assert min(later - earlier for earlier, later in pairwise(service.polls)) >= 0.9
 
-    async def test_one_who_comes_while_it_is_read_gets_that_answer(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=2.0)
+    async def test_one_who_comes_while_it_is_read_gets_that_answer(self) -> None:
+        service = MemoryService(latency=2.0)
         ids = service.add(2, lasts=1.0)
         await service.wait(ids[0])  # tells how long a GET takes
         began = service.elapsed
         await asyncio.gather(service.start(ids[1]), service.start(ids[1], at=began + 1.5))
         assert (service.polls, service.elapsed) == ([0.0, began], began + 2.0)
 
-    async def test_one_who_comes_while_it_is_read_does_not_depend_on_that_read(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve(latency=lambda _: 0.1 if service.elapsed else 15.0)
+    async def test_one_who_comes_while_it_is_read_does_not_depend_on_that_read(self) -> None:
+        service = MemoryService(latency=lambda _: 0.1 if service.elapsed else 15.0)
         (id,) = service.add(lasts=1.0)
         await asyncio.gather(service.start(id), service.start(id, at=5.0))
         assert service.polls == [0.0, 5.25]
         assert service.elapsed == pytest.approx(5.35)
 
-    async def test_one_who_comes_between_two_polls_waits_for_the_next(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_one_who_comes_between_two_polls_waits_for_the_next(self) -> None:
+        service = MemoryService()
         (id,) = service.add(lasts=3.0)
         await asyncio.gather(service.start(id), service.start(id, at=0.5))
         assert service.polls == [0.0, 1.0, 2.0, 3.0]
 
-    async def test_a_poll_for_which_a_newcomer_cannot_wait_is_a_poll_of_now(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_a_poll_for_which_a_newcomer_cannot_wait_is_a_poll_of_now(self) -> None:
+        service = MemoryService()
         (id,) = service.add(lasts=0.5)
         first = service.start(id)
         await asyncio.sleep(0.5)
@@ -84,24 +78,24 @@ class TestTheCost:
         assert service.polls == [0.0, 0.5]
         assert (await first).is_completed
 
-    async def test_a_batch_and_waits_share_their_reads(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_a_batch_and_waits_share_their_reads(self) -> None:
+        service = MemoryService()
         (id,) = service.add(lasts=30.0)
         waits = [service.start(id) for _ in range(10)]
         outcomes = await service.follow([id])
         await asyncio.gather(*waits)
         assert outcomes[id].unwrap().is_completed
-        assert service.polls == pytest.approx(await polls_of_one(serve, lasts=30.0), abs=0.001)
+        assert service.polls == pytest.approx(await polls_of_one(lasts=30.0), abs=0.001)
 
-    async def test_the_most_eager_decides_how_often_it_is_read(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_the_most_eager_decides_how_often_it_is_read(self) -> None:
+        service = MemoryService()
         (id,) = service.add(lasts=30.0)
         slow = PollPolicy(min_interval=10, max_interval=10, jitter=0)
         await asyncio.gather(service.start(id, policy=slow), service.start(id))
-        assert service.polls == pytest.approx(await polls_of_one(serve, lasts=30.0), abs=0.001)
+        assert service.polls == pytest.approx(await polls_of_one(lasts=30.0), abs=0.001)
 
-    async def test_all_who_wait_are_told_of_its_end_at_once(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_all_who_wait_are_told_of_its_end_at_once(self) -> None:
+        service = MemoryService()
         (id,) = service.add(lasts=4.0)
         slow = PollPolicy(min_interval=60, max_interval=60, jitter=0)
         patient = service.start(id, policy=slow)
@@ -109,8 +103,8 @@ class TestTheCost:
         assert (await patient).is_completed
         assert service.elapsed == 4.0
 
-    async def test_each_hears_of_every_change_once(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_each_hears_of_every_change_once(self) -> None:
+        service = MemoryService()
         (id,) = service.add(lasts=10.0)
         seen: list[list[str]] = [[] for _ in range(20)]
 
@@ -129,8 +123,8 @@ class TestCancellation:
         ids=["first", "last", "one", "-1", "1-"],
     )
     @pytest.mark.parametrize("at", [0.0, 0.1, 2.5, 3.1], ids=["at the start", "first poll", "pause", "later poll"])
-    async def test_it_disturbs_no_other(self, serve: type[MemoryService], cancelled: list[int], at: float) -> None:
-        service = serve(latency=0.25)
+    async def test_it_disturbs_no_other(self, cancelled: list[int], at: float) -> None:
+        service = MemoryService(latency=0.25)
         (id,) = service.add(lasts=20.0)
         tasks = [service.start(id) for _ in range(MANY)]
         await asyncio.sleep(at)
@@ -140,11 +134,11 @@ class TestCancellation:
         ended = [number for number, result in enumerate(results) if isinstance(result, asyncio.CancelledError)]
         assert ended == list(cancelled)
         assert all(result.is_completed for result in results if isinstance(result, LipsyncRequest))
-        assert service.polls == pytest.approx(await polls_of_one(serve, lasts=20.0, latency=0.25), abs=0.001)
+        assert service.polls == pytest.approx(await polls_of_one(lasts=20.0, latency=0.25), abs=0.001)
 
     @pytest.mark.parametrize("at", [2.1, 2.6], ids=["during a poll", "during a pause"])
-    async def test_the_last_one_out_stops_the_polls(self, serve: type[MemoryService], at: float) -> None:
-        service = serve(latency=0.25)
+    async def test_the_last_one_out_stops_the_polls(self, at: float) -> None:
+        service = MemoryService(latency=0.25)
         (id,) = service.add()
         tasks = [service.start(id) for _ in range(MANY)]
         await asyncio.sleep(at)
@@ -155,8 +149,8 @@ class TestCancellation:
         await asyncio.sleep(100)
         assert len(service.received) == asked
 
-    async def test_the_last_one_out_ends_a_read_under_way_at_once(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=10.0)
+    async def test_the_last_one_out_ends_a_read_under_way_at_once(self) -> None:
+        service = MemoryService(latency=10.0)
         (id,) = service.add()
         tasks = [service.start(id) for _ in range(MANY)]
         await asyncio.sleep(1)
@@ -165,8 +159,8 @@ class TestCancellation:
         await asyncio.wait(tasks)
         assert (service.under_way, service.elapsed) == (0, 1.0)
 
-    async def test_the_last_one_out_goes_when_its_read_has_ended(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=10.0, lingers=0.5)
+    async def test_the_last_one_out_goes_when_its_read_has_ended(self) -> None:
+        service = MemoryService(latency=10.0, lingers=0.5)
         task = service.start(service.add()[0])
         await asyncio.sleep(1)
         task.cancel()
@@ -174,10 +168,8 @@ class TestCancellation:
         assert (service.under_way, service.elapsed) == (0, 1.5)
         assert others_than_this() == set()
 
-    async def test_the_last_one_out_ends_its_read_although_others_wait_for_other_requests(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve(latency=lambda received: 10.0 if received.id == ids[0] else 0.0)
+    async def test_the_last_one_out_ends_its_read_although_others_wait_for_other_requests(self) -> None:
+        service = MemoryService(latency=lambda received: 10.0 if received.id == ids[0] else 0.0)
         ids = service.add(2)
         other = service.start(ids[1], policy=PollPolicy(min_interval=500, max_interval=500))
         await asyncio.sleep(1.5)
@@ -190,10 +182,8 @@ class TestCancellation:
         other.cancel()
         await asyncio.wait([other])
 
-    async def test_a_poll_that_stands_in_line_is_not_made_for_one_who_has_left(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve(rate=0.5)
+    async def test_a_poll_that_stands_in_line_is_not_made_for_one_who_has_left(self) -> None:
+        service = MemoryService(rate=0.5)
         first, second = service.add(2)
         staying, leaving = service.start(first), service.start(second, at=0.5)
         await asyncio.sleep(1)
@@ -206,10 +196,8 @@ class TestCancellation:
 
     @pytest.mark.parametrize("rate", [None, 0.1], ids=["free lane", "closed lane"])
     @pytest.mark.parametrize("at", [0.0, 0.1, 1.1, 1.6])
-    async def test_no_task_is_left_when_the_cancelled_one_has_ended(
-        self, serve: type[MemoryService], at: float, rate: float | None
-    ) -> None:
-        service = serve(latency=0.5, rate=rate)
+    async def test_no_task_is_left_when_the_cancelled_one_has_ended(self, at: float, rate: float | None) -> None:
+        service = MemoryService(latency=0.5, rate=rate)
         ids = service.add(3)
         tasks = [service.start(id) for id in ids]
         await asyncio.sleep(at)
@@ -219,23 +207,21 @@ class TestCancellation:
         assert others_than_this() == set()
         assert service.under_way == 0
 
-    async def test_no_task_is_left_after_a_batch_that_was_cancelled(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.5, cap=10)
+    async def test_no_task_is_left_after_a_batch_that_was_cancelled(self) -> None:
+        service = MemoryService(latency=0.5, cap=10)
         task = asyncio.create_task(service.follow(service.add(200)))
         await asyncio.sleep(0.6)
         task.cancel()
         await asyncio.wait([task])
         assert others_than_this() == set()
 
-    async def test_no_task_is_left_when_all_have_found_their_job(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.5)
+    async def test_no_task_is_left_when_all_have_found_their_job(self) -> None:
+        service = MemoryService(latency=0.5)
         await service.wait_for(service.add(50, lasts=20.0))
         assert others_than_this() == set()
 
-    async def test_one_who_comes_just_before_the_last_one_leaves_shares_the_read(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve(latency=1.0)
+    async def test_one_who_comes_just_before_the_last_one_leaves_shares_the_read(self) -> None:
+        service = MemoryService(latency=1.0)
         (id,) = service.add(lasts=0.0)
         leaving = service.start(id)
         await asyncio.sleep(0.5)
@@ -243,10 +229,8 @@ class TestCancellation:
         assert (await service.wait(id)).is_completed
         assert (service.polls, service.elapsed) == ([0.0, 0.75], 1.0)  # the second one in case the first one hangs
 
-    async def test_one_who_comes_just_after_the_last_one_left_has_a_read_of_its_own(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve(latency=1.0)
+    async def test_one_who_comes_just_after_the_last_one_left_has_a_read_of_its_own(self) -> None:
+        service = MemoryService(latency=1.0)
         (id,) = service.add(lasts=0.0)
         leaving = service.start(id)
         await asyncio.sleep(0.5)
@@ -255,10 +239,8 @@ class TestCancellation:
         assert (await service.wait(id)).is_completed
         assert service.polls == [0.0, 0.5]
 
-    async def test_those_who_come_while_the_last_ones_of_a_scan_leave_are_served(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve(latency=1.0)
+    async def test_those_who_come_while_the_last_ones_of_a_scan_leave_are_served(self) -> None:
+        service = MemoryService(latency=1.0)
         ids = service.add(10, lasts=0.0)
         leaving = [service.start(id) for id in ids]
         await asyncio.sleep(0.5)
@@ -270,8 +252,8 @@ class TestCancellation:
 
 
 class TestTimeouts:
-    async def test_the_end_of_one_does_not_end_another(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_the_end_of_one_does_not_end_another(self) -> None:
+        service = MemoryService()
         (id,) = service.add(lasts=60.0)
         hasty, patient = service.start(id, timeout=3.5), service.start(id)
         with pytest.raises(WaitTimeoutError):
@@ -282,9 +264,9 @@ class TestTimeouts:
 
     @pytest.mark.parametrize("is_hasty_first", [True, False])
     async def test_a_slow_read_that_a_hasty_one_shares_still_reaches_the_patient_one(
-        self, serve: type[MemoryService], is_hasty_first: bool
+        self, is_hasty_first: bool
     ) -> None:
-        service = serve(latency=10.0)
+        service = MemoryService(latency=10.0)
         (id,) = service.add(lasts=0.0)
         order = [2.0, 600.0] if is_hasty_first else [600.0, 2.0]
         tasks = {timeout: service.start(id, timeout=timeout) for timeout in order}
@@ -295,10 +277,8 @@ class TestTimeouts:
         assert (await patient).is_completed
         assert (service.polls, service.elapsed) == ([0.0], 10.0)
 
-    async def test_a_slow_page_that_hasty_ones_share_still_reaches_the_patient_one(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve(latency=10.0)
+    async def test_a_slow_page_that_hasty_ones_share_still_reaches_the_patient_one(self) -> None:
+        service = MemoryService(latency=10.0)
         ids = service.add(30, lasts=0.0)
         hasty = [service.start(id, timeout=2.0) for id in ids[:-1]]
         patient = service.start(ids[-1])
@@ -306,10 +286,8 @@ class TestTimeouts:
         assert (await patient).is_completed
         assert (service.elapsed, len(service.pages)) == (10.0, 1)
 
-    async def test_a_patient_one_who_joins_the_read_of_a_hasty_one_is_not_cut_by_its_timeout(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve(latency=10.0)
+    async def test_a_patient_one_who_joins_the_read_of_a_hasty_one_is_not_cut_by_its_timeout(self) -> None:
+        service = MemoryService(latency=10.0)
         (id,) = service.add(lasts=0.0)
         hasty = service.start(id, timeout=2.0)
         patient = service.start(id, at=1.0, timeout=0)
@@ -317,53 +295,47 @@ class TestTimeouts:
             await hasty
         assert (await patient).is_completed
 
-    async def test_a_read_has_the_time_of_the_most_patient_who_asked(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=100.0)
+    async def test_a_read_has_the_time_of_the_most_patient_who_asked(self) -> None:
+        service = MemoryService(latency=100.0)
         (id,) = service.add()
         results = await service.wait_for([id] * 3, timeout=0, policy=PollPolicy(request_timeout=7, jitter=0))
         assert [received.timeout for received in service.received] == [7.0]
         assert all(isinstance(result.last_error, APITimeoutError) for result in results)
 
-    async def test_a_poll_has_the_time_of_a_request_whatever_is_left_of_the_wait(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve()
+    async def test_a_poll_has_the_time_of_a_request_whatever_is_left_of_the_wait(self) -> None:
+        service = MemoryService()
         (id,) = service.add()
         await asyncio.gather(service.start(id, timeout=1.0), service.start(id, timeout=3.5), return_exceptions=True)
         assert [received.timeout for received in service.received] == [20.0] * 5
 
 
 class TestNames:
-    async def test_a_request_asked_for_by_both_names_is_one_after_the_first_read(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve()
+    async def test_a_request_asked_for_by_both_names_is_one_after_the_first_read(self) -> None:
+        service = MemoryService()
         (id,) = service.add(lasts=30.0, reference="dub-1")
         results = await service.wait_for([id, "dub-1"])
         assert [result.id for result in results] == [id, id]
         # Both begin in the same moment, with a page that may show both.
-        assert len(service.received) <= len(await polls_of_one(serve, lasts=30.0)) + 2
+        assert len(service.received) <= len(await polls_of_one(lasts=30.0)) + 2
 
-    async def test_waits_by_both_names_in_turn_cost_the_first_read_of_each_name(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve()
+    async def test_waits_by_both_names_in_turn_cost_the_first_read_of_each_name(self) -> None:
+        service = MemoryService()
         (id,) = service.add(lasts=30.0, reference="dub-1")
         tasks = [service.start(id if number % 2 else "dub-1", at=number * 0.01) for number in range(MANY)]
         await asyncio.gather(*tasks)
         by_name = [received.id for received in service.received if received.id == "dub-1"]
         assert len(by_name) <= MANY // 2
         assert service.most_under_way <= 2
-        assert len(service.received) - len(by_name) <= len(await polls_of_one(serve, lasts=30.0))
+        assert len(service.received) - len(by_name) <= len(await polls_of_one(lasts=30.0))
 
-    async def test_a_reference_is_asked_for_by_its_uuid_once_that_is_known(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_a_reference_is_asked_for_by_its_uuid_once_that_is_known(self) -> None:
+        service = MemoryService()
         (id,) = service.add(lasts=3.0, reference="dub-1")
         await service.wait("dub-1")
         assert [received.id for received in service.received] == ["dub-1", id, id, id]
 
-    async def test_a_reference_that_later_means_another_job_is_read_anew(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_a_reference_that_later_means_another_job_is_read_anew(self) -> None:
+        service = MemoryService()
         (old,) = service.add(lasts=20.0, reference="dub-1")
         first = service.start("dub-1")
         await asyncio.sleep(5)
@@ -371,10 +343,8 @@ class TestNames:
         second = service.start("dub-1")
         assert ((await first).id, (await second).id) == (old, new)
 
-    async def test_a_job_that_shares_its_reference_does_not_take_the_place_of_another(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve()
+    async def test_a_job_that_shares_its_reference_does_not_take_the_place_of_another(self) -> None:
+        service = MemoryService()
         (old,) = service.add(lasts=5.0, reference="dub-1")
         first = service.start("dub-1")
         await asyncio.sleep(1.5)
@@ -386,20 +356,16 @@ class TestNames:
         assert (await second).id == new
 
     @pytest.mark.parametrize("is_uuid_first", [True, False])
-    async def test_names_turn_out_to_mean_the_same_while_one_stands_in_line(
-        self, serve: type[MemoryService], is_uuid_first: bool
-    ) -> None:
-        service = serve(rate=1.0)
+    async def test_names_turn_out_to_mean_the_same_while_one_stands_in_line(self, is_uuid_first: bool) -> None:
+        service = MemoryService(rate=1.0)
         (id,) = service.add(lasts=0.0, reference="dub-1")
         (other,) = service.add(lasts=0.0)
         names = [id, "dub-1"] if is_uuid_first else ["dub-1", id]
         results = await service.wait_for([*names, other])
         assert [result.id for result in results] == [id, id, other]
 
-    async def test_the_page_that_shows_a_request_answers_who_asked_by_uuid_while_the_reference_is_read(
-        self, serve: type[MemoryService]
-    ) -> None:
-        service = serve(latency=lambda received: 0.5 if received.is_page else 3.0)
+    async def test_the_page_that_shows_a_request_answers_who_asked_by_uuid_while_the_reference_is_read(self) -> None:
+        service = MemoryService(latency=lambda received: 0.5 if received.is_page else 3.0)
         ids = service.add(10, lasts=0.0, is_listed=True)
         service.job(ids[0]).reference = "dub-1"
         service._by_name["dub-1"] = service.job(ids[0])
@@ -409,17 +375,15 @@ class TestNames:
         assert all(result.is_completed for result in results)
         assert (await by_reference).id == ids[0]
 
-    async def test_a_batch_of_both_names_of_a_job_yields_both(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_a_batch_of_both_names_of_a_job_yields_both(self) -> None:
+        service = MemoryService()
         (id,) = service.add(lasts=5.0, reference="dub-1")
         outcomes = await service.follow([id, "dub-1"])
         assert {name: outcome.unwrap().id for name, outcome in outcomes.items()} == {id: id, "dub-1": id}
 
     @pytest.mark.parametrize("leaver", [0, 1])
-    async def test_who_leaves_after_two_names_became_one_disturbs_no_other(
-        self, serve: type[MemoryService], leaver: int
-    ) -> None:
-        service = serve()
+    async def test_who_leaves_after_two_names_became_one_disturbs_no_other(self, leaver: int) -> None:
+        service = MemoryService()
         (id,) = service.add(lasts=10.0, reference="dub-1")
         tasks = [service.start(id), service.start("dub-1")]
         await asyncio.sleep(3.5)
@@ -427,11 +391,9 @@ class TestNames:
         assert (await tasks[1 - leaver]).is_completed
         assert service.elapsed == pytest.approx(10.0, abs=1.1)
 
-    async def test_nothing_is_asked_for_a_job_that_nobody_waits_for_by_any_name(
-        self, serve: type[MemoryService]
-    ) -> None:
+    async def test_nothing_is_asked_for_a_job_that_nobody_waits_for_by_any_name(self) -> None:
         """Both names are asked for before either is known to mean the other."""
-        service = serve(latency=0.5)
+        service = MemoryService(latency=0.5)
         (id,) = service.add(lasts=5.0, reference="dub-1")
         await asyncio.gather(service.start("dub-1"), service.start(id, at=0.1))
         asked = len(service.received)
@@ -442,8 +404,8 @@ class TestNames:
 
 
 class TestTheEnd:
-    async def test_closing_ends_all_who_wait_for_it(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=0.5)
+    async def test_closing_ends_all_who_wait_for_it(self) -> None:
+        service = MemoryService(latency=0.5)
         (id,) = service.add()
         tasks = [service.start(id) for _ in range(MANY)]
         await asyncio.sleep(3.2)
@@ -453,14 +415,14 @@ class TestTheEnd:
         assert service.elapsed == pytest.approx(3.2)
         assert others_than_this() == set()
 
-    async def test_a_failed_look_that_many_share_is_repeated_once(self, serve: type[MemoryService]) -> None:
+    async def test_a_failed_look_that_many_share_is_repeated_once(self) -> None:
         answers = iter([503, 200, 503, 200])
 
         def refuse(_: Received) -> Exception | None:
             return unavailable if next(answers, 200) == 503 else None
 
         unavailable = APITimeoutError("slow", sent="maybe", method="GET", path="/x")
-        service = serve(refuse=refuse)
+        service = MemoryService(refuse=refuse)
         (id,) = service.add(lasts=2.5)
         results = await service.wait_for([id] * 10)
         assert all(result.is_completed for result in results)

@@ -23,7 +23,9 @@ from chamelaion_async import (
     WaitTimeoutError,
     WaitUnreachableError,
 )
-from chamelaion_async.loading.entries import NEVER, Read, ReadStamp, Snapshot
+from chamelaion_async.loading.entries import Read
+from chamelaion_async.loading.snapshot import ReadStamp, Snapshot
+from chamelaion_async.loading.times import NEVER
 from chamelaion_async.polling.state import PollState, make_plan
 
 BEGAN = 1000.0

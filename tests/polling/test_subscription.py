@@ -12,7 +12,7 @@ import pytest
 from aioresponses import aioresponses
 
 from chamelaion_async import APITimeoutError, AsyncClient, LipsyncRequest, WaitTimeoutError
-from chamelaion_async.loading.entries import ReadStamp, Snapshot
+from chamelaion_async.loading.snapshot import ReadStamp, Snapshot
 from chamelaion_async.polling.state import PollState, make_plan
 from chamelaion_async.polling.subscription import WaitSubscription
 from tests.loading.memory_service import FIXED, STEADY, MemoryService
@@ -40,8 +40,8 @@ def subscribe(service: MemoryService, id: str, *, timeout: float | None = None) 
 @pytest.mark.virtual_time
 class TestWaking:
     @pytest.fixture
-    async def subscription(self, serve: type[MemoryService]) -> AsyncIterator[Subscription]:
-        service = serve()
+    async def subscription(self) -> AsyncIterator[Subscription]:
+        service = MemoryService()
         made = subscribe(service, *service.add())
         yield made
         await made.aclose()
@@ -95,9 +95,9 @@ class TestWaking:
 class TestWhatIsKnown:
     @pytest.mark.parametrize(("after", "is_known"), [(0.5, True), (0.99, True), (1.0, False), (30.0, False)])
     async def test_what_others_have_read_within_the_shortest_interval_is_told_at_once(
-        self, serve: type[MemoryService], after: float, is_known: bool
+        self, after: float, is_known: bool
     ) -> None:
-        service = serve()
+        service = MemoryService()
         (id,) = service.add()
         first = subscribe(service, id)
         first._state.begin_poll(now())
@@ -108,8 +108,8 @@ class TestWhatIsKnown:
         for each in (first, second):
             await each.aclose()
 
-    async def test_one_that_reads_once_takes_nothing_from_before(self, serve: type[MemoryService]) -> None:
-        service = serve()
+    async def test_one_that_reads_once_takes_nothing_from_before(self) -> None:
+        service = MemoryService()
         (id,) = service.add()
         first = subscribe(service, id)
         first._state.begin_poll(now())
@@ -119,8 +119,8 @@ class TestWhatIsKnown:
         for each in (first, second):
             await each.aclose()
 
-    async def test_a_page_is_news_and_no_answer_to_the_last_poll(self, serve: type[MemoryService]) -> None:
-        service = serve(latency=1.0)
+    async def test_a_page_is_news_and_no_answer_to_the_last_poll(self) -> None:
+        service = MemoryService(latency=1.0)
         (id,) = service.add()
         subscription = subscribe(service, id, timeout=5.0)
         await asyncio.sleep(5.0)
@@ -136,10 +136,8 @@ class TestWhatIsKnown:
 @pytest.mark.virtual_time
 class TestWithoutAnAnswer:
     @pytest.mark.parametrize("in_a_batch", [False, True])
-    async def test_a_poll_says_for_how_long_there_was_none(
-        self, serve: type[MemoryService], in_a_batch: bool
-    ) -> None:
-        service = serve(latency=1000.0)
+    async def test_a_poll_says_for_how_long_there_was_none(self, in_a_batch: bool) -> None:
+        service = MemoryService(latency=1000.0)
         (id,) = service.add()
         if in_a_batch:
             verdict: Any = (await service.follow([id], timeout=5.0))[id].error
@@ -152,8 +150,8 @@ class TestWithoutAnAnswer:
         assert (error.sent, error.method, error.path, service.elapsed) == ("maybe", "GET", id, 5.0)
 
     @pytest.mark.parametrize("in_a_batch", [False, True])
-    async def test_one_that_never_left_the_queue_says_so(self, serve: type[MemoryService], in_a_batch: bool) -> None:
-        service = serve(at_once=1, latency=100.0)
+    async def test_one_that_never_left_the_queue_says_so(self, in_a_batch: bool) -> None:
+        service = MemoryService(at_once=1, latency=100.0)
         long, short = service.add(2, is_listed=False)
         waiting = service.start(long)
         await asyncio.sleep(1.0)
