@@ -69,7 +69,7 @@ class TestIds:
         [list, tuple, set, frozenset, iter, dict.fromkeys, lambda ids: dict.fromkeys(ids).keys()],
         ids=["list", "tuple", "set", "frozenset", "iterator", "dict", "keys"],
     )
-    async def test_they_come_from_any_iterable(
+    async def test_ids_come_from_any_iterable(
         self, service: Service, requests: Requests, give: Callable[[list[str]], Iterable[str]]
     ) -> None:
         ids = [service.add(name, finishes=-1) for name in "abc"]
@@ -83,7 +83,7 @@ class TestIds:
 
         assert len(await requests.wait_all(ids)) == 3
 
-    async def test_one_that_comes_twice_counts_once(self, service: Service, requests: Requests) -> None:
+    async def test_an_id_that_comes_twice_counts_once(self, service: Service, requests: Requests) -> None:
         a, b = service.add("a", finishes=1), service.add("b", finishes=2)
 
         came = [outcome.id async for outcome in requests.as_finished([a, b, a, a, b])]
@@ -101,7 +101,7 @@ class TestIds:
     @pytest.mark.parametrize(
         "bad", ["", ".", "..", "\ud800", "x" * 513], ids=["empty", "dot", "dots", "lone", "long"]
     )
-    async def test_one_that_cannot_be_is_refused_on_its_own(
+    async def test_an_impossible_id_is_refused_on_its_own(
         self, service: Service, requests: Requests, call: str, bad: str
     ) -> None:
         good = service.add("good", finishes=-1)
@@ -118,7 +118,7 @@ class TestIds:
         [uuid("a"), b"bytes", None, 5, [uuid("a"), None], [["nested"]], [b"bytes"]],
         ids=["string", "bytes", "none", "number", "with-none", "nested", "of-bytes"],
     )
-    async def test_what_is_no_iterable_of_strings_is_refused_before_anything_is_sent(
+    async def test_ids_that_are_no_iterable_of_strings_are_refused_before_anything_is_sent(
         self, service: Service, requests: Requests, call: str, bad: Any
     ) -> None:
         with pytest.raises(ConfigurationError):
@@ -179,9 +179,7 @@ class TestOutcomes:
 
         assert outcomes[id].unwrap().is_completed
 
-    async def test_what_waiting_does_not_change_is_the_outcome_of_that_id_alone(
-        self, service: Service, requests: Requests
-    ) -> None:
+    async def test_a_refusal_is_the_outcome_of_that_id_alone(self, service: Service, requests: Requests) -> None:
         good, barred = service.add("good", finishes=5), uuid("barred")
         service.trouble = lambda asked: refusal(403) if asked.id == barred else None
 
@@ -228,7 +226,7 @@ class TestErrorsOfAll:
         assert len(service.pages) == 1
         assert 1 <= len(service.gets) <= 3
 
-    async def test_what_was_known_before_still_comes_out_first(self, service: Service, requests: Requests) -> None:
+    async def test_earlier_outcomes_come_before_an_error_of_all(self, service: Service, requests: Requests) -> None:
         first, second, open_ = (service.add(name, finishes=end) for name, end in {"a": 1, "b": 2, "c": 60}.items())
         service.trouble = lambda asked: refusal(401) if asked.at > 3 else None
         came: list[str] = []
@@ -243,7 +241,7 @@ class TestErrorsOfAll:
         assert came == [first, second]
 
     @LIPSYNC
-    async def test_what_became_known_in_the_same_moment_comes_out_as_well(
+    async def test_outcomes_of_the_same_turn_come_before_an_error_of_all(
         self, service: Service, requests: Requests
     ) -> None:
         for name in ("dub-1", "dub-2"):

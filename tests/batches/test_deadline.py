@@ -26,7 +26,7 @@ EVERY_7_SECONDS = PollPolicy(min_interval=7.0, max_interval=7.0)
 RARELY = PollPolicy(wait=lambda _: 100.0)
 
 
-async def test_every_id_that_is_open_comes_out_with_its_error(service: Service, requests: Requests) -> None:
+async def test_at_the_deadline_every_open_id_comes_with_its_error(service: Service, requests: Requests) -> None:
     done, *open_ = service.add("done", finishes=5), service.add("b"), service.add("c")
 
     came = [(outcome, service.elapsed) async for outcome in requests.as_finished([done, *open_], timeout=10.5)]
@@ -41,9 +41,7 @@ async def test_every_id_that_is_open_comes_out_with_its_error(service: Service, 
         assert (error.last.id, error.last.status) == (outcome.id, "processing")
 
 
-async def test_the_last_polls_are_gets_at_it_and_find_what_ended_just_before(
-    service: Service, requests: Requests
-) -> None:
+async def test_the_last_polls_are_gets_at_the_deadline(service: Service, requests: Requests) -> None:
     a, b = service.add("a", finishes=9.9), service.add("b")
 
     outcomes = await requests.wait_all([a, b], timeout=10, polling=EVERY_7_SECONDS)
@@ -64,9 +62,7 @@ async def test_the_last_poll_begins_early_by_what_a_poll_takes(service: Service,
     assert service.elapsed == 10
 
 
-async def test_where_very_many_are_open_the_last_poll_is_one_page_for_each_hundred(
-    service: Service, requests: Requests
-) -> None:
+async def test_the_last_poll_of_very_many_is_one_page_for_each_hundred(service: Service, requests: Requests) -> None:
     service.latency = 0.25
 
     outcomes = await requests.wait_all(service.add_many(300), timeout=10, polling=EVERY_7_SECONDS)
@@ -76,7 +72,7 @@ async def test_where_very_many_are_open_the_last_poll_is_one_page_for_each_hundr
     assert service.elapsed == 10
 
 
-async def test_it_is_kept_where_the_last_poll_is_not_answered(service: Service, requests: Requests) -> None:
+async def test_the_deadline_holds_if_the_last_poll_is_not_answered(service: Service, requests: Requests) -> None:
     """A poll at the deadline may outlast it by a second, and not by more."""
     waiting = service.meanwhile(requests.wait_all([service.add("a"), service.add("b")], timeout=10))
     await service.until(9.5)
@@ -89,7 +85,7 @@ async def test_it_is_kept_where_the_last_poll_is_not_answered(service: Service, 
     assert service.under_way == 0
 
 
-async def test_it_is_kept_where_nothing_was_ever_answered(service: Service, requests: Requests) -> None:
+async def test_the_deadline_holds_if_nothing_is_ever_answered(service: Service, requests: Requests) -> None:
     service.latency = 3600.0
     ids = service.add_many(250)
 
@@ -103,7 +99,7 @@ async def test_it_is_kept_where_nothing_was_ever_answered(service: Service, requ
     assert service.elapsed == 8
 
 
-async def test_it_comes_before_a_longer_outage_budget(service: Service, requests: Requests) -> None:
+async def test_the_deadline_comes_before_a_longer_outage_budget(service: Service, requests: Requests) -> None:
     service.trouble = lambda _: refusal(503)
 
     outcomes = await requests.wait_all(service.add_many(3), timeout=30)
@@ -114,7 +110,7 @@ async def test_it_comes_before_a_longer_outage_budget(service: Service, requests
     assert 30 <= service.elapsed <= 31
 
 
-async def test_a_retry_after_that_reaches_beyond_it_does_not_put_it_off(service: Service, requests: Requests) -> None:
+async def test_a_retry_after_beyond_the_deadline_does_not_move_it(service: Service, requests: Requests) -> None:
     service.trouble = lambda _: refusal(429, Retry_After="30")
 
     outcomes = await requests.wait_all(service.add_many(3), timeout=10)
@@ -125,7 +121,7 @@ async def test_a_retry_after_that_reaches_beyond_it_does_not_put_it_off(service:
     assert any(isinstance(outcome.error.__cause__, RateLimitError) for outcome in outcomes.values() if outcome.error)
 
 
-async def test_it_is_kept_while_a_429_to_another_call_keeps_the_last_poll_back(
+async def test_the_deadline_holds_while_a_429_to_another_call_delays_the_last_poll(
     service: Service, requests: Requests
 ) -> None:
     waiting = service.meanwhile(requests.wait_all([service.add("a")], timeout=10))
@@ -141,7 +137,7 @@ async def test_it_is_kept_while_a_429_to_another_call_keeps_the_last_poll_back(
     await asyncio.wait([elsewhere])
 
 
-async def test_a_missing_id_is_named_so_where_the_time_ends_within_the_grace(
+async def test_a_missing_id_is_not_found_if_the_deadline_comes_within_the_grace(
     service: Service, requests: Requests
 ) -> None:
     missing = uuid("missing")
@@ -152,7 +148,7 @@ async def test_a_missing_id_is_named_so_where_the_time_ends_within_the_grace(
     assert service.elapsed == 2
 
 
-async def test_none_is_needed_for_a_job_of_a_day(service: Service, requests: Requests) -> None:
+async def test_without_a_deadline_a_job_of_a_day_is_waited_for(service: Service, requests: Requests) -> None:
     day = 86400.0
     id = service.add("a", finishes=day)
 
@@ -163,7 +159,7 @@ async def test_none_is_needed_for_a_job_of_a_day(service: Service, requests: Req
 
 
 class TestZero:
-    async def test_polls_once(self, service: Service, requests: Requests) -> None:
+    async def test_a_timeout_of_zero_polls_once(self, service: Service, requests: Requests) -> None:
         done, open_ = service.add("done", finishes=-1), service.add("open")
 
         outcomes = await requests.wait_all([done, open_], timeout=0)
@@ -174,7 +170,9 @@ class TestZero:
         assert (error.polls, error.elapsed) == (1, 0)
         assert (service.polls, service.elapsed) == ([0], 0)
 
-    async def test_leaves_the_poll_the_time_to_be_answered(self, service: Service, requests: Requests) -> None:
+    async def test_a_timeout_of_zero_leaves_the_poll_the_time_to_be_answered(
+        self, service: Service, requests: Requests
+    ) -> None:
         service.latency = 5.0
         id = service.add("a", finishes=-1)
 
@@ -182,7 +180,7 @@ class TestZero:
 
         assert outcomes[id].unwrap().is_completed
 
-    async def test_makes_a_poll_of_its_own_although_others_have_just_polled(
+    async def test_a_timeout_of_zero_polls_although_others_have_just_polled(
         self, service: Service, requests: Requests
     ) -> None:
         id = service.add("a")
@@ -193,7 +191,7 @@ class TestZero:
 
         assert len(service.asked) == before + 1
 
-    async def test_takes_a_failed_poll_for_the_answer(self, service: Service, requests: Requests) -> None:
+    async def test_a_timeout_of_zero_ends_with_a_failed_poll(self, service: Service, requests: Requests) -> None:
         service.trouble = lambda _: refusal(503)
         id = service.add("a")
 
@@ -204,7 +202,7 @@ class TestZero:
 
 
 @pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf"), True, "5"])
-async def test_a_timeout_that_is_none_is_refused_before_anything_is_sent(
+async def test_an_invalid_timeout_is_refused_before_anything_is_sent(
     service: Service, requests: Requests, timeout: Any
 ) -> None:
     with pytest.raises(ConfigurationError, match="timeout"):
@@ -216,9 +214,11 @@ async def test_a_timeout_that_is_none_is_refused_before_anything_is_sent(
 
 
 class TestEarlierNews:
-    """The last poll was near, and then news came: there is time again for further polls."""
+    """News shortly before the last poll leave time for further polls."""
 
-    async def test_a_nudge_does_not_end_many(self, service: Service, requests: Requests) -> None:
+    async def test_a_nudge_before_the_deadline_does_not_end_a_batch(
+        self, service: Service, requests: Requests
+    ) -> None:
         id = service.add("a", finishes=9.5)
         pauses = iter([100.0, 2.0] + [100.0] * 9)
         policy = PollPolicy(wait=lambda _: next(pauses))
@@ -230,7 +230,9 @@ class TestEarlierNews:
         assert (await waiting)[id].unwrap().is_completed
         assert service.polls == [0, 3, 5, 10]
 
-    async def test_a_change_that_a_nudge_shows_does_not_end_one(self, service: Service, requests: Requests) -> None:
+    async def test_a_change_before_the_deadline_does_not_end_a_wait(
+        self, service: Service, requests: Requests
+    ) -> None:
         id = service.add("a", statuses={float("-inf"): "queued", 2: "processing"}, finishes=9.5)
 
         waiting = service.meanwhile(requests.wait_until_finished(id, timeout=10, polling=RARELY))
@@ -241,7 +243,7 @@ class TestEarlierNews:
         assert service.elapsed == 10
 
 
-async def test_it_costs_the_schedule_nothing_that_there_is_one(service: Service, requests: Requests) -> None:
+async def test_a_deadline_does_not_fill_the_schedule(service: Service, requests: Requests) -> None:
     """Each poll puts the deadline down once more in the schedule: it must not pile up there."""
     waiting = service.meanwhile(requests.wait_all(service.add_many(100), timeout=1500))
     tracemalloc.start()

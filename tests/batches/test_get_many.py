@@ -27,7 +27,7 @@ pytestmark = pytest.mark.virtual_time
 LIPSYNC = pytest.mark.parametrize("family", ["lipsync"], indirect=True)
 
 
-async def test_each_stands_as_it_does_now_finished_or_not(service: Service, requests: Requests) -> None:
+async def test_each_request_comes_with_its_present_status(service: Service, requests: Requests) -> None:
     ids = [
         service.add("a", statuses={float("-inf"): "queued"}),
         service.add("b"),
@@ -85,7 +85,7 @@ async def test_a_first_page_that_is_slower_than_a_get_leaves_the_rest_to_pages(
     assert service.elapsed < 1
 
 
-async def test_ids_that_are_not_known_are_outcomes_at_once(service: Service, requests: Requests) -> None:
+async def test_unknown_ids_are_outcomes_at_once(service: Service, requests: Requests) -> None:
     known, missing = service.add_many(300), [uuid(f"missing-{number}") for number in range(30)]
 
     outcomes = await requests.get_many([*missing, *known])
@@ -107,9 +107,7 @@ async def test_references_are_answered_one_by_one(service: Service, requests: Re
 
 
 class TestFreshness:
-    async def test_what_an_earlier_wait_has_read_is_not_handed_out(
-        self, service: Service, requests: Requests
-    ) -> None:
+    async def test_a_read_of_an_earlier_wait_is_not_used(self, service: Service, requests: Requests) -> None:
         ids = [service.add("a", finishes=5), service.add("b", finishes=5)]
         waiting = service.meanwhile(requests.wait_all(ids))
         await service.until(4.5)
@@ -129,7 +127,7 @@ class TestFreshness:
 
         assert len(service.asked) == 3
 
-    async def test_two_at_once_share_their_poll(self, service: Service, requests: Requests) -> None:
+    async def test_two_calls_at_once_share_their_poll(self, service: Service, requests: Requests) -> None:
         ids = service.add_many(100)
 
         await asyncio.gather(requests.get_many(ids), requests.get_many(ids))
@@ -192,9 +190,7 @@ class TestRetries:
         assert "another failure" in str(outcomes[id].error)
         assert len(service.asked) == 3
 
-    async def test_a_page_that_cannot_be_read_is_made_up_for_by_single_reads(
-        self, service: Service, once: Requests
-    ) -> None:
+    async def test_a_page_that_cannot_be_read_is_replaced_by_gets(self, service: Service, once: Requests) -> None:
         service.trouble = lambda asked: DOWN if asked.id is None else None
         ids = service.add_many(10)
 
@@ -216,7 +212,7 @@ class TestRetries:
         assert set(attempts.values()) == {3}
         assert len(service.pages) <= 2
 
-    async def test_what_no_repetition_changes_is_not_repeated(self, service: Service, requests: Requests) -> None:
+    async def test_a_refusal_is_not_repeated(self, service: Service, requests: Requests) -> None:
         service.trouble = fails_alone(refusal(403))
         id = service.add("a")
 
@@ -235,7 +231,7 @@ class TestRetries:
 
 
 class TestRateLimit:
-    async def test_it_is_waited_out(self, service: Service, requests: Requests) -> None:
+    async def test_a_429_is_waited_out(self, service: Service, requests: Requests) -> None:
         service.trouble = fails(FULL, FULL)
         ids = service.add_many(150)
 
@@ -244,7 +240,7 @@ class TestRateLimit:
         assert all(outcome.request is not None for outcome in outcomes.values())
         assert 7 <= service.elapsed <= 8  # the page's pause and the GET's are one and the same
 
-    async def test_more_often_than_a_failure_is_repeated(self, service: Service, requests: Requests) -> None:
+    async def test_429s_are_waited_out_more_often_than_failures(self, service: Service, requests: Requests) -> None:
         service.trouble = fails(*[FULL] * 6)
         id = service.add("a")
 
@@ -254,7 +250,7 @@ class TestRateLimit:
         assert len(service.asked) == 7
         assert all(later - earlier >= 7 for earlier, later in pairwise(service.gets))
 
-    async def test_but_not_without_end(self, service: Service, requests: Requests) -> None:
+    async def test_429s_without_end_are_the_outcome(self, service: Service, requests: Requests) -> None:
         service.trouble = lambda _: FULL
         id = service.add("a")
 
@@ -264,7 +260,7 @@ class TestRateLimit:
         assert service.elapsed < 120
 
     @pytest.mark.parametrize("count", [1, 3, 3000])
-    async def test_a_longer_one_than_is_sat_out_is_the_outcome_at_once(
+    async def test_a_retry_after_beyond_the_longest_is_the_outcome_at_once(
         self, service: Service, requests: Requests, count: int
     ) -> None:
         service.trouble = lambda _: refusal(429, Retry_After="3600")

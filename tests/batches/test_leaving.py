@@ -20,7 +20,7 @@ from .service import Requests, Service, refusal, turns, unfinished_timers
 pytestmark = pytest.mark.virtual_time
 
 MANY = 1200
-"""More than are seen to in one turn of the loop."""
+"""More than one slice of ids."""
 
 Outcomes = AsyncGenerator[Any, None]
 
@@ -95,7 +95,7 @@ Leave = Callable[[Outcomes], Awaitable[None]]
 
 
 @LEAVING
-async def test_nothing_is_asked_any_more(service: Service, requests: Requests, leave: Leave) -> None:
+async def test_after_leaving_nothing_is_polled(service: Service, requests: Requests, leave: Leave) -> None:
     ids = [service.add("first", finishes=2), *service.add_many(150)]
 
     await leave(requests.as_finished(ids))
@@ -110,7 +110,7 @@ async def test_nothing_is_asked_any_more(service: Service, requests: Requests, l
 
 
 @LEAVING
-async def test_what_is_under_way_is_broken_off(service: Service, requests: Requests, leave: Leave) -> None:
+async def test_leaving_cancels_the_reads_under_way(service: Service, requests: Requests, leave: Leave) -> None:
     ids = [service.add("first", finishes=-1), service.add("second")]
     service.trouble = lambda asked: setattr(service, "latency", 3600.0)
 
@@ -122,7 +122,7 @@ async def test_what_is_under_way_is_broken_off(service: Service, requests: Reque
 
 
 @LEAVING
-async def test_the_client_stays_usable(service: Service, requests: Requests, leave: Leave) -> None:
+async def test_after_leaving_the_client_stays_usable(service: Service, requests: Requests, leave: Leave) -> None:
     ids = [service.add("first", finishes=2), service.add("second", finishes=30)]
 
     await leave(requests.as_finished(ids))
@@ -132,7 +132,7 @@ async def test_the_client_stays_usable(service: Service, requests: Requests, lea
 
 
 @LEAVING
-async def test_a_neighbour_goes_on(service: Service, requests: Requests, leave: Leave) -> None:
+async def test_leaving_does_not_affect_another_batch(service: Service, requests: Requests, leave: Leave) -> None:
     ids = [service.add("first", finishes=2), service.add("second", finishes=30)]
     neighbour = service.meanwhile(requests.wait_all(ids))
 
@@ -142,7 +142,7 @@ async def test_a_neighbour_goes_on(service: Service, requests: Requests, leave: 
     assert service.elapsed == 30
 
 
-async def test_one_that_is_never_iterated_asks_nothing(service: Service, requests: Requests) -> None:
+async def test_a_batch_that_is_never_iterated_polls_nothing(service: Service, requests: Requests) -> None:
     requests.as_finished([service.add("a")])
     gc.collect()
     await turns(2)
@@ -151,7 +151,7 @@ async def test_one_that_is_never_iterated_asks_nothing(service: Service, request
 
 
 @pytest.mark.parametrize("turn", range(8))
-async def test_it_may_be_cancelled_while_it_begins(service: Service, requests: Requests, turn: int) -> None:
+async def test_a_batch_may_be_cancelled_while_it_begins(service: Service, requests: Requests, turn: int) -> None:
     waiting = service.meanwhile(requests.wait_all(service.add_many(MANY)))
     await turns(turn)
     waiting.cancel()
@@ -164,7 +164,7 @@ async def test_it_may_be_cancelled_while_it_begins(service: Service, requests: R
 
 
 @pytest.mark.parametrize("turn", range(1, 4))
-async def test_it_may_be_cancelled_once_more_while_it_ends(service: Service, requests: Requests, turn: int) -> None:
+async def test_a_batch_may_be_cancelled_again_while_it_ends(service: Service, requests: Requests, turn: int) -> None:
     ids = service.add_many(MANY)
     waiting = service.meanwhile(requests.wait_all(ids))
     await service.until(5)
@@ -182,9 +182,7 @@ async def test_it_may_be_cancelled_once_more_while_it_ends(service: Service, req
 
 
 @LEAVING
-async def test_it_may_be_left_while_the_service_wants_to_be_left_alone(
-    service: Service, requests: Requests, leave: Leave
-) -> None:
+async def test_a_batch_may_be_left_during_a_retry_after(service: Service, requests: Requests, leave: Leave) -> None:
     ids = [service.add("first", finishes=-1), *service.add_many(150)]
     service.trouble = lambda asked: refusal(429, Retry_After="60") if len(service.asked) == 2 else None
 
@@ -218,7 +216,9 @@ async def test_a_watch_may_be_left(service: Service, requests: Requests) -> None
 
 
 class TestClosingTheClient:
-    async def test_ends_it_at_once(self, service: Service, client: AsyncClient, requests: Requests) -> None:
+    async def test_closing_the_client_ends_a_batch_at_once(
+        self, service: Service, client: AsyncClient, requests: Requests
+    ) -> None:
         waiting = [
             service.meanwhile(requests.wait_all(service.add_many(MANY))),
             service.meanwhile(anext(requests.watch(service.add("a")))),
@@ -231,7 +231,7 @@ class TestClosingTheClient:
         assert isinstance(results[0], ClientClosedError)
         assert service.elapsed == 5
 
-    async def test_ends_it_while_a_poll_is_under_way(
+    async def test_closing_the_client_ends_a_batch_during_a_poll(
         self, service: Service, client: AsyncClient, requests: Requests
     ) -> None:
         service.latency = 3600.0
@@ -243,7 +243,7 @@ class TestClosingTheClient:
             await waiting
         assert (service.elapsed, service.under_way) == (5, 0)
 
-    async def test_leaves_to_a_busy_consumer_what_was_known(
+    async def test_a_busy_consumer_receives_earlier_outcomes_after_the_close(
         self, service: Service, client: AsyncClient, requests: Requests
     ) -> None:
         ids = [service.add(name, finishes=end) for name, end in {"a": 1, "b": 2, "c": 60}.items()]

@@ -20,7 +20,7 @@ OFTEN = PollPolicy(min_interval=0.01, max_interval=0.01)
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    """Its jobs end only when they are told to."""
+    """Its jobs end when the test ends them."""
     async with Sandbox(job_seconds=math.inf) as served:
         yield served
 
@@ -35,7 +35,9 @@ def add_jobs(sandbox: Sandbox, family: FamilyName, count: int) -> list[str]:
     return [sandbox.add_job(family=family, **extras).id for _ in range(count)]
 
 
-async def test_each_comes_out_when_it_has_finished(sandbox: Sandbox, requests: Requests, family: FamilyName) -> None:
+async def test_each_request_comes_when_it_has_finished(
+    sandbox: Sandbox, requests: Requests, family: FamilyName
+) -> None:
     ids = add_jobs(sandbox, family, 3)
     sandbox.finish(ids[2])
     came = []

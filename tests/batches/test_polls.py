@@ -19,7 +19,9 @@ STEADY = PollPolicy(jitter=0.0)
 
 
 class TestPolicy:
-    async def test_the_clients_own_holds_unless_another_is_given(self, service: Service, requests: Requests) -> None:
+    async def test_the_clients_policy_holds_unless_another_is_given(
+        self, service: Service, requests: Requests
+    ) -> None:
         ids = [service.add("a", finishes=3), service.add("b", finishes=3)]
 
         await requests.wait_all(ids)
@@ -68,7 +70,7 @@ class TestStrategy:
         ],
         ids=["fixed", "incrementing", "exponential", "chain"],
     )
-    async def test_sets_the_times(
+    async def test_a_strategy_sets_the_times(
         self, service: Service, requests: Requests, strategy: Any, polls: list[float]
     ) -> None:
         ids = [service.add("a", finishes=20), service.add("b", finishes=20)]
@@ -78,7 +80,7 @@ class TestStrategy:
         assert service.pages == polls
         assert are_audits(service.gets)
 
-    async def test_is_told_the_number_and_the_outcome_of_each_poll(
+    async def test_a_strategy_receives_the_number_and_the_outcome_of_each_poll(
         self, service: Service, requests: Requests
     ) -> None:
         id = service.add("a", statuses={float("-inf"): "queued", 5: "processing"}, finishes=9)
@@ -97,7 +99,7 @@ class TestStrategy:
         assert told == [(1, "queued"), (2, InternalServerError), (3, "processing")]
         assert service.polls == [0, 4, 5, 9]
 
-    async def test_counts_from_one_although_others_have_polled_first(
+    async def test_the_numbers_of_a_strategy_begin_with_one_although_others_polled_before(
         self, service: Service, requests: Requests
     ) -> None:
         id = service.add("a", finishes=20)
@@ -114,7 +116,7 @@ class TestStrategy:
 
         assert min(numbers) == 1
 
-    async def test_is_told_how_long_it_has_lasted_as_a_wait_for_one_is(
+    async def test_a_strategy_receives_the_elapsed_time_as_in_a_single_wait(
         self, service: Service, requests: Requests
     ) -> None:
         id = service.add("a", finishes=9)
@@ -129,12 +131,14 @@ class TestStrategy:
         assert service.polls[:2] == pytest.approx([0, 4], abs=0.5)
 
     @pytest.mark.parametrize("pause", [-1.0, float("nan"), float("inf")])
-    async def test_that_returns_nonsense_is_named(self, service: Service, requests: Requests, pause: float) -> None:
+    async def test_a_strategy_that_returns_nonsense_is_named_in_the_error(
+        self, service: Service, requests: Requests, pause: float
+    ) -> None:
         with pytest.raises(ConfigurationError, match=r"PollPolicy\.wait"):
             await requests.wait_all([service.add("a")], polling=PollPolicy(wait=lambda _: pause))
 
     @pytest.mark.parametrize("answer", [None, refusal(503)], ids=["after an answer", "after a failure"])
-    async def test_what_it_raises_reaches_the_caller_alone(
+    async def test_an_error_of_a_strategy_reaches_its_caller_alone(
         self, service: Service, requests: Requests, answer: Any
     ) -> None:
         def burst(_: RetryCallState) -> float:
@@ -149,7 +153,7 @@ class TestStrategy:
 
         assert all(outcome.unwrap().is_completed for outcome in (await neighbour).values())
 
-    async def test_is_beaten_by_a_retry_after(self, service: Service, requests: Requests) -> None:
+    async def test_a_retry_after_overrides_a_strategy(self, service: Service, requests: Requests) -> None:
         id = service.add("a", finishes=15)
         service.trouble = lambda asked: refusal(429, Retry_After="7") if asked.at == 2 else None
 
@@ -173,7 +177,7 @@ class TestBusyConsumer:
         assert came == [(1, 1), (10, 30), (25, 30), (40, 40)]
         assert sorted({*service.polls}) == [float(second) for second in range(41)]
 
-    async def test_the_deadline_passes_as_if_it_were_not(self, service: Service, requests: Requests) -> None:
+    async def test_a_busy_consumer_does_not_move_the_deadline(self, service: Service, requests: Requests) -> None:
         ids = [service.add("a", finishes=1), service.add("b"), service.add("c")]
         came = []
 
@@ -201,7 +205,7 @@ class TestSharing:
         assert service.pages == [float(second) for second in range(21)]
         assert are_audits(service.gets)
 
-    async def test_who_comes_later_takes_what_was_just_read(self, service: Service, requests: Requests) -> None:
+    async def test_a_later_batch_takes_what_was_just_read(self, service: Service, requests: Requests) -> None:
         ids = service.add_many(100, finishes=20)
 
         first = service.meanwhile(requests.wait_all(ids))
@@ -212,7 +216,9 @@ class TestSharing:
         assert service.pages == [float(second) for second in range(21)]
         assert are_audits(service.gets)
 
-    async def test_each_still_keeps_its_own_deadline(self, service: Service, requests: Requests) -> None:
+    async def test_batches_that_share_reads_keep_their_own_deadlines(
+        self, service: Service, requests: Requests
+    ) -> None:
         id = service.add("a", finishes=20)
 
         long = service.meanwhile(requests.wait_all([id]))

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.virtual_time, pytest.mark.parametrize("family", ["lips
 
 MANY = 5_000
 SLICE = 1_000
-"""Ids that one turn may handle. What is done for each of them is told apart: a poll, an answer, a leave."""
+"""Ids that one turn may handle, counted for each kind of call: a poll, an answer, a leave."""
 RARELY = PollPolicy(min_interval=30.0, max_interval=30.0, outage_budget=20.0)
 
 
@@ -90,7 +90,9 @@ async def consume(outcomes: Any) -> list[ChamelaionError | None]:
 
 
 class TestTurns:
-    async def test_beginning_and_finishing(self, service: Service, requests: Requests, loop_turns: Turns) -> None:
+    async def test_slices_at_the_beginning_and_the_end(
+        self, service: Service, requests: Requests, loop_turns: Turns
+    ) -> None:
         ids = service.add_many(20_000, finishes=20)
 
         errors = await consume(requests.as_finished(ids, polling=RARELY))
@@ -98,14 +100,14 @@ class TestTurns:
         assert errors == [None] * 20_000
         assert 0 < loop_turns.most <= SLICE
 
-    async def test_a_deadline_for_all(self, service: Service, requests: Requests, loop_turns: Turns) -> None:
+    async def test_slices_at_a_deadline(self, service: Service, requests: Requests, loop_turns: Turns) -> None:
         errors = await consume(requests.as_finished(service.add_many(MANY), timeout=20, polling=RARELY))
 
         assert {type(error) for error in errors} == {WaitTimeoutError}
         assert len(errors) == MANY
         assert loop_turns.most <= SLICE
 
-    async def test_a_deadline_without_any_answer(
+    async def test_slices_at_a_deadline_without_any_answer(
         self, service: Service, requests: Requests, loop_turns: Turns
     ) -> None:
         service.latency = 3600.0
@@ -116,7 +118,7 @@ class TestTurns:
         assert service.elapsed == 20
         assert loop_turns.most <= SLICE
 
-    async def test_an_outage(self, service: Service, requests: Requests, loop_turns: Turns) -> None:
+    async def test_slices_in_an_outage(self, service: Service, requests: Requests, loop_turns: Turns) -> None:
         service.trouble = lambda _: refusal(503)
 
         errors = await consume(requests.as_finished(service.add_many(MANY), polling=RARELY))
@@ -124,7 +126,7 @@ class TestTurns:
         assert len(errors) == MANY
         assert loop_turns.most <= SLICE
 
-    async def test_ids_that_the_list_does_not_show(
+    async def test_slices_of_ids_that_the_list_does_not_show(
         self, service: Service, requests: Requests, loop_turns: Turns
     ) -> None:
         service.add_many(10)
@@ -136,7 +138,7 @@ class TestTurns:
         assert len(errors) == MANY
         assert loop_turns.most <= SLICE
 
-    async def test_a_cancellation(self, service: Service, requests: Requests, loop_turns: Turns) -> None:
+    async def test_slices_in_a_cancellation(self, service: Service, requests: Requests, loop_turns: Turns) -> None:
         waiting = service.meanwhile(consume(requests.as_finished(service.add_many(MANY), polling=RARELY)))
         await service.until(10)
         waiting.cancel()
@@ -145,7 +147,7 @@ class TestTurns:
 
         assert loop_turns.most <= SLICE
 
-    async def test_closing_the_client(
+    async def test_slices_when_the_client_is_closed(
         self, service: Service, client: AsyncClient, requests: Requests, loop_turns: Turns
     ) -> None:
         waiting = service.meanwhile(consume(requests.as_finished(service.add_many(MANY), polling=RARELY)))
@@ -159,7 +161,7 @@ class TestTurns:
     async def test_pages_that_come_together_are_decoded_one_after_the_other(
         self, service: Service, requests: Requests, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Decoding one and telling of it is some work, so others get their turn after each."""
+        """Decoding a page and handing its snapshots out takes time, so other callbacks run after each page."""
         service.latency = 1.0
         rounds, arrived = 0, 0
         decoded: dict[int, int] = {}
@@ -241,12 +243,12 @@ class TestMemory:
         await asyncio.wait([waiting])
         return grown / count
 
-    async def test_of_a_batch(self, service: Service, requests: Requests) -> None:
+    async def test_memory_of_a_batch(self, service: Service, requests: Requests) -> None:
         wait = partial(requests.wait_all, timeout=3600, polling=RARELY)
 
         assert 100 < await self.grown(service, wait, MANY) <= 2_048
 
-    async def test_of_separate_waits(self, service: Service, requests: Requests) -> None:
+    async def test_memory_of_separate_waits(self, service: Service, requests: Requests) -> None:
         async def wait(ids: list[str]) -> None:
             async with asyncio.TaskGroup() as group:
                 for id in ids:
@@ -256,7 +258,7 @@ class TestMemory:
 
 
 class TestObjects:
-    async def test_one_that_waits_is_two_objects_to_the_garbage_collector(
+    async def test_a_request_of_a_batch_is_two_objects_to_the_garbage_collector(
         self, service: Service, requests: Requests
     ) -> None:
         ids = service.add_many(2_000)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.virtual_time
 STAGES = {float("-inf"): "queued", 3: "uploading", 6: "processing"}
 
 
-async def test_it_comes_out_at_first_sight_and_at_each_change_and_ends_after_the_finished_one(
+async def test_a_watch_yields_the_first_read_and_each_change_and_ends_when_finished(
     service: Service, requests: Requests
 ) -> None:
     id = service.add("a", statuses=STAGES, finishes=9)
@@ -52,7 +52,7 @@ async def test_changes_while_the_consumer_is_busy_are_kept_in_order(service: Ser
     assert seen == [("queued", 0), ("uploading", 30), ("processing", 60), ("completed", 90)]
 
 
-async def test_two_who_follow_the_same_each_see_all(service: Service, requests: Requests) -> None:
+async def test_two_watches_of_one_request_each_yield_all_changes(service: Service, requests: Requests) -> None:
     id = service.add("a", statuses=STAGES, finishes=9)
 
     async def follow() -> list[str]:
@@ -64,7 +64,7 @@ async def test_two_who_follow_the_same_each_see_all(service: Service, requests: 
     assert len(service.asked) == 10
 
 
-async def test_who_comes_later_begins_with_how_it_stands(service: Service, requests: Requests) -> None:
+async def test_a_later_watch_begins_with_the_present_status(service: Service, requests: Requests) -> None:
     id = service.add("a", statuses=STAGES, finishes=9)
     first = service.meanwhile(requests.wait_until_finished(id))
     await service.until(4.5)
@@ -75,7 +75,7 @@ async def test_who_comes_later_begins_with_how_it_stands(service: Service, reque
     await first
 
 
-async def test_at_the_deadline_it_raises(service: Service, requests: Requests) -> None:
+async def test_a_watch_raises_at_the_deadline(service: Service, requests: Requests) -> None:
     id = service.add("a", statuses=STAGES)
     seen: list[str] = []
 
@@ -89,7 +89,7 @@ async def test_at_the_deadline_it_raises(service: Service, requests: Requests) -
     assert (error.id, error.last.status, error.elapsed) == (id, "uploading", 4.5)
 
 
-async def test_a_request_that_is_not_known_is_raised_after_the_grace(service: Service, requests: Requests) -> None:
+async def test_an_unknown_id_is_raised_after_the_grace(service: Service, requests: Requests) -> None:
     with pytest.raises(NotFoundError):
         await anext(requests.watch(uuid("missing")))
 
@@ -117,7 +117,7 @@ async def test_refused_credentials_are_raised(service: Service, requests: Reques
 
 
 @pytest.mark.parametrize("bad", ["", "..", "x" * 513], ids=["empty", "dots", "long"])
-async def test_an_id_that_cannot_be_is_refused_before_it_is_iterated(
+async def test_an_impossible_id_is_refused_before_the_first_iteration(
     service: Service, requests: Requests, bad: str
 ) -> None:
     with pytest.raises(ConfigurationError):

@@ -1,4 +1,4 @@
-"""A subscriber that only notes what it is told."""
+"""A subscriber that records what it receives."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Listener:
     """Subscribes to a request.
 
     Attributes:
-        id: The id under which it asks.
+        id: The id that it was given.
         entry: The request.
-        snapshots: What it was shown.
-        errors: The errors of which it was told.
+        snapshots: The snapshots that it received.
+        errors: The errors that it received.
     """
 
     id: str = "job"

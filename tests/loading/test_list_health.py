@@ -33,7 +33,7 @@ class TestTrust:
         health.page_answered(0.0, 0.1)
         assert [health.allows_page(0.0, under_way) for under_way in (0, 1, 50)] == [True, True, True]
 
-    def test_a_page_that_takes_too_long_is_trusted_no_more(self) -> None:
+    def test_after_an_overdue_page_one_page_at_a_time_is_read(self) -> None:
         health = trusted()
         health.page_is_overdue()
         assert [health.allows_page(0.0, under_way) for under_way in (0, 1)] == [True, False]
@@ -58,7 +58,7 @@ class TestTrust:
         health.page_answered(0.0, page)
         assert (health.is_trusted, pauses_of(health)) == (is_trusted, 0.0 if is_trusted else 5.0)
 
-    def test_it_tells_when_the_last_page_came(self, health: ListHealth) -> None:
+    def test_it_keeps_when_the_last_page_came(self, health: ListHealth) -> None:
         assert health.page_came_at == ALWAYS
         for now, seconds in ((3.0, 0.1), (7.0, 5.0)):
             health.page_answered(now, seconds)
@@ -81,7 +81,7 @@ class TestFailures:
             health.page_failed(0.0)
         assert pauses_of(health) == 5.0
 
-    def test_a_good_page_in_between_begins_the_pauses_anew(self, health: ListHealth) -> None:
+    def test_a_good_page_resets_the_pauses(self, health: ListHealth) -> None:
         health.page_failed(0.0)
         health.page_failed(5.0)
         health.page_answered(20.0, 0.1)
@@ -95,7 +95,7 @@ class TestFailures:
         health.page_failed(0.0, retry_after)
         assert pauses_of(health) == pause
 
-    def test_a_list_that_lags_is_left_for_a_minute_and_longer_each_time(self, health: ListHealth) -> None:
+    def test_a_list_that_lags_is_not_read_for_a_minute_and_longer_each_time(self, health: ListHealth) -> None:
         pauses, now = [], 0.0
         for _ in range(5):
             health.list_lags(now)
@@ -105,21 +105,23 @@ class TestFailures:
 
 
 class TestRefusals:
-    def test_after_a_429_no_page_is_read_until_a_get_has_told(self) -> None:
+    def test_after_a_429_no_page_is_read_until_a_get_is_answered(self) -> None:
         health = trusted()
         health.page_refused(0.0)
         assert health.awaits_get
         assert not health.allows_page(1000.0, 0)
 
     @pytest.mark.parametrize(("retry_after", "pause"), [(0.0, 5.0), (60.0, 60.0)])
-    def test_a_get_that_is_answered_shows_that_the_limit_is_the_lists(
+    def test_a_get_that_is_admitted_shows_that_the_limit_covers_the_list_alone(
         self, health: ListHealth, retry_after: float, pause: float
     ) -> None:
+        health.get_was_admitted(0.0)
+        assert pauses_of(health) == 0.0  # no page was refused
         health.page_refused(retry_after)
         health.get_was_admitted(0.0)
         assert (health.awaits_get, pauses_of(health)) == (False, pause)
 
-    def test_a_get_that_is_refused_shows_that_pages_are_as_good_as_before(self, health: ListHealth) -> None:
+    def test_a_get_that_is_refused_allows_pages_again(self, health: ListHealth) -> None:
         health.page_refused(60.0)
         health.get_refused()
         assert (health.awaits_get, pauses_of(health)) == (False, 0.0)
@@ -141,14 +143,9 @@ class TestRefusals:
         health.get_was_admitted(0.0)
         assert pauses_of(health) == 90.0
 
-    def test_a_get_tells_nothing_where_nothing_was_asked(self) -> None:
-        health = trusted()
-        health.get_was_admitted(0.0)
-        assert pauses_of(health) == 0.0
-
 
 class TestOverdue:
-    def test_the_first_page_is_accompanied_almost_at_once(self, health: ListHealth) -> None:
+    def test_the_first_page_is_overdue_almost_at_once(self, health: ListHealth) -> None:
         assert (health.knows_nothing, health.overdue_after, health.get_overdue_after) == (True, 0.05, 0.25)
 
     @pytest.mark.parametrize(
@@ -180,7 +177,7 @@ class TestOverdue:
         health.page_is_overdue()
         assert health.overdue_after == pytest.approx(after)
 
-    def test_while_it_is_not_trusted_and_no_get_was_answered_pages_tell(self) -> None:
+    def test_while_the_list_is_not_trusted_and_no_get_was_answered_pages_set_the_time(self) -> None:
         health = trusted(1.0)
         health.page_is_overdue()
         assert health.overdue_after == pytest.approx(1.52)
@@ -189,7 +186,7 @@ class TestOverdue:
         health.get_answered(0.3)
         assert health.get_overdue_after == pytest.approx(0.62)
 
-    def test_a_slow_answer_counts_at_once_and_is_forgotten_step_by_step(self, health: ListHealth) -> None:
+    def test_a_slow_answer_counts_at_once_and_less_with_each_answer(self, health: ListHealth) -> None:
         for seconds in (0.1, 0.9, 0.1, 0.1):
             health.get_answered(seconds)
         assert health.get_overdue_after == pytest.approx(2 * (0.1 + 0.8 * (7 / 8) ** 2) + 0.02)

@@ -111,7 +111,7 @@ class TestLearning:
         assert index.learn(said(limit=limit), limit, is_newest_first) is is_void
 
     @pytest.mark.parametrize(("is_newest_first", "limit"), [(False, 100), (True, 20)])
-    def test_nothing_is_void_where_nobody_has_a_place(self, is_newest_first: bool, limit: int) -> None:
+    def test_nothing_is_void_without_places(self, is_newest_first: bool, limit: int) -> None:
         assert not Index().learn(said(limit=limit), limit, is_newest_first)
 
     @pytest.mark.parametrize("order", [True, False])
@@ -122,14 +122,14 @@ class TestLearning:
 
 
 class TestBuckets:
-    def test_neighbours_stand_together(self) -> None:
+    def test_neighbours_share_a_bucket(self) -> None:
         index = Index()
         first, second, third = (put(index, rank) for rank in (100, 199, 200))
         assert first.group is second.group
         assert first.group is not third.group
         assert set(index.entries()) == {first, second, third}
 
-    def test_a_bucket_that_is_forgotten_takes_no_later_one_with_it(self) -> None:
+    def test_removing_a_bucket_does_not_remove_a_later_one(self) -> None:
         index = Index()
         old = index.bucket_at(7)
         index.remove(old)

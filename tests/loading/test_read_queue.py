@@ -10,7 +10,7 @@ from chamelaion_async.loading.entries import Bucket, Entry, ListScan, Read
 from chamelaion_async.loading.list_health import PATIENCE
 from chamelaion_async.loading.read_queue import ReadQueue
 from chamelaion_async.loading.slices import SLICE
-from chamelaion_async.loading.times import ALWAYS, NEVER
+from chamelaion_async.loading.times import NEVER
 
 from .subscriber import Listener
 
@@ -77,7 +77,7 @@ def clockwork() -> Clockwork:
 
 
 class TestFairness:
-    def test_who_asked_first_is_read_first_alone_in_a_bucket_or_in_a_scan(self, clockwork: Clockwork) -> None:
+    def test_the_oldest_poll_is_read_first_alone_in_a_bucket_or_in_a_scan(self, clockwork: Clockwork) -> None:
         near, far = clockwork.placed(950, 951), clockwork.placed(150, 151)
         for now, entries in enumerate(([clockwork.alone("a")], near, [clockwork.alone("b")], far)):
             clockwork.now = float(now)
@@ -86,7 +86,7 @@ class TestFairness:
         clockwork.ask(*clockwork.scanned(2))
         assert clockwork.chosen() == ["a", "page 0", "b", "page 800", "page 0"]
 
-    def test_a_bucket_waits_since_its_first_member_has(self, clockwork: Clockwork) -> None:
+    def test_a_bucket_is_as_old_as_its_first_queued_member(self, clockwork: Clockwork) -> None:
         first, second = clockwork.placed(950, 951)
         clockwork.ask(first)
         clockwork.now = 1.0
@@ -95,7 +95,7 @@ class TestFairness:
         clockwork.ask(second)
         assert clockwork.chosen() == ["page 0", "a"]
 
-    def test_who_got_no_answer_keeps_the_time_since_when_it_has_waited(self, clockwork: Clockwork) -> None:
+    def test_a_poll_without_an_answer_keeps_its_age(self, clockwork: Clockwork) -> None:
         unanswered, other = clockwork.alone("a"), clockwork.alone("b")
         clockwork.ask(unanswered)
         read = clockwork.choose()
@@ -113,12 +113,7 @@ class TestFairness:
         clockwork.queue.to_front(entry)
         assert clockwork.chosen() == ["150", "page 0"]
 
-    def test_what_does_not_ask_cannot_be_put_to_the_front(self, clockwork: Clockwork) -> None:
-        entry = clockwork.alone("a")
-        clockwork.queue.to_front(entry)
-        assert clockwork.chosen() == []
-
-    def test_one_that_is_moved_keeps_waiting_in_its_new_place(self, clockwork: Clockwork) -> None:
+    def test_an_entry_that_is_moved_stays_queued_in_its_new_group(self, clockwork: Clockwork) -> None:
         entry = clockwork.alone("a")
         clockwork.ask(entry)
         clockwork.queue.place(entry, 950)
@@ -126,7 +121,7 @@ class TestFairness:
         assert isinstance(bucket, Bucket)
         assert (list(bucket.asking), clockwork.chosen()) == ([entry], ["a"])
 
-    def test_one_that_is_let_go_is_not_read(self, clockwork: Clockwork) -> None:
+    def test_an_entry_that_is_removed_is_not_read(self, clockwork: Clockwork) -> None:
         one, other = clockwork.placed(950, 951)
         alone = clockwork.alone("a")
         clockwork.ask(one, other, alone)
@@ -136,7 +131,7 @@ class TestFairness:
         clockwork.queue.remove(other)
         assert clockwork.queue.index.entries() == []
 
-    def test_the_heap_does_not_grow_with_what_has_left_the_queue(self, clockwork: Clockwork) -> None:
+    def test_the_heap_does_not_grow_with_entries_that_left_the_queue(self, clockwork: Clockwork) -> None:
         staying = clockwork.alone("staying")
         clockwork.ask(staying)
         for number in range(2000):
@@ -154,14 +149,14 @@ class TestFairness:
 
 
 class TestPages:
-    def test_a_page_covers_all_of_its_bucket_that_ask(self, clockwork: Clockwork) -> None:
+    def test_a_page_covers_all_queued_members_of_its_bucket(self, clockwork: Clockwork) -> None:
         first, second, idle = clockwork.placed(950, 951, 952)
         clockwork.ask(first, second)
         page = clockwork.choose()
         assert (page.covered, page.timeout) == ([first, second], TIMEOUT)
         assert [entry.state for entry in (first, second, idle)] == ["reading", "reading", "idle"]
 
-    def test_who_asks_while_the_page_is_under_way_waits_for_the_next(self, clockwork: Clockwork) -> None:
+    def test_a_poll_during_a_page_waits_for_the_next_page(self, clockwork: Clockwork) -> None:
         first, second, late = clockwork.placed(950, 951, 952)
         clockwork.queue.dequeue(late)
         clockwork.ask(first, second)
@@ -173,7 +168,7 @@ class TestPages:
         clockwork.queue.page_answered(page, range(999, 899, -1), 2)
         assert clockwork.choose().covered == [late]
 
-    def test_those_that_a_page_did_not_show_are_read_with_get(self, clockwork: Clockwork) -> None:
+    def test_entries_that_a_page_did_not_show_are_read_with_get(self, clockwork: Clockwork) -> None:
         shown, missed = clockwork.placed(950, 951)
         clockwork.ask(shown, missed)
         page = clockwork.choose()
@@ -183,19 +178,19 @@ class TestPages:
         clockwork.queue.place(missed, 951)
         assert missed.rare.misses == 0
 
-    def test_a_place_that_is_lost_is_scanned_for_later(self, clockwork: Clockwork) -> None:
+    def test_an_entry_that_lost_its_place_is_scanned_for_later(self, clockwork: Clockwork) -> None:
         (entry,) = clockwork.placed(950)
         clockwork.queue.lose_place(entry)
         assert (entry.group, entry.rare.scan_at) == (None, 15.0)
 
-    def test_without_pages_those_of_a_bucket_are_read_one_after_the_other(self, clockwork: Clockwork) -> None:
+    def test_without_pages_a_bucket_is_read_with_gets(self, clockwork: Clockwork) -> None:
         clockwork.ask(*clockwork.placed(950, 951, 952))
         clockwork.now = 1.0
         clockwork.ask(*clockwork.placed(150))
         clockwork.queue.health.page_failed(0.0)
         assert clockwork.chosen() == ["950", "951", "952", "150"]
 
-    def test_a_page_that_failed_makes_gets_of_all_that_it_covered(self, clockwork: Clockwork) -> None:
+    def test_the_entries_of_a_failed_page_are_read_with_get(self, clockwork: Clockwork) -> None:
         clockwork.ask(*clockwork.placed(950, 951))
         page = clockwork.choose()
         clockwork.queue.health.page_failed(0.0)
@@ -227,7 +222,7 @@ class TestOverduePages:
         assert page.is_page
         return page
 
-    def test_sixteen_are_read_with_get_at_first_and_then_all(self, clockwork: Clockwork) -> None:
+    def test_of_an_overdue_page_sixteen_entries_are_read_with_get_and_then_all(self, clockwork: Clockwork) -> None:
         page = self.bucket(clockwork)
         assert page.overdue_at == pytest.approx(0.22)
         counts = []
@@ -238,7 +233,7 @@ class TestOverduePages:
         assert (counts, page.overdue_at) == ([16, 24], NEVER)
         assert not clockwork.queue.health.is_trusted
 
-    def test_of_several_pages_that_are_late_twice_one_goes_on(self, clockwork: Clockwork) -> None:
+    def test_of_several_pages_that_are_late_twice_one_stays_under_way(self, clockwork: Clockwork) -> None:
         first, second = self.bucket(clockwork), None
         clockwork.ask(*clockwork.placed(*range(100, 140)))
         second = clockwork.choose()
@@ -255,7 +250,7 @@ class TestOverduePages:
         assert clockwork.queue.pages_keep_coming(page, 0.22) == pytest.approx(0.42)
         assert clockwork.queue.pages_keep_coming(page, 0.43) == 0.0
 
-    def test_it_is_put_off_until_two_seconds_after_it_was_sent_at_most(self, clockwork: Clockwork) -> None:
+    def test_a_late_page_is_put_off_for_two_seconds_after_it_was_sent_at_most(self, clockwork: Clockwork) -> None:
         clockwork.now = 10.0
         page = self.bucket(clockwork)
         put_off = []
@@ -264,31 +259,26 @@ class TestOverduePages:
             put_off.append(clockwork.queue.pages_keep_coming(page, came_at))
         assert put_off == [pytest.approx(11.22), 10.0 + PATIENCE, 0.0]
 
-    def test_it_is_not_put_off_once_it_is_overdue(self, clockwork: Clockwork) -> None:
-        page = self.bucket(clockwork)
-        clockwork.queue.page_is_overdue(page, 0.22)
-        clockwork.queue.health.page_answered(0.25, 0.1)
-        assert clockwork.queue.pages_keep_coming(page, 0.3) == 0.0
-
-    def test_it_is_not_put_off_while_the_list_is_not_trusted(self, clockwork: Clockwork) -> None:
-        page = self.bucket(clockwork)
+    @pytest.mark.parametrize("reason", ["overdue already", "an untrusted list", "a GET"])
+    def test_a_read_is_not_put_off_without_need(self, clockwork: Clockwork, reason: str) -> None:
+        read = self.bucket(clockwork)
+        if reason == "overdue already":
+            clockwork.queue.page_is_overdue(read, 0.22)
+        elif reason == "a GET":
+            clockwork.ask(clockwork.alone("a"))
+            read = clockwork.choose()
         clockwork.queue.health.page_answered(0.2, 0.1)
-        clockwork.queue.health.page_is_overdue()
-        assert clockwork.queue.pages_keep_coming(page, 0.22) == 0.0
-
-    def test_a_get_is_not_put_off_by_pages(self, clockwork: Clockwork) -> None:
-        clockwork.ask(clockwork.alone("a"))
-        read = clockwork.choose()
-        clockwork.queue.health.page_answered(0.2, 0.1)
+        if reason == "an untrusted list":
+            clockwork.queue.health.page_is_overdue()
         assert clockwork.queue.pages_keep_coming(read, 0.22) == 0.0
 
-    def test_those_whom_it_does_show_in_the_end_keep_their_gets(self, clockwork: Clockwork) -> None:
+    def test_all_entries_of_an_overdue_page_are_read_with_get(self, clockwork: Clockwork) -> None:
         page = self.bucket(clockwork, 3)
         clockwork.queue.page_is_overdue(page, 1.0)
         reads = clockwork.chosen()
         assert (reads, list(page.owed())) == (["900", "901", "902"], [])
 
-    def test_while_nothing_is_known_one_get_accompanies_it(self) -> None:
+    def test_one_get_is_sent_beside_the_first_page(self) -> None:
         clockwork = Clockwork()
         clockwork.queue = ReadQueue(lambda: clockwork.now, lambda: None, TIMEOUT)
         clockwork.ask(*clockwork.placed(*range(10)))
@@ -299,7 +289,7 @@ class TestOverduePages:
 
 
 class TestScans:
-    def test_all_that_join_before_its_first_page_share_it(self, clockwork: Clockwork) -> None:
+    def test_entries_that_join_before_the_first_page_share_a_scan(self, clockwork: Clockwork) -> None:
         first, second = clockwork.scanned(2)
         assert first.group is second.group
         assert isinstance(first.group, ListScan)
@@ -307,7 +297,7 @@ class TestScans:
         (third,) = clockwork.scanned(1)
         assert third.group is not first.group
 
-    def test_its_pages_go_down_the_list_while_more_ask_than_they_may_show(self, clockwork: Clockwork) -> None:
+    def test_a_scan_reads_as_many_pages_as_its_queued_members_may_need(self, clockwork: Clockwork) -> None:
         entries = clockwork.scanned(250)
         scan = entries[0].group
         assert isinstance(scan, ListScan)
@@ -316,7 +306,7 @@ class TestScans:
         assert clockwork.chosen() == ["page 0", "page 100", "page 200"]
         assert scan.under_way == 3
 
-    def test_a_page_that_failed_is_read_again_from_where_it_was(self, clockwork: Clockwork) -> None:
+    def test_a_failed_page_of_a_scan_is_read_again(self, clockwork: Clockwork) -> None:
         entries = clockwork.scanned(150)
         scan = entries[0].group
         assert isinstance(scan, ListScan)
@@ -326,9 +316,7 @@ class TestScans:
         clockwork.queue.put_back(pages[0])
         assert (scan.top, scan.under_way) == (1000, 1)
 
-    def test_while_no_page_pays_they_are_read_with_get_and_after_sixteen_one_more_is_tried(
-        self, clockwork: Clockwork
-    ) -> None:
+    def test_after_a_fruitless_page_sixteen_gets_precede_the_next(self, clockwork: Clockwork) -> None:
         entries = clockwork.scanned(40)
         clockwork.ask(*entries)
         page = clockwork.choose()
@@ -336,7 +324,9 @@ class TestScans:
         reads = clockwork.chosen()
         assert (reads[:16], reads[16]) == ([entry.id for entry in entries[:16]], "page 100")
 
-    def test_those_that_it_did_not_find_are_scanned_for_later_and_later(self, clockwork: Clockwork) -> None:
+    def test_entries_that_a_scan_did_not_find_are_scanned_for_after_growing_pauses(
+        self, clockwork: Clockwork
+    ) -> None:
         (entry,) = clockwork.scanned(1)
         again_at = []
         for _ in range(3):
@@ -351,13 +341,13 @@ class TestScans:
             clockwork.queue.start_scan(entry)
         assert again_at == [15.0, 30.0, 60.0]
 
-    def test_before_their_time_they_are_read_with_get(self, clockwork: Clockwork) -> None:
+    def test_an_entry_is_read_with_get_until_it_may_be_scanned_for(self, clockwork: Clockwork) -> None:
         entry: Entry[LipsyncRequest] = Entry("a", subscriber=Listener())
         entry.note(scan_at=15.0)
         clockwork.ask(entry)
         assert (entry.group, clockwork.chosen()) == (None, ["a"])
 
-    def test_very_many_that_it_did_not_find_leave_it_in_slices(self, clockwork: Clockwork) -> None:
+    def test_very_many_entries_leave_an_ended_scan_in_slices(self, clockwork: Clockwork) -> None:
         entries = clockwork.scanned(SLICE + 2)
         scan = entries[0].group
         assert isinstance(scan, ListScan)
@@ -366,7 +356,7 @@ class TestScans:
         assert clockwork.choose().id == entries[0].id
         assert [entry.id for entry in scan.asking] == [f"s{SLICE}", f"s{SLICE + 1}"]
 
-    def test_at_its_end_it_waits_for_its_last_page(self, clockwork: Clockwork) -> None:
+    def test_a_scan_ends_with_its_last_page(self, clockwork: Clockwork) -> None:
         entries = clockwork.scanned(50)
         scan = entries[0].group
         assert isinstance(scan, ListScan)
@@ -379,16 +369,14 @@ class TestScans:
 
 
 class TestTimeouts:
-    def test_a_get_has_the_longest_that_was_asked_for_and_is_late_after_the_shortest(
-        self, clockwork: Clockwork
-    ) -> None:
+    def test_a_get_has_the_longest_timeout_and_is_late_after_the_shortest(self, clockwork: Clockwork) -> None:
         entry = clockwork.alone("a")
         for timeout in (5.0, 20.0, 2.0):
             clockwork.ask(entry, timeout=timeout)
         read = clockwork.choose()
         assert (read.timeout, read.overdue_at) == (20.0, 2.0)
 
-    def test_one_that_is_late_is_asked_for_again_and_the_next_has_twice_the_time(self, clockwork: Clockwork) -> None:
+    def test_a_late_get_is_repeated_and_the_next_has_twice_the_time(self, clockwork: Clockwork) -> None:
         entry = clockwork.alone("a")
         for timeout in (20.0, 2.0):
             clockwork.ask(entry, timeout=timeout)
@@ -408,28 +396,28 @@ class TestTimeouts:
         clockwork.ask(entry)
         assert read.overdue_at == pytest.approx(3.22)
 
-    def test_what_is_let_go_has_no_timeout_any_more(self, clockwork: Clockwork) -> None:
+    def test_an_entry_that_is_dequeued_has_no_timeout(self, clockwork: Clockwork) -> None:
         entry = clockwork.alone("a")
         for timeout in (20.0, 2.0):
             clockwork.ask(entry, timeout=timeout)
         clockwork.queue.dequeue(entry)
         assert (entry.state, entry.timeout, entry.due, entry.rare.least_timeout) == ("idle", 0.0, NEVER, NEVER)
 
-    def test_the_earliest_time_at_which_it_is_expected_counts(self, clockwork: Clockwork) -> None:
+    def test_the_earliest_expected_time_counts(self, clockwork: Clockwork) -> None:
         entry = clockwork.alone("a")
         entry.due = NEVER
         for due in (5.0, 3.0, 9.0):
             clockwork.queue.expect(entry, due)
         assert entry.due == 3.0
 
-    def test_asked_for_alone_it_leaves_the_page_that_was_to_show_it(self, clockwork: Clockwork) -> None:
+    def test_a_poll_that_needs_a_get_leaves_the_page_under_way(self, clockwork: Clockwork) -> None:
         first, second = clockwork.placed(950, 951)
         clockwork.ask(first, second)
         page = clockwork.choose()
         clockwork.ask(second, alone=True)
         assert (list(page.owed()), clockwork.chosen()) == ([first], ["951"])
 
-    def test_asked_for_alone_it_leaves_its_bucket(self, clockwork: Clockwork) -> None:
+    def test_a_poll_that_needs_a_get_leaves_its_bucket(self, clockwork: Clockwork) -> None:
         first, second = clockwork.placed(950, 951)
         clockwork.ask(first, second)
         clockwork.ask(second, alone=True)
@@ -437,7 +425,7 @@ class TestTimeouts:
 
 
 class TestProbes:
-    def test_after_a_refused_page_one_get_is_sent_and_no_other_until_it_has_told(self, clockwork: Clockwork) -> None:
+    def test_after_a_refused_page_a_single_get_is_sent_until_it_is_answered(self, clockwork: Clockwork) -> None:
         clockwork.ask(*clockwork.placed(950, 951), clockwork.alone("a"))
         clockwork.queue.health.page_refused(0.0)
         assert len(clockwork.queue) == 1
@@ -447,13 +435,13 @@ class TestProbes:
         clockwork.queue.get_ended(probe)
         assert (len(clockwork.queue), clockwork.chosen()) == (2, ["a", "951"])
 
-    def test_one_that_is_refused_as_well_gives_pages_back(self, clockwork: Clockwork) -> None:
+    def test_a_probe_that_is_refused_allows_pages_again(self, clockwork: Clockwork) -> None:
         clockwork.ask(*clockwork.placed(950, 951, 952))
         clockwork.queue.health.page_refused(0.0)
         clockwork.queue.get_ended(clockwork.choose(), is_refused=True)
         assert clockwork.chosen() == ["page 0"]
 
-    def test_one_that_takes_too_long_tells_nothing_and_holds_the_others_no_longer(self, clockwork: Clockwork) -> None:
+    def test_a_probe_that_is_late_does_not_delay_other_reads_any_longer(self, clockwork: Clockwork) -> None:
         clockwork.ask(clockwork.alone("a"), clockwork.alone("b"))
         clockwork.queue.health.page_refused(0.0)
         probe = clockwork.choose()
@@ -463,21 +451,17 @@ class TestProbes:
 
 
 class TestSingleReads:
-    def test_an_audit_goes_ahead_and_is_the_poll_of_none(self, clockwork: Clockwork) -> None:
-        (entry,) = clockwork.placed(950)
+    def test_an_audit_is_read_first_and_answers_no_poll(self, clockwork: Clockwork) -> None:
+        entry, gone = clockwork.placed(950, 951)
+        clockwork.queue.audit(gone)
+        clockwork.queue.remove(gone)
         clockwork.ask(clockwork.alone("a"))
         clockwork.queue.audit(entry)
         read = clockwork.choose()
         assert (read.is_audit, read.id, entry.state, entry.read) == (True, "950", "idle", None)
         assert clockwork.chosen() == ["a"]
 
-    def test_an_audit_is_forgotten_with_its_entry(self, clockwork: Clockwork) -> None:
-        (entry,) = clockwork.placed(950)
-        clockwork.queue.audit(entry)
-        clockwork.queue.remove(entry)
-        assert clockwork.chosen() == []
-
-    def test_one_whose_uuid_cannot_be_read_tries_its_other_name_every_other_time(self, clockwork: Clockwork) -> None:
+    def test_an_entry_whose_gets_fail_is_read_by_its_other_name_every_other_time(self, clockwork: Clockwork) -> None:
         entry = clockwork.alone("uuid")
         entry.note(aliases={"dub-1": 1})
         asked = []
@@ -489,13 +473,10 @@ class TestSingleReads:
             clockwork.queue.dequeue(entry)
         assert asked == [("uuid", None), ("dub-1", "uuid")] * 2
 
-    def test_what_is_not_waited_for_any_more_is_not_asked_for_again(self, clockwork: Clockwork) -> None:
+    def test_an_entry_without_subscribers_is_not_queued_again(self, clockwork: Clockwork) -> None:
         entry = clockwork.alone("a")
         clockwork.ask(entry)
         read = clockwork.choose()
         entry.subscriber = None
         clockwork.queue.ask_again(read)
         assert (entry.state, clockwork.chosen()) == ("idle", [])
-
-    def test_it_is_always_worth_a_scan_at_first(self) -> None:
-        assert Entry[LipsyncRequest]("a").rare.scan_at == ALWAYS

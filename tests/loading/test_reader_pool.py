@@ -74,7 +74,7 @@ class Reads:
             self.pool.read_was_answered()
 
 
-async def test_what_is_wanted_in_one_round_of_the_loop_is_gathered() -> None:
+async def test_reads_of_one_round_of_the_loop_gather() -> None:
     reads = Reads()
     for _ in range(8):
         reads.want(1)
@@ -100,7 +100,7 @@ async def test_no_more_tasks_wait_for_the_lane_than_there_are_reads() -> None:
     assert reads.turns == 4
 
 
-async def test_a_task_that_is_busy_with_a_read_does_not_stand_in_for_one_that_is_needed() -> None:
+async def test_a_read_that_is_wanted_during_another_gets_its_own_task() -> None:
     reads = Reads()
     reads.want(1)
     await asyncio.sleep(0.5)
@@ -129,7 +129,7 @@ async def test_after_a_pause_as_many_tasks_start_as_there_are_reads(given_up: bo
     assert reads.turns - turns == 3
 
 
-async def test_what_was_to_start_does_not_after_a_stop_until_it_is_woken_again() -> None:
+async def test_no_task_starts_between_a_stop_and_the_next_wake() -> None:
     reads = Reads()
     reads.pool.stop()
     reads.want(1)
@@ -141,7 +141,7 @@ async def test_what_was_to_start_does_not_after_a_stop_until_it_is_woken_again()
     assert reads.wanted == 0
 
 
-async def test_a_read_that_is_given_up_before_its_task_begins_takes_no_turn() -> None:
+async def test_a_task_whose_read_is_not_wanted_any_more_takes_no_turn() -> None:
     reads = Reads()
     reads.want(1)
     await asyncio.sleep(0)
@@ -150,7 +150,7 @@ async def test_a_read_that_is_given_up_before_its_task_begins_takes_no_turn() ->
     assert reads.turns == 0
 
 
-async def test_it_goes_on_after_tasks_that_were_cancelled() -> None:
+async def test_tasks_start_again_after_others_were_cancelled() -> None:
     reads = Reads(most=4)
     reads.want(6)
     await asyncio.sleep(0.5)
@@ -174,7 +174,7 @@ class TestSlowStart:
         assert (len(reads.began), reads.most_under_way) == (100, 20)
 
     @pytest.mark.parametrize(("most", "at_once"), [(4, 4), (100, 8)])
-    async def test_what_was_refused_leaves_as_many_as_at_first(self, most: int, at_once: int) -> None:
+    async def test_refusals_allow_as_many_reads_as_at_first(self, most: int, at_once: int) -> None:
         reads = Reads(most=most, refuses=True)
         reads.want(3 * at_once)
         await asyncio.sleep(10)
@@ -208,7 +208,7 @@ class TestSlowReads:
             task.cancel()
         await asyncio.gather(*reads, return_exceptions=True)
 
-    async def test_those_that_hang_do_not_hold_up_others_for_long(self) -> None:
+    async def test_reads_that_hang_do_not_delay_others_for_long(self) -> None:
         reads = Reads(takes=100.0, slow_after=0.6)
         reads.want(20)
         await asyncio.sleep(10)
@@ -227,7 +227,7 @@ class TestSlowReads:
         await asyncio.sleep(1)
         assert reads.began == [0.0] * 8 + [0.1]
 
-    async def test_what_waits_for_slow_reads_does_not_start_after_a_stop(self) -> None:
+    async def test_a_read_that_waits_for_slow_ones_does_not_start_after_a_stop(self) -> None:
         reads = Reads(takes=100.0, slow_after=0.1)
         reads.want(20)
         await asyncio.sleep(0.2)

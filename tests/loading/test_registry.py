@@ -51,7 +51,7 @@ def waits() -> Waits:
 
 class TestNames:
     @pytest.mark.parametrize("id", ["dub-1", A])
-    def test_two_that_ask_for_the_same_share_an_entry(self, waits: Waits, id: str) -> None:
+    def test_two_subscribers_of_one_id_share_an_entry(self, waits: Waits, id: str) -> None:
         first, second = waits.join(id), waits.join(id)
         assert first[0] is second[0]
         assert first[0].subscribers == (first[1], second[1])
@@ -62,7 +62,7 @@ class TestNames:
         assert waits.registry.find(MIXED.lower()) is entry
         assert waits.registry.named(MIXED.lower()) == [entry]
 
-    def test_a_reference_is_another_in_another_case(self, waits: Waits) -> None:
+    def test_references_differ_by_case(self, waits: Waits) -> None:
         assert waits.join("dub-A")[0] is not waits.join("dub-a")[0]
 
     def test_a_reference_becomes_its_request(self, waits: Waits) -> None:
@@ -78,7 +78,7 @@ class TestNames:
         assert waits.registry.identify(entry, B) is entry
         assert (entry.id, entry.rare.aliases) == (A, None)
 
-    def test_an_entry_for_a_request_that_is_known_hands_over_its_subscribers(self, waits: Waits) -> None:
+    def test_an_entry_of_a_known_request_hands_over_its_subscribers(self, waits: Waits) -> None:
         known, first = waits.join(A)
         waits.registry.identify(known, A)
         entry, second = waits.join("dub-1")
@@ -101,17 +101,17 @@ class TestNames:
 
 class TestLeaving:
     @pytest.mark.parametrize("leaver", [0, 1, 2])
-    def test_the_others_stay(self, waits: Waits, leaver: int) -> None:
+    def test_the_other_subscribers_stay(self, waits: Waits, leaver: int) -> None:
         listeners = [waits.join(A)[1] for _ in range(3)]
         waits.leave(listeners[leaver])
         assert set(listeners[0].entry.subscribers) == set(listeners) - {listeners[leaver]}
 
-    def test_one_that_never_joined_changes_nothing(self, waits: Waits) -> None:
+    def test_a_subscriber_that_never_joined_changes_nothing_by_leaving(self, waits: Waits) -> None:
         entry, listener = waits.join(A)
         waits.registry.leave(entry, Listener(A))
         assert entry.subscribers == (listener,)
 
-    def test_the_last_one_takes_the_request_along(self, waits: Waits) -> None:
+    def test_the_last_subscriber_removes_the_request(self, waits: Waits) -> None:
         _, listener = waits.join(A)
         assert waits.registry
         waits.leave(listener)
@@ -164,7 +164,7 @@ class TestIds:
         assert waits.registry.learn_ids([A, "job-7"]) == []
         assert not waits.registry.is_reference(entry)
 
-    def test_a_reference_whose_request_is_known_is_none_any_more(self, waits: Waits) -> None:
+    def test_an_identified_entry_is_not_a_reference(self, waits: Waits) -> None:
         entry, _ = waits.join("dub-1")
         waits.registry.learn_ids([B])
         waits.registry.identify(entry, A)
@@ -216,7 +216,7 @@ class TestReferences:
             waits.keep(waits.join(id)[0], None)
         assert waits.registry._by_reference == {}
 
-    def test_one_that_came_later_is_no_hindrance_to_leaving(self, waits: Waits) -> None:
+    def test_a_reference_that_came_later_does_not_prevent_leaving(self, waits: Waits) -> None:
         entry, listener = waits.join(A)
         waits.keep(entry, None)
         waits.keep(entry, "dub-42")

@@ -11,12 +11,10 @@ from typing import Any
 import pytest
 
 from chamelaion_async import (
-    ClientClosedError,
     LipsyncRequest,
     PollPolicy,
     RateLimitError,
     WaitTimeoutError,
-    WaitUnreachableError,
 )
 from chamelaion_async.loading.entries import Entry
 from chamelaion_async.loading.loader import Loader
@@ -24,19 +22,11 @@ from chamelaion_async.loading.slices import SLICE
 from chamelaion_async.loading.snapshot import ReadStamp, Snapshot
 from chamelaion_async.polling.batch import Batch
 from chamelaion_async.polling.failures import MOST_REFUSALS
-from tests.loading.memory_service import MemoryService, Received, refused_with, troubles
+from tests.loading.memory_service import MemoryService, Received, refused_with
 
 pytestmark = pytest.mark.virtual_time
 
 MANY = 2 * SLICE + 100
-
-
-async def test_all_polls_that_are_under_way_end_with_the_deadline() -> None:
-    service = MemoryService(latency=1000.0)
-    ids = service.add(MANY)
-    outcomes = await service.follow(ids, timeout=5.0)
-    assert {type(outcome.error) for outcome in outcomes.values()} == {WaitTimeoutError}
-    assert (list(outcomes), service.elapsed) == (ids, 5.0)
 
 
 @pytest.fixture
@@ -73,17 +63,19 @@ async def test_polls_that_fall_due_at_the_same_time_run_in_slices(calls_a_turn: 
 async def test_polls_that_end_with_the_deadline_end_in_slices(calls_a_turn: Any) -> None:
     counts = calls_a_turn("_give_up")
     service = MemoryService(latency=1000.0)
-    await service.follow(service.add(MANY), timeout=5.0)
+    ids = service.add(MANY)
+    outcomes = await service.follow(ids, timeout=5.0)
     assert counts[:3] == [SLICE, SLICE, 100]
+    assert {type(outcome.error) for outcome in outcomes.values()} == {WaitTimeoutError}
+    assert (list(outcomes), service.elapsed) == (ids, 5.0)
 
 
 @pytest.mark.parametrize(
     ("retry_after", "holds_for_all"), [(None, False), (0.0, False), (0.5, False), (0.6, True), (60.0, True)]
 )
-async def test_one_429_is_everybodys_only_where_its_pause_is_too_long(
+async def test_a_429_ends_the_other_requests_only_if_its_pause_is_too_long(
     retry_after: float | None, holds_for_all: bool
 ) -> None:
-    """What one id of a get_many was told is not asked again for the others, unless they may just try."""
     service = MemoryService()
     service.refuse = lambda _: refused_with(429, retry_after=retry_after) if len(service.gets) == 1 else None
     ids = service.add(5, is_listed=False)
@@ -126,7 +118,7 @@ async def test_ten_429_in_a_row_end_all_that_are_to_be_read_once(refusing: Any, 
     assert (rounds_of(service.gets), len(service.gets)) == (MOST_REFUSALS, most)
 
 
-async def test_a_good_answer_begins_the_count_of_429s_anew(refusing: Any) -> None:
+async def test_a_good_answer_resets_the_count_of_429s(refusing: Any) -> None:
     service = refusing(lets_through=10)
     outcomes = await service.follow(service.add(30, is_listed=False), attempts=1)
     assert [outcome.id for outcome in outcomes.values() if outcome.error is None] == [service.gets[9].id]
@@ -204,7 +196,7 @@ async def test_a_batch_begins_and_ends_in_slices(events: list[str]) -> None:
     assert runs(events, "leave") == [SLICE, SLICE, 100]
 
 
-async def test_one_that_turns_out_to_have_finished_before_its_turn_is_not_polled(
+async def test_a_request_that_finishes_while_the_batch_begins_is_not_polled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     service, asked = MemoryService(), list[str]()
@@ -225,7 +217,7 @@ async def test_one_that_turns_out_to_have_finished_before_its_turn_is_not_polled
     assert (len(outcomes), asked) == (MANY, ids[:-1])
 
 
-async def test_its_schedule_is_freed_in_slices_and_takes_no_time() -> None:
+async def test_the_schedule_is_freed_in_slices_without_delay() -> None:
     service, pauses = MemoryService(), iter(range(100, 100 + MANY))
     policy = PollPolicy(wait=lambda _: next(pauses))
     batch = service.batch(policy=policy)
@@ -238,36 +230,10 @@ async def test_its_schedule_is_freed_in_slices_and_takes_no_time() -> None:
     assert (batch._schedule._items, service.elapsed) == ({}, 1.0)
 
 
-async def test_what_is_known_in_one_moment_is_handed_over_in_one(events: list[str]) -> None:
+async def test_outcomes_that_come_together_are_yielded_together(events: list[str]) -> None:
     service = MemoryService()
     outcomes = await service.follow(service.add(100, lasts=0.0))
     assert (len(outcomes), events.count("sleep")) == (100, len(service.received))  # one for the service's answer
-
-
-async def test_each_is_told_once_unless_every_change_is_asked_for() -> None:
-    service = MemoryService()
-    batch = service.batch()
-    async with aclosing(batch.follow(service.add(3, lasts=2.5))) as outcomes:
-        told = [outcome async for outcome in outcomes]
-    assert [outcome.request.status for outcome in told if outcome.request] == ["completed"] * 3
-
-
-async def test_all_are_told_that_the_client_was_closed() -> None:
-    service = MemoryService(latency=1000.0)
-    waits = [service.start(id) for id in service.add(MANY)]
-    await asyncio.sleep(1.0)
-    service.loader.close(ClientClosedError("closed"))
-    ended = await asyncio.gather(*waits, return_exceptions=True)
-    assert [type(error) for error in ended] == [ClientClosedError] * MANY
-    assert service.elapsed == 1.0
-
-
-async def test_all_are_told_that_the_service_is_out_of_reach() -> None:
-    service = MemoryService(refuse=lambda _: troubles["unreachable"]())
-    outcomes = await service.follow(service.add(MANY), policy=PollPolicy(jitter=0.0, outage_budget=10.0))
-    assert {type(outcome.error) for outcome in outcomes.values()} == {WaitUnreachableError}
-    assert len(outcomes) == MANY
-    assert service.elapsed == pytest.approx(10.0, abs=1.0)
 
 
 @pytest.mark.parametrize("retry_after", [5.0, 60.0])
@@ -279,15 +245,7 @@ async def test_a_pause_that_is_too_long_to_wait_for_ends_what_is_queued_in_slice
     assert len(service.received) <= 3
 
 
-async def test_all_that_a_list_does_not_show_are_read_on_their_own() -> None:
-    service = MemoryService()
-    ids = service.add(MANY, is_listed=False, lasts=0.0)
-    outcomes = await service.follow(ids)
-    assert {outcome.unwrap().id for outcome in outcomes.values()} == set(ids)
-    assert sorted(str(read.id) for read in service.gets) == sorted(ids)
-
-
-async def test_a_strategy_of_the_callers_gets_what_tenacity_would_give_it() -> None:
+async def test_a_wait_strategy_receives_the_arguments_that_tenacity_would_pass() -> None:
     from tenacity import AsyncRetrying, RetryCallState
 
     service, given = MemoryService(), []

@@ -1,4 +1,4 @@
-"""One request that many wait for is read once for all of them, and none of them is worse off for it."""
+"""Many waits for one request share its reads, and none of them is worse off than alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def others_than_this() -> set[asyncio.Task[Any]]:
 class TestTheCost:
     @pytest.mark.parametrize("latency", [0.0, 0.25])
     @pytest.mark.parametrize("lasts", [0.0, 5.0, 30.0, 200.0])
-    async def test_all_cost_the_reads_of_one(self, lasts: float, latency: float) -> None:
+    async def test_many_waits_cost_the_reads_of_one(self, lasts: float, latency: float) -> None:
         service = MemoryService(latency=latency)
         (id,) = service.add(lasts=lasts)
         results = await service.wait_for([id] * MANY)
@@ -39,8 +39,8 @@ class TestTheCost:
         assert all(result.is_completed for result in results)
 
     @pytest.mark.parametrize("apart", [0.01, 0.1, 0.37])
-    async def test_those_who_come_later_share_what_the_first_one_reads(self, apart: float) -> None:
-        """Each polls a second after what it was told at first, so the first seconds of a newcomer may cost a few."""
+    async def test_later_waits_share_the_reads_of_the_first(self, apart: float) -> None:
+        """Each polls a second after its first snapshot, so the first seconds of a later wait may cost a few polls."""
         service = MemoryService()
         (id,) = service.add(lasts=100.0)
         tasks = [service.start(id, at=number * apart) for number in range(MANY)]
@@ -48,7 +48,7 @@ class TestTheCost:
         assert len(service.polls) <= len(await polls_of_one(lasts=100.0)) + 3
         assert min(later - earlier for earlier, later in pairwise(service.polls)) >= 0.9
 
-    async def test_one_who_comes_while_it_is_read_gets_that_answer(self) -> None:
+    async def test_a_wait_that_joins_during_a_read_gets_its_answer(self) -> None:
         service = MemoryService(latency=2.0)
         ids = service.add(2, lasts=1.0)
         await service.wait(ids[0])  # tells how long a GET takes
@@ -56,20 +56,14 @@ class TestTheCost:
         await asyncio.gather(service.start(ids[1]), service.start(ids[1], at=began + 1.5))
         assert (service.polls, service.elapsed) == ([0.0, began], began + 2.0)
 
-    async def test_one_who_comes_while_it_is_read_does_not_depend_on_that_read(self) -> None:
+    async def test_a_wait_that_joins_during_a_slow_read_does_not_depend_on_it(self) -> None:
         service = MemoryService(latency=lambda _: 0.1 if service.elapsed else 15.0)
         (id,) = service.add(lasts=1.0)
         await asyncio.gather(service.start(id), service.start(id, at=5.0))
         assert service.polls == [0.0, 5.25]
         assert service.elapsed == pytest.approx(5.35)
 
-    async def test_one_who_comes_between_two_polls_waits_for_the_next(self) -> None:
-        service = MemoryService()
-        (id,) = service.add(lasts=3.0)
-        await asyncio.gather(service.start(id), service.start(id, at=0.5))
-        assert service.polls == [0.0, 1.0, 2.0, 3.0]
-
-    async def test_a_poll_for_which_a_newcomer_cannot_wait_is_a_poll_of_now(self) -> None:
+    async def test_a_wait_that_polls_once_does_not_wait_for_the_next_poll_of_others(self) -> None:
         service = MemoryService()
         (id,) = service.add(lasts=0.5)
         first = service.start(id)
@@ -87,14 +81,14 @@ class TestTheCost:
         assert outcomes[id].unwrap().is_completed
         assert service.polls == pytest.approx(await polls_of_one(lasts=30.0), abs=0.001)
 
-    async def test_the_most_eager_decides_how_often_it_is_read(self) -> None:
+    async def test_the_shortest_interval_decides_how_often_a_request_is_read(self) -> None:
         service = MemoryService()
         (id,) = service.add(lasts=30.0)
         slow = PollPolicy(min_interval=10, max_interval=10, jitter=0)
         await asyncio.gather(service.start(id, policy=slow), service.start(id))
         assert service.polls == pytest.approx(await polls_of_one(lasts=30.0), abs=0.001)
 
-    async def test_all_who_wait_are_told_of_its_end_at_once(self) -> None:
+    async def test_the_end_of_a_request_ends_all_its_waits_at_once(self) -> None:
         service = MemoryService()
         (id,) = service.add(lasts=4.0)
         slow = PollPolicy(min_interval=60, max_interval=60, jitter=0)
@@ -103,7 +97,7 @@ class TestTheCost:
         assert (await patient).is_completed
         assert service.elapsed == 4.0
 
-    async def test_each_hears_of_every_change_once(self) -> None:
+    async def test_each_wait_receives_every_change_once(self) -> None:
         service = MemoryService()
         (id,) = service.add(lasts=10.0)
         seen: list[list[str]] = [[] for _ in range(20)]
@@ -123,7 +117,7 @@ class TestCancellation:
         ids=["first", "last", "one", "-1", "1-"],
     )
     @pytest.mark.parametrize("at", [0.0, 0.1, 2.5, 3.1], ids=["at the start", "first poll", "pause", "later poll"])
-    async def test_it_disturbs_no_other(self, cancelled: list[int], at: float) -> None:
+    async def test_a_cancellation_affects_no_other_wait(self, cancelled: list[int], at: float) -> None:
         service = MemoryService(latency=0.25)
         (id,) = service.add(lasts=20.0)
         tasks = [service.start(id) for _ in range(MANY)]
@@ -137,7 +131,7 @@ class TestCancellation:
         assert service.polls == pytest.approx(await polls_of_one(lasts=20.0, latency=0.25), abs=0.001)
 
     @pytest.mark.parametrize("at", [2.1, 2.6], ids=["during a poll", "during a pause"])
-    async def test_the_last_one_out_stops_the_polls(self, at: float) -> None:
+    async def test_the_last_cancelled_wait_ends_the_polls(self, at: float) -> None:
         service = MemoryService(latency=0.25)
         (id,) = service.add()
         tasks = [service.start(id) for _ in range(MANY)]
@@ -149,17 +143,7 @@ class TestCancellation:
         await asyncio.sleep(100)
         assert len(service.received) == asked
 
-    async def test_the_last_one_out_ends_a_read_under_way_at_once(self) -> None:
-        service = MemoryService(latency=10.0)
-        (id,) = service.add()
-        tasks = [service.start(id) for _ in range(MANY)]
-        await asyncio.sleep(1)
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        assert (service.under_way, service.elapsed) == (0, 1.0)
-
-    async def test_the_last_one_out_goes_when_its_read_has_ended(self) -> None:
+    async def test_the_last_cancelled_wait_ends_with_its_read(self) -> None:
         service = MemoryService(latency=10.0, lingers=0.5)
         task = service.start(service.add()[0])
         await asyncio.sleep(1)
@@ -168,7 +152,7 @@ class TestCancellation:
         assert (service.under_way, service.elapsed) == (0, 1.5)
         assert others_than_this() == set()
 
-    async def test_the_last_one_out_ends_its_read_although_others_wait_for_other_requests(self) -> None:
+    async def test_the_last_cancelled_wait_ends_its_read_while_other_requests_are_polled(self) -> None:
         service = MemoryService(latency=lambda received: 10.0 if received.id == ids[0] else 0.0)
         ids = service.add(2)
         other = service.start(ids[1], policy=PollPolicy(min_interval=500, max_interval=500))
@@ -182,7 +166,7 @@ class TestCancellation:
         other.cancel()
         await asyncio.wait([other])
 
-    async def test_a_poll_that_stands_in_line_is_not_made_for_one_who_has_left(self) -> None:
+    async def test_a_cancelled_waiter_leaves_the_queue(self) -> None:
         service = MemoryService(rate=0.5)
         first, second = service.add(2)
         staying, leaving = service.start(first), service.start(second, at=0.5)
@@ -215,12 +199,7 @@ class TestCancellation:
         await asyncio.wait([task])
         assert others_than_this() == set()
 
-    async def test_no_task_is_left_when_all_have_found_their_job(self) -> None:
-        service = MemoryService(latency=0.5)
-        await service.wait_for(service.add(50, lasts=20.0))
-        assert others_than_this() == set()
-
-    async def test_one_who_comes_just_before_the_last_one_leaves_shares_the_read(self) -> None:
+    async def test_a_wait_that_joins_just_before_the_last_one_leaves_shares_the_read(self) -> None:
         service = MemoryService(latency=1.0)
         (id,) = service.add(lasts=0.0)
         leaving = service.start(id)
@@ -229,7 +208,7 @@ class TestCancellation:
         assert (await service.wait(id)).is_completed
         assert (service.polls, service.elapsed) == ([0.0, 0.75], 1.0)  # the second one in case the first one hangs
 
-    async def test_one_who_comes_just_after_the_last_one_left_has_a_read_of_its_own(self) -> None:
+    async def test_a_wait_that_joins_just_after_the_last_one_left_has_its_own_read(self) -> None:
         service = MemoryService(latency=1.0)
         (id,) = service.add(lasts=0.0)
         leaving = service.start(id)
@@ -239,7 +218,7 @@ class TestCancellation:
         assert (await service.wait(id)).is_completed
         assert service.polls == [0.0, 0.5]
 
-    async def test_those_who_come_while_the_last_ones_of_a_scan_leave_are_served(self) -> None:
+    async def test_waits_that_join_while_the_last_ones_of_a_scan_leave_are_served(self) -> None:
         service = MemoryService(latency=1.0)
         ids = service.add(10, lasts=0.0)
         leaving = [service.start(id) for id in ids]
@@ -252,7 +231,7 @@ class TestCancellation:
 
 
 class TestTimeouts:
-    async def test_the_end_of_one_does_not_end_another(self) -> None:
+    async def test_the_deadline_of_one_wait_does_not_end_another(self) -> None:
         service = MemoryService()
         (id,) = service.add(lasts=60.0)
         hasty, patient = service.start(id, timeout=3.5), service.start(id)
@@ -263,9 +242,7 @@ class TestTimeouts:
         assert service.elapsed < 66
 
     @pytest.mark.parametrize("is_hasty_first", [True, False])
-    async def test_a_slow_read_that_a_hasty_one_shares_still_reaches_the_patient_one(
-        self, is_hasty_first: bool
-    ) -> None:
+    async def test_a_slow_read_reaches_the_wait_with_the_longer_timeout(self, is_hasty_first: bool) -> None:
         service = MemoryService(latency=10.0)
         (id,) = service.add(lasts=0.0)
         order = [2.0, 600.0] if is_hasty_first else [600.0, 2.0]
@@ -277,7 +254,7 @@ class TestTimeouts:
         assert (await patient).is_completed
         assert (service.polls, service.elapsed) == ([0.0], 10.0)
 
-    async def test_a_slow_page_that_hasty_ones_share_still_reaches_the_patient_one(self) -> None:
+    async def test_a_slow_page_reaches_the_wait_with_the_longer_timeout(self) -> None:
         service = MemoryService(latency=10.0)
         ids = service.add(30, lasts=0.0)
         hasty = [service.start(id, timeout=2.0) for id in ids[:-1]]
@@ -286,7 +263,7 @@ class TestTimeouts:
         assert (await patient).is_completed
         assert (service.elapsed, len(service.pages)) == (10.0, 1)
 
-    async def test_a_patient_one_who_joins_the_read_of_a_hasty_one_is_not_cut_by_its_timeout(self) -> None:
+    async def test_a_wait_that_joins_a_read_is_not_bound_by_the_timeout_of_the_first(self) -> None:
         service = MemoryService(latency=10.0)
         (id,) = service.add(lasts=0.0)
         hasty = service.start(id, timeout=2.0)
@@ -295,14 +272,14 @@ class TestTimeouts:
             await hasty
         assert (await patient).is_completed
 
-    async def test_a_read_has_the_time_of_the_most_patient_who_asked(self) -> None:
+    async def test_a_read_has_the_longest_timeout_that_was_asked_for(self) -> None:
         service = MemoryService(latency=100.0)
         (id,) = service.add()
         results = await service.wait_for([id] * 3, timeout=0, policy=PollPolicy(request_timeout=7, jitter=0))
         assert [received.timeout for received in service.received] == [7.0]
         assert all(isinstance(result.last_error, APITimeoutError) for result in results)
 
-    async def test_a_poll_has_the_time_of_a_request_whatever_is_left_of_the_wait(self) -> None:
+    async def test_a_read_has_the_time_of_a_request_whatever_is_left_of_the_wait(self) -> None:
         service = MemoryService()
         (id,) = service.add()
         await asyncio.gather(service.start(id, timeout=1.0), service.start(id, timeout=3.5), return_exceptions=True)
@@ -334,7 +311,7 @@ class TestNames:
         await service.wait("dub-1")
         assert [received.id for received in service.received] == ["dub-1", id, id, id]
 
-    async def test_a_reference_that_later_means_another_job_is_read_anew(self) -> None:
+    async def test_a_reference_that_later_means_another_job_is_read_again(self) -> None:
         service = MemoryService()
         (old,) = service.add(lasts=20.0, reference="dub-1")
         first = service.start("dub-1")
@@ -356,7 +333,7 @@ class TestNames:
         assert (await second).id == new
 
     @pytest.mark.parametrize("is_uuid_first", [True, False])
-    async def test_names_turn_out_to_mean_the_same_while_one_stands_in_line(self, is_uuid_first: bool) -> None:
+    async def test_two_names_turn_out_to_mean_one_request_while_one_is_queued(self, is_uuid_first: bool) -> None:
         service = MemoryService(rate=1.0)
         (id,) = service.add(lasts=0.0, reference="dub-1")
         (other,) = service.add(lasts=0.0)
@@ -364,7 +341,7 @@ class TestNames:
         results = await service.wait_for([*names, other])
         assert [result.id for result in results] == [id, id, other]
 
-    async def test_the_page_that_shows_a_request_answers_who_asked_by_uuid_while_the_reference_is_read(self) -> None:
+    async def test_a_page_answers_the_wait_by_uuid_while_the_reference_is_read(self) -> None:
         service = MemoryService(latency=lambda received: 0.5 if received.is_page else 3.0)
         ids = service.add(10, lasts=0.0, is_listed=True)
         service.job(ids[0]).reference = "dub-1"
@@ -382,7 +359,7 @@ class TestNames:
         assert {name: outcome.unwrap().id for name, outcome in outcomes.items()} == {id: id, "dub-1": id}
 
     @pytest.mark.parametrize("leaver", [0, 1])
-    async def test_who_leaves_after_two_names_became_one_disturbs_no_other(self, leaver: int) -> None:
+    async def test_leaving_after_two_names_became_one_affects_no_other(self, leaver: int) -> None:
         service = MemoryService()
         (id,) = service.add(lasts=10.0, reference="dub-1")
         tasks = [service.start(id), service.start("dub-1")]
@@ -391,7 +368,7 @@ class TestNames:
         assert (await tasks[1 - leaver]).is_completed
         assert service.elapsed == pytest.approx(10.0, abs=1.1)
 
-    async def test_nothing_is_asked_for_a_job_that_nobody_waits_for_by_any_name(self) -> None:
+    async def test_a_job_without_waits_by_any_name_is_not_polled(self) -> None:
         """Both names are asked for before either is known to mean the other."""
         service = MemoryService(latency=0.5)
         (id,) = service.add(lasts=5.0, reference="dub-1")
@@ -415,7 +392,7 @@ class TestTheEnd:
         assert service.elapsed == pytest.approx(3.2)
         assert others_than_this() == set()
 
-    async def test_a_failed_look_that_many_share_is_repeated_once(self) -> None:
+    async def test_a_failed_poll_that_many_share_is_repeated_once(self) -> None:
         answers = iter([503, 200, 503, 200])
 
         def refuse(_: Received) -> Exception | None:

@@ -102,7 +102,7 @@ def test_equal_bounds_leave_no_room_for_jitter_draw(age: float, jitter_draw: flo
         (None, 0.0, 0.0),
     ],
 )
-def test_age_is_told_by_the_services_clock_and_never_below_what_was_watched(
+def test_age_is_by_the_services_clock_and_at_least_the_time_since_the_first_read(
     server_time: datetime | None, watched: float, age: float
 ) -> None:
     assert age_of(CREATED, server_time, watched) == age
@@ -113,7 +113,7 @@ def test_age_is_told_by_the_services_clock_and_never_below_what_was_watched(
     server_time=st.none() | st.datetimes(timezones=st.just(UTC)),
     watched=seconds,
 )
-def test_no_pair_of_clocks_makes_an_age_negative(
+def test_no_pair_of_clocks_makes_an_age_less_than_the_watched_time(
     created: datetime, server_time: datetime | None, watched: float
 ) -> None:
     assert age_of(created, server_time, watched) >= watched

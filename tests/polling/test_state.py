@@ -1,4 +1,4 @@
-"""What a wait decides: when the next poll is due, how many failures are too many, and what its last error says."""
+"""The decisions of a wait: when the next poll is due, how many failures are too many, and its last error."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ STEADY = PollPolicy(jitter=0.0)
 CREATED = datetime(2026, 4, 7, 10, tzinfo=UTC)
 JOB = LipsyncRequest(id="job", status="processing", created_at=CREATED)
 AGAIN = "wait again with wait_until_finished('dub-42')"
+FAILED, OUTAGE = " (the last poll failed: no answer)", ": nothing readable came for 60.3 s, last: no answer"
 DETAILS: dict[str, Any] = {"message": "", "headers": {}, "body": None, "method": "GET", "path": "/x"}
 
 
@@ -103,20 +104,20 @@ def pause_at(state: PollState[LipsyncRequest], at: float) -> float:
 
 
 @pytest.mark.parametrize("timeout", [-1.0, float("nan")])
-def test_a_timeout_that_is_none_is_refused_by_name(timeout: float) -> None:
+def test_an_invalid_timeout_is_refused_by_name(timeout: float) -> None:
     with pytest.raises(ConfigurationError, match=r"^timeout "):
         waiting(timeout=timeout)
 
 
 class TestFewAttempts:
-    def test_as_many_failures_are_allowed(self) -> None:
+    def test_as_many_failures_are_allowed_as_attempts(self) -> None:
         assert fail_with(waiting(attempts=3), *[broken() for _ in range(3)]) == [True, True, False]
 
-    def test_a_429_is_none_of_them(self) -> None:
+    def test_a_429_is_not_counted_as_an_attempt(self) -> None:
         errors = [refused(), broken(), refused(), unanswered(), broken()]
         assert fail_with(waiting(attempts=3), *errors) == [True, True, True, True, False]
 
-    def test_refusals_without_end_end_it_as_well(self) -> None:
+    def test_ten_429s_end_a_poll_that_is_made_once(self) -> None:
         assert fail_with(waiting(attempts=1), *[refused() for _ in range(10)]) == [True] * 9 + [False]
 
     @pytest.mark.parametrize(
@@ -128,12 +129,12 @@ class TestFewAttempts:
 
 
 class TestPause:
-    def test_it_counts_from_the_last_poll_whoever_took_it(self) -> None:
+    def test_a_pause_counts_from_the_last_read_whichever_wait_asked(self) -> None:
         state = waiting()
         poll_at(state, BEGAN, aged=100.0)
         assert [pause_at(state, BEGAN + seconds) for seconds in (0.0, 4.0, 10.0, 11.0)] == [10.0, 6.0, 0.0, 0.0]
 
-    def test_a_strategy_of_the_callers_counts_from_there_too(self) -> None:
+    def test_a_strategy_of_the_caller_counts_from_the_last_read_too(self) -> None:
         state = waiting(PollPolicy(wait=wait_fixed(10)))
         poll_at(state, BEGAN)
         assert [pause_at(state, BEGAN + seconds) for seconds in (0.0, 4.0, 10.0, 11.0)] == [10.0, 6.0, 0.0, 0.0]
@@ -156,7 +157,7 @@ class TestPause:
         with pytest.raises(ConfigurationError, match=r"^the pause that PollPolicy\.wait returned "):
             pause_at(state, BEGAN)
 
-    def test_a_service_that_names_a_short_time_and_refuses_again_is_left_alone_for_longer_each_time(self) -> None:
+    def test_a_short_retry_after_that_is_repeated_backs_off(self) -> None:
         state = waiting()
         pauses = []
         for _ in range(5):
@@ -172,7 +173,7 @@ class TestPause:
             pauses.append(pause_at(state, BEGAN))
         assert pauses == [1.0, 2.0, 4.0]
 
-    def test_what_others_have_read_before_the_wait_began_counts_for_the_shortest_interval(self) -> None:
+    def test_a_read_before_the_wait_began_counts_for_the_shortest_interval(self) -> None:
         state = waiting()
         poll_at(state, BEGAN - 0.75, aged=100.0)
         assert pause_at(state, BEGAN) == pytest.approx(0.25)
@@ -203,7 +204,7 @@ class TestDeadline:
         assert pause_at(state, BEGAN) == pause
 
     @pytest.mark.parametrize(("at", "is_last"), [(58.9, False), (58.99, True), (59.0, True), (60.0, True)])
-    def test_a_timer_may_go_off_a_little_early_for_the_last_poll(self, at: float, is_last: bool) -> None:
+    def test_the_timer_of_the_last_poll_may_fire_early(self, at: float, is_last: bool) -> None:
         state = waiting(timeout=60.0)
         state.plan.latency = 1.0
         state.begin_poll(BEGAN + at)
@@ -237,7 +238,7 @@ class TestTimeForAPoll:
     def test_an_only_one_has_the_time_of_a_request(self, timeout: float, left: float) -> None:
         assert waiting(PollPolicy(request_timeout=20.0), timeout=timeout).begin_poll(BEGAN) == BEGAN + left
 
-    def test_it_is_never_more_than_a_request_may_take(self) -> None:
+    def test_the_last_poll_has_at_most_the_time_of_a_request(self) -> None:
         state = waiting(PollPolicy(request_timeout=0.5), timeout=60.0)
         assert state.begin_poll(BEGAN + 60.0) == BEGAN + 60.5
 
@@ -321,7 +322,7 @@ class TestAnswers:
         ]
 
     @pytest.mark.parametrize("is_polling", [False, True])
-    def test_what_concerns_the_client_as_a_whole_fails_each_poll_under_way(self, is_polling: bool) -> None:
+    def test_an_error_of_the_whole_client_fails_each_poll_under_way(self, is_polling: bool) -> None:
         state = waiting()
         if is_polling:
             state.begin_poll(BEGAN)
@@ -329,7 +330,7 @@ class TestAnswers:
 
 
 class TestOutage:
-    def test_it_begins_with_the_first_failure(self) -> None:
+    def test_an_outage_begins_with_the_first_failure(self) -> None:
         state = waiting(PollPolicy(outage_budget=60.0))
         state.begin_poll(BEGAN)
         state.failed(broken(), BEGAN + 50, sent_at=BEGAN + 49, answered_at=BEGAN + 48)
@@ -345,7 +346,7 @@ class TestOutage:
             (-NEVER, 110.0),
         ],
     )
-    def test_the_time_in_the_queue_is_no_part_of_it_if_any_read_was_answered_meanwhile(
+    def test_time_in_the_queue_is_no_outage_if_another_read_was_answered_meanwhile(
         self, answered_at: float, ends: float
     ) -> None:
         state = waiting(PollPolicy(outage_budget=60.0))
@@ -363,7 +364,7 @@ class TestOutage:
         state.failed(broken(), BEGAN + 91, answered_at=BEGAN + 70)
         assert [state.is_over(BEGAN + at) for at in (109.0, 110.0)] == [False, True]
 
-    def test_the_grace_of_a_404_begins_with_the_first_one_and_anew_after_a_good_poll(self) -> None:
+    def test_the_grace_of_a_404_begins_with_the_first_one_after_a_good_poll(self) -> None:
         state = waiting(PollPolicy(not_found_grace=5.0))
         state.begin_poll(BEGAN)
         state.failed(broken(), BEGAN)
@@ -393,57 +394,32 @@ class TestOutage:
 
 
 class TestVerdict:
-    """What a wait's last error says: which job, how it stands, why, and what to do."""
+    """The error that ends a wait says which job, its status, why, and what to do."""
 
-    def test_of_a_job_that_goes_on(self) -> None:
+    @pytest.mark.parametrize(
+        ("shown", "failed", "ended", "kind", "text"),
+        [
+            ([0, 299], [], 300.26, WaitTimeoutError, "is still processing after 300.3 s and 2 polls"),
+            ([0], [299], 300, WaitTimeoutError, f"is still processing after 300 s and 2 polls{FAILED}"),
+            ([], [0], 3.14, WaitTimeoutError, f"could not be read after 3.1 s and 1 poll{FAILED}"),
+            ([10], [11], 71.26, WaitUnreachableError, f"is still processing after 71.3 s and 2 polls{OUTAGE}"),
+            ([], [11], 71.26, WaitUnreachableError, f"could not be read after 71.3 s and 1 poll{OUTAGE}"),
+        ],
+        ids=["it goes on", "its last poll failed", "never read", "an outage", "an outage from the start"],
+    )
+    def test_it_tells_how_the_job_was_read_last(
+        self, shown: list[float], failed: list[float], ended: float, kind: type[WaitError], text: str
+    ) -> None:
         state = stubborn()
-        shown_at(state, BEGAN)
-        shown_at(state, BEGAN + 299)
-        verdict = state.verdict(BEGAN + 300.26)
-        assert type(verdict) is WaitTimeoutError
-        assert (
-            str(verdict) == f"request dub-42 is still processing after 300.3 s and 2 polls; the job goes on, {AGAIN}"
-        )
+        for at in shown:
+            shown_at(state, BEGAN + at)
+        for at in failed:
+            fail_at(state, BEGAN + at)
+        verdict = state.verdict(BEGAN + ended)
+        advice = f"{'the job goes on,' if shown else 'check the connection, and'} {AGAIN}"
+        assert (type(verdict), str(verdict)) == (kind, f"request dub-42 {text}; {advice}")
 
-    def test_of_a_job_whose_last_look_failed(self) -> None:
-        state = stubborn()
-        shown_at(state, BEGAN)
-        fail_at(state, BEGAN + 299)
-        assert str(state.verdict(BEGAN + 300)) == (
-            "request dub-42 is still processing after 300 s and 2 polls (the last poll failed: no answer); "
-            f"the job goes on, {AGAIN}"
-        )
-
-    def test_of_a_job_that_was_never_read_in_a_short_time(self) -> None:
-        state = stubborn()
-        fail_at(state, BEGAN)
-        verdict = state.verdict(BEGAN + 3.14)
-        assert type(verdict) is WaitTimeoutError
-        assert str(verdict) == (
-            "request dub-42 could not be read after 3.1 s and 1 poll (the last poll failed: no answer); "
-            f"check the connection, and {AGAIN}"
-        )
-
-    def test_of_a_job_that_cannot_be_read_any_more(self) -> None:
-        state = stubborn()
-        shown_at(state, BEGAN + 10)
-        fail_at(state, BEGAN + 11)
-        verdict = state.verdict(BEGAN + 71.26)
-        assert type(verdict) is WaitUnreachableError
-        assert str(verdict) == (
-            "request dub-42 is still processing after 71.3 s and 2 polls: nothing readable came for 60.3 s, "
-            f"last: no answer; the job goes on, {AGAIN}"
-        )
-
-    def test_of_a_job_that_could_never_be_read(self) -> None:
-        state = stubborn()
-        fail_at(state, BEGAN)
-        assert str(state.verdict(BEGAN + 60)) == (
-            "request dub-42 could not be read after 60 s and 1 poll: nothing readable came for 60 s, "
-            f"last: no answer; check the connection, and {AGAIN}"
-        )
-
-    def test_it_holds_what_was_found_out(self) -> None:
+    def test_it_holds_the_state_of_the_wait(self) -> None:
         state = stubborn()
         shown_at(state, BEGAN)
         error = fail_at(state, BEGAN + 299)
@@ -459,7 +435,7 @@ class TestVerdict:
         )
 
     @pytest.mark.parametrize("after", [1.0, 100.0])
-    def test_of_a_job_that_the_service_does_not_know_its_own_word_is_kept(self, after: float) -> None:
+    def test_a_404_is_the_error_of_a_wait_that_ends_with_it(self, after: float) -> None:
         state = stubborn()
         error = NotFoundError("unknown", status=404, message="", headers={}, body=None, method="GET", path="/x")
         state.begin_poll(BEGAN)

@@ -1,4 +1,4 @@
-"""One wait's side of the loader: what it is told, when it is woken, and what a poll without an answer says."""
+"""The subscription of a single wait: what it receives, what ends a pause, and the error of an unanswered poll."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class TestWaking:
         await asyncio.sleep(1.0)
         return sleeping
 
-    async def test_what_is_known_already_wakes_no_wait(self, subscription: Subscription) -> None:
+    async def test_a_known_state_does_not_end_a_pause(self, subscription: Subscription) -> None:
         sleeping = await self.fell_asleep(subscription)
         assert subscription._last is not None
         subscription.on_snapshot(subscription._last)
@@ -62,7 +62,7 @@ class TestWaking:
         assert not sleeping.done()
         await sleeping
 
-    async def test_a_change_wakes_the_wait_and_is_taken_once(self, subscription: Subscription) -> None:
+    async def test_a_change_ends_the_pause_and_is_taken_once(self, subscription: Subscription) -> None:
         sleeping = await self.fell_asleep(subscription)
         news = snapshot(subscription.id, "completed")
         subscription.on_snapshot(news)
@@ -70,7 +70,7 @@ class TestWaking:
         assert sleeping.done()
         assert [subscription.take_news(), subscription.take_news()] == [news, None]
 
-    async def test_news_in_the_same_moment_as_an_answer_are_not_slept_through(
+    async def test_a_change_in_the_same_turn_as_an_answer_prevents_the_pause(
         self, subscription: Subscription
     ) -> None:
         subscription._state.begin_poll(now())
@@ -83,7 +83,7 @@ class TestWaking:
         await subscription.sleep(100.0)
         assert now() == began
 
-    async def test_an_error_outside_a_poll_is_no_matter(self, subscription: Subscription) -> None:
+    async def test_an_error_outside_a_poll_does_not_end_the_pause(self, subscription: Subscription) -> None:
         sleeping = await self.fell_asleep(subscription)
         subscription.on_error(LookupError(), None)
         await asyncio.sleep(1.0)
@@ -94,7 +94,7 @@ class TestWaking:
 @pytest.mark.virtual_time
 class TestWhatIsKnown:
     @pytest.mark.parametrize(("after", "is_known"), [(0.5, True), (0.99, True), (1.0, False), (30.0, False)])
-    async def test_what_others_have_read_within_the_shortest_interval_is_told_at_once(
+    async def test_a_read_of_another_wait_within_the_shortest_interval_is_news_at_once(
         self, after: float, is_known: bool
     ) -> None:
         service = MemoryService()
@@ -108,7 +108,7 @@ class TestWhatIsKnown:
         for each in (first, second):
             await each.aclose()
 
-    async def test_one_that_reads_once_takes_nothing_from_before(self) -> None:
+    async def test_a_wait_that_polls_once_takes_no_earlier_read(self) -> None:
         service = MemoryService()
         (id,) = service.add()
         first = subscribe(service, id)
@@ -136,7 +136,7 @@ class TestWhatIsKnown:
 @pytest.mark.virtual_time
 class TestWithoutAnAnswer:
     @pytest.mark.parametrize("in_a_batch", [False, True])
-    async def test_a_poll_says_for_how_long_there_was_none(self, in_a_batch: bool) -> None:
+    async def test_the_error_of_an_unanswered_poll_names_its_time(self, in_a_batch: bool) -> None:
         service = MemoryService(latency=1000.0)
         (id,) = service.add()
         if in_a_batch:
@@ -150,7 +150,7 @@ class TestWithoutAnAnswer:
         assert (error.sent, error.method, error.path, service.elapsed) == ("maybe", "GET", id, 5.0)
 
     @pytest.mark.parametrize("in_a_batch", [False, True])
-    async def test_one_that_never_left_the_queue_says_so(self, in_a_batch: bool) -> None:
+    async def test_the_error_of_a_poll_that_never_left_the_queue_says_so(self, in_a_batch: bool) -> None:
         service = MemoryService(at_once=1, latency=100.0)
         long, short = service.add(2, is_listed=False)
         waiting = service.start(long)
@@ -166,7 +166,7 @@ class TestWithoutAnAnswer:
         await asyncio.wait([waiting])
 
 
-async def test_a_wait_that_ran_out_names_the_id_as_it_was_given(client: AsyncClient, mock: aioresponses) -> None:
+async def test_the_error_of_a_wait_names_the_id_as_it_was_given(client: AsyncClient, mock: aioresponses) -> None:
     record = {"id": JOB, "status": "processing", "created_at": "2026-04-07T10:00:00Z", "reference_id": "dub-42"}
     mock.get(f"{REQUESTS}/dub-42", payload=record)
     with pytest.raises(WaitTimeoutError, match=r"^request dub-42 is still processing after ") as caught:
