@@ -42,7 +42,7 @@ from .reads import Answer, Source
 from .registry import Registry
 from .slices import in_slices
 from .snapshot import ReadStamp, Snapshot
-from .times import ALWAYS, NEVER, now
+from .times import ALWAYS, NEVER
 
 __all__ = ["Loader"]
 
@@ -70,7 +70,7 @@ class Loader(Generic[J]):
         self._source = source
         self._random = random
         self._read_timeout = read_timeout
-        self._queue: ReadQueue[J] = ReadQueue(now, self._wake, read_timeout)
+        self._queue: ReadQueue[J] = ReadQueue(loop_time, self._wake, read_timeout)
         self.expect = self._queue.expect
         self._registry: Registry[J] = Registry()
         self._pool = ReaderPool(self._queue, self._read_once, self._brisk_reads, source.most_at_once)
@@ -117,7 +117,7 @@ class Loader(Generic[J]):
 
     def known(self, entry: Entry[J], max_age: float) -> Snapshot[J] | None:
         """Return the request as it was last read, if that read began less than ``max_age`` seconds ago."""
-        if entry.packed is None or entry.stamp is None or now() >= entry.stamp.began + max_age:
+        if entry.packed is None or entry.stamp is None or loop_time() >= entry.stamp.began + max_age:
             return None
         return Snapshot(unpack(entry.packed), entry.stamp)
 
@@ -130,7 +130,7 @@ class Loader(Generic[J]):
     def nudge(self, id: str) -> None:
         """Poll the requests with this id or reference now, with a read that begins after this call."""
         for entry in self._registry.named(id):
-            entry.note(nudged_at=now())
+            entry.note(nudged_at=loop_time())
             # A GET answers first; while the lane is busy, one page may serve many nudges.
             self._queue.ask(entry, self._read_timeout, alone=len(self._queue) <= _FEW)
             self._queue.to_front(entry)
@@ -144,7 +144,7 @@ class Loader(Generic[J]):
 
     def _brisk_reads(self) -> int:
         """Count the reads under way that are not slower than reads usually are."""
-        since = now() - self._queue.health.get_overdue_after
+        since = loop_time() - self._queue.health.get_overdue_after
         return sum(read is not None and read.began > since for read in self._reads.values())
 
     async def _read_once(self) -> None:
@@ -184,7 +184,7 @@ class Loader(Generic[J]):
     def _check_overdue(self) -> None:
         """Queue the entries of overdue reads again, and set the timer for the next read that may be overdue."""
         self._stop_overdue_timer()
-        since, next_at = now(), NEVER
+        since, next_at = loop_time(), NEVER
         for task, read in list(self._reads.items()):
             if read is None or read.is_here:
                 continue
@@ -209,7 +209,7 @@ class Loader(Generic[J]):
     def _answered(self, read: Read[J], answer: Answer[J]) -> None:
         stamp = ReadStamp(
             began=read.began,
-            at=now(),
+            at=loop_time(),
             server_time=answer.server_time,
             jitter_draw=self._random(),
             is_page=read.is_page,
@@ -226,11 +226,11 @@ class Loader(Generic[J]):
 
     def _get_was_answered(self, read: Read[J]) -> None:
         knew_nothing = self._queue.health.knows_nothing
-        self._queue.health.get_answered(now() - read.began)
+        self._queue.health.get_answered(loop_time() - read.began)
         if knew_nothing:
             for page in self._reads.values():
                 if page is not None and page.is_page:
-                    page.overdue_at = now()  # this GET was sent after the page and answered before it
+                    page.overdue_at = loop_time()  # this GET was sent after the page and answered before it
             self._check_overdue()
 
     def _show_request(self, read: Read[J], entry: Entry[J], answer: Answer[J], stamp: ReadStamp) -> None:
@@ -311,14 +311,14 @@ class Loader(Generic[J]):
 
     def _audit(self, page: Read[J]) -> None:
         """Every few seconds, read one request of a page with GET as well, to compare the two."""
-        if now() >= self._audit_at:
-            self._audit_at = now() + _AUDIT_PAUSE
+        if loop_time() >= self._audit_at:
+            self._audit_at = loop_time() + _AUDIT_PAUSE
             self._audits += 1
             self._queue.audit(page.covered[self._audits % len(page.covered)])
 
     def _list_lags(self) -> None:
         """Read no pages for a while, since the list shows an older state; audit the first page after that."""
-        self._audit_at = now()
+        self._audit_at = loop_time()
         self._queue.health.list_lags(self._audit_at)
 
     def _is_outdated(self, entry: Entry[J], snapshot: Snapshot[J]) -> bool:
@@ -376,7 +376,7 @@ class Loader(Generic[J]):
             if isinstance(error, RateLimitError):
                 self._queue.health.page_refused(retry_after_of(error) or 0.0)
             else:
-                self._queue.health.page_failed(now(), retry_after_of(error) or 0.0)
+                self._queue.health.page_failed(loop_time(), retry_after_of(error) or 0.0)
             self._queue.put_back(read)
         else:
             self._queue.get_ended(read, is_refused=isinstance(error, RateLimitError))
@@ -399,7 +399,7 @@ class Loader(Generic[J]):
             failures = entry.rare.failures_alone + 1
             entry.note(failures_alone=failures)
             if failures >= _FAILURES_ALONE:
-                entry.note(prefers_page_until=now() + _PREFERS_PAGE)
+                entry.note(prefers_page_until=loop_time() + _PREFERS_PAGE)
         self._fail(entry, error, read)
 
     def _fail_all(self, error: Exception) -> None:

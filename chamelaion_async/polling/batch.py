@@ -28,7 +28,7 @@ from ..loading.entries import Read
 from ..loading.loader import Loader
 from ..loading.slices import SLICE, in_slices
 from ..loading.snapshot import Snapshot
-from ..loading.times import NEVER, now
+from ..loading.times import NEVER
 from ..models import Job, Outcome
 from .member import Member
 from .refusals import Refusals
@@ -105,7 +105,7 @@ class Batch(Generic[J]):
             await self._end()
 
     async def _begin(self, ids: Iterable[str]) -> None:
-        plan = self._plan = attrs.evolve(self._plan, started=now())
+        plan = self._plan = attrs.evolve(self._plan, started=loop_time())
         for number, id in enumerate(ids, 1):
             try:
                 self._check(id)
@@ -122,7 +122,7 @@ class Batch(Generic[J]):
             self._deadline = asyncio.get_running_loop().call_at(
                 ends, lambda: in_slices([*self._open.values()], self._time_is_up)
             )
-        began = now()
+        began = loop_time()
         for number, member in enumerate([*self._open.values()], 1):
             if not member.is_polling and member.id in self._open:
                 known = self._loader.known(member.entry, plan.max_age)
@@ -132,7 +132,7 @@ class Batch(Generic[J]):
                     self._poll(member, began)
             if not number % SLICE:
                 await asyncio.sleep(0)
-                began = now()
+                began = loop_time()
 
     async def _end(self) -> None:
         self._has_ended = True
@@ -193,7 +193,7 @@ class Batch(Generic[J]):
     def _time_is_up(self, member: Member[J]) -> None:
         """Give up a poll that may last until the deadline and no longer."""
         if member.is_polling and member.due == NEVER and member.id in self._open:
-            self._give_up(member, now())
+            self._give_up(member, loop_time())
 
     def _poll(self, member: Member[J], at: float) -> None:
         if self._refusals.last is not None:
@@ -237,7 +237,7 @@ class Batch(Generic[J]):
         if read is None or not isinstance(error, ChamelaionError) or isinstance(error, _FOR_ALL):
             self._fail(error)
         elif member.is_failed_by(error, read):
-            self._failed(member, error, now(), read.began)
+            self._failed(member, error, loop_time(), read.began)
         elif member.is_polling:
             self._ask(member, again=True)
 
@@ -265,7 +265,7 @@ class Batch(Generic[J]):
             self._refuse(member, error)
 
     def _go_on(self, member: Member[J]) -> None:
-        since = now()
+        since = loop_time()
         if member.is_over(since):
             self._give_up(member, since)
         else:

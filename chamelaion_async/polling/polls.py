@@ -12,7 +12,6 @@ from .._http.transport import Transport
 from ..config import PollPolicy
 from ..loading.loader import Loader
 from ..loading.source import HttpSource
-from ..loading.times import now
 from ..models import Job, OnUpdate, Outcome
 from .batch import Batch
 from .state import PollState, make_plan
@@ -38,12 +37,12 @@ class Polls(Generic[J]):
         self._lifecycle = transport.lifecycle
         source = HttpSource(transport=transport, path=path, model=model)
         self._loader: Loader[J] = Loader(source, random=random.random, read_timeout=read_timeout)
-        self._connection.at_close(self._loader.close)
+        self._lifecycle.at_close(self._loader.close)
 
     async def wait(self, id: str, *, timeout: float | None, policy: PollPolicy, on_update: OnUpdate[J] | None) -> J:
         """Wait for one request; ``resources.requests`` documents the promises."""
         id_segment(id)
-        plan = make_plan(timeout, policy, random.random, started=now())
+        plan = make_plan(timeout, policy, random.random, started=loop_time())
         state: PollState[J] = PollState(id=id, plan=plan)
         subscription = WaitSubscription(self._loader, state, self._lifecycle.sleep)
         try:

@@ -7,8 +7,9 @@ import heapq
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from .._http.clock import loop_time
 from ..loading.slices import SLICE
-from ..loading.times import NEVER, now
+from ..loading.times import NEVER
 from .spacing import EARLY
 
 __all__ = ["Schedule"]
@@ -68,7 +69,7 @@ class Schedule(Generic[T]):
 
     def _run(self) -> None:
         self._timer = None
-        since, seen = now(), 0
+        since, seen = loop_time(), 0
         while self._times and self._times[0] <= since + EARLY and seen < SLICE:
             time = self._times[0]
             due = self._items[time]

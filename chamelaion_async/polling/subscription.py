@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Generic, Protocol, TypeVar
 
-from .._http.session import Alarm
+from .._http.clock import loop_time
 from ..loading.entries import Entry, Read
 from ..loading.loader import Loader
 from ..loading.snapshot import Snapshot
-from ..loading.times import now
 from ..models import Job
 from .state import PollState
 
@@ -86,8 +85,9 @@ class WaitSubscription(Generic[J]):
         """Pause until the next poll is due or the request has changed."""
         if self._has_news():
             return  # it came in the same turn of the loop as the last answer
-        self._loader.expect(self.entry, now() + seconds)
-        await self._sleep(seconds, self._alarm)
+        self._loader.expect(self.entry, loop_time() + seconds)
+        self._pause = asyncio.get_running_loop().create_future()
+        await self._sleep(seconds, self._pause)
 
     def on_snapshot(self, snapshot: Snapshot[J]) -> None:
         """Receive the request as a read showed it."""

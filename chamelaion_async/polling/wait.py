@@ -16,7 +16,7 @@ from .._http.clock import loop_time
 from .._http.tracebacks import let_go
 from ..errors import ChamelaionError
 from ..loading.snapshot import Snapshot
-from ..loading.times import NEVER, now
+from ..loading.times import NEVER
 from ..models import Job, OnUpdate
 from .state import PollState
 from .subscription import WaitSubscription
@@ -79,7 +79,7 @@ class _Wait(Generic[J]):
         return request
 
     async def _read(self) -> Snapshot[J]:
-        state, subscription, began = self.state, self.subscription, now()
+        state, subscription, began = self.state, self.subscription, loop_time()
         # News from other reads come first: they may show the end although a Retry-After has not ended yet.
         news = subscription.take_news()
         if news is not None:
@@ -93,11 +93,11 @@ class _Wait(Generic[J]):
             async with asyncio.timeout_at(None if until == NEVER else until):
                 snapshot = await subscription.poll(state.read_timeout(began))
         except ChamelaionError as error:
-            state.failed(error, now(), sent_at=subscription.sent_at, answered_at=subscription.answered_at)
+            state.failed(error, loop_time(), sent_at=subscription.sent_at, answered_at=subscription.answered_at)
             raise
         except TimeoutError as error:
-            raise state.gave_up(now(), was_sent=subscription.is_under_way) from error
-        state.end_poll(now())
+            raise state.gave_up(loop_time(), was_sent=subscription.is_under_way) from error
+        state.end_poll(loop_time())
         return snapshot
 
     async def _sleep(self, seconds: float) -> None:
@@ -114,18 +114,18 @@ class _Wait(Generic[J]):
         """Whether another poll may succeed; an error that ``on_update`` raised ends the wait."""
         if not isinstance(error, ChamelaionError) or error is not self.state.last_error:
             return False
-        return self.state.may_pass(now())
+        return self.state.may_pass(loop_time())
 
     def _is_over(self, _: RetryCallState) -> bool:
-        return self.state.is_over(now())
+        return self.state.is_over(loop_time())
 
     def _pause(self, attempt: RetryCallState) -> float:
-        since = now()
+        since = loop_time()
         # Tenacity asks for the pause before it asks whether to go on.
         return 0.0 if self.state.is_over(since) else self.state.pause(since, lambda: attempt)
 
     def _give_up(self, _: RetryCallState) -> J:
-        raise self.state.verdict(now())
+        raise self.state.verdict(loop_time())
 
 
 def attempt_of(state: PollState[J], at: float) -> RetryCallState:

@@ -188,7 +188,7 @@ class MemoryService:
     def __attrs_post_init__(self) -> None:
         self._lane = make_lanes(Pace(max_rate=self.rate, max_concurrency=self.at_once))["status"]
         self.loader = Loader(self, random=lambda: 0.5, read_timeout=20.0)
-        self.connection.at_close(self.loader.close)
+        self.lifecycle.at_close(self.loader.close)
 
     # What it holds
 

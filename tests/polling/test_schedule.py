@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from chamelaion_async.loading.times import now
+from chamelaion_async._http.clock import loop_time
 from chamelaion_async.polling.schedule import Schedule
 
 pytestmark = pytest.mark.virtual_time
@@ -16,12 +16,12 @@ class Due:
     """A schedule, and the items that came due, each with the seconds since the start."""
 
     def __init__(self) -> None:
-        self.began = now()
+        self.began = loop_time()
         self.came: list[tuple[str, float]] = []
         self.schedule: Schedule[str] = Schedule(self._come_due)
 
     def _come_due(self, item: str, time: float, _: float) -> None:
-        assert time == pytest.approx(now(), abs=0.02)
+        assert time == pytest.approx(loop_time(), abs=0.02)
         self.came.append((item, time - self.began))
 
     def add(self, **times: float) -> None:
