@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chamelaion_async import WaitTimeoutError
+from chamelaion_async import RateLimitError, WaitTimeoutError, WaitUnreachableError
 
 from .allowance import (
     SLACK,
@@ -112,6 +112,12 @@ def _may_be_its_own(world: World, call: Call, target: int, ours: Result) -> bool
     if isinstance(ours.error, WaitTimeoutError):
         # A 429 is everyone's: it closes the lane, and a wait with little time may not come to its turn.
         return refused or (call.user.timeout == 0 and world.limit is not None)
+    if isinstance(ours.error, WaitUnreachableError) and isinstance(ours.error.last_error, RateLimitError):
+        # The pause that a 429 orders counts as outage. If it is as long as the budget, the next 429 ends the wait,
+        # and a client that is learning a limit may get two in a row. Alone, the wait stays below the limit.
+        limit = world.limit
+        if limit is not None and limit.retry_after >= world.habits.outage_budget:
+            return True
     met = troubles(_worse(world), target, call.began, ours.at)
     if met and (world.limit is not None or world.habits.max_rate is not None):
         return True  # a limit has put its first read off, into what goes wrong

@@ -336,3 +336,17 @@ def test_what_a_rate_needs_is_allowed() -> None:
 def test_a_deadline_before_the_allowed_time_excuses() -> None:
     ours = call(result(11.0, error=wait_error(WaitTimeoutError)), timeout=11.0)
     assert not compared(ours, call(result(10.5, seen()), timeout=11.0))
+
+
+@pytest.mark.parametrize(
+    ("ordered", "last_error", "is_excused"),
+    [(30.0, RateLimitError, True), (29.0, RateLimitError, False), (30.0, InternalServerError, False)],
+)
+def test_an_error_is_excused_where_one_429_orders_a_pause_as_long_as_the_outage_budget(
+    ordered: float, last_error: Any, is_excused: bool
+) -> None:
+    limit = Limit(requests=10, seconds=10.0, retry_after=ordered)
+    world = attrs.evolve(WORLD, habits=Habits(outage_budget=30.0), limit=limit)
+    error = wait_error(WaitUnreachableError, last_error=status_error(last_error, 429))
+    found = compared(call(result(36.0, error=error)), call(result(10.5, seen())), world)
+    assert (found == []) is is_excused
