@@ -1,11 +1,12 @@
-"""What all tests share: a loop on virtual time, and aioresponses made to work with the installed aiohttp."""
+"""What all tests share: loops and what may not be left on them, clients, and aioresponses made to work."""
 
 from __future__ import annotations
 
 import asyncio
-import selectors
+import inspect
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,60 +17,15 @@ from aioresponses import aioresponses
 
 from chamelaion_async import AsyncClient
 from chamelaion_async.sandbox import Sandbox
-from chamelaion_async.sandbox.endpoints.answers import ApiError
+from chamelaion_async.sandbox.answers import ApiError
+from tests.support.loops import VirtualTimeLoop, tasks_left
+from tests.support.raw_server import Exchange, one_by_one, serve
 
 # A slow machine is no reason to call a property false.
 hypothesis.settings.register_profile("steady", deadline=None)
 hypothesis.settings.load_profile("steady")
 
 BASE_URL = "https://api.example.com/api"
-
-
-class _JumpingSelector(selectors.DefaultSelector):
-    """Looks at the sockets without waiting, and lets the clock jump by what the loop meant to wait."""
-
-    def __init__(self, jump: Callable[[float], None]) -> None:
-        super().__init__()
-        self._jump = jump
-        self.threads_at_work = 0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            return super().select(None)  # no timer is left: only a thread can wake this loop
-        if self.threads_at_work:
-            return super().select(min(timeout, 0.001))  # what a thread does takes no time either
-        ready = super().select(0)
-        if not ready:
-            self._jump(timeout)
-        return ready
-
-
-class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """A loop whose time stands still while anything can run, and jumps to the next timer when nothing can."""
-
-    def __init__(self) -> None:
-        self._now = 1000.0
-        self._jumping = _JumpingSelector(self._advance)
-        super().__init__(self._jumping)
-
-    def time(self) -> float:
-        return self._now
-
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:  # type: ignore[override] # typeshed's signature cannot be repeated
-        future = super().run_in_executor(executor, func, *args)
-        self._jumping.threads_at_work += 1
-        future.add_done_callback(self._thread_done)
-        return future
-
-    def shutdown_default_executor(self, timeout: float | None = None) -> Any:
-        # The time that asyncio allows for this would be over at once here.
-        return super().shutdown_default_executor()
-
-    def _thread_done(self, _: asyncio.Future[Any]) -> None:
-        self._jumping.threads_at_work -= 1
-
-    def _advance(self, seconds: float) -> None:
-        self._now += max(seconds, 0.0)
 
 
 def pytest_asyncio_loop_factories(
@@ -86,6 +42,19 @@ def _no_thread_is_busy_on_virtual_time(request: pytest.FixtureRequest, monkeypat
     """Keep lanes from comparing the processor's time with that of a loop that jumps."""
     if request.node.get_closest_marker("virtual_time"):
         monkeypatch.setattr("chamelaion_async._http.concurrency.thread_time", lambda: 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _no_task_is_left(request: pytest.FixtureRequest) -> None:
+    """Fail an asynchronous test that leaves a task on its loop, once all that it was given is closed."""
+    if inspect.iscoroutinefunction(request.function):
+        request.getfixturevalue("_no_task_is_left_on_the_loop")
+
+
+@pytest.fixture
+async def _no_task_is_left_on_the_loop() -> AsyncIterator[None]:
+    yield
+    assert await tasks_left() == []
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -173,9 +142,6 @@ def refuse_pages(monkeypatch: pytest.MonkeyPatch) -> RefusePages:
     return begin
 
 
-Exchange = Callable[[bytes, asyncio.StreamWriter], Any]
-
-
 @pytest.fixture
 async def raw_server() -> AsyncIterator[Callable[[Exchange], Any]]:
     """``await raw_server(exchange)`` serves by hand, byte for byte, and gives the base URL.
@@ -183,36 +149,10 @@ async def raw_server() -> AsyncIterator[Callable[[Exchange], Any]]:
     ``exchange`` is awaited with each whole request and the writer to answer through. A connection lasts until one
     side closes it, and ends with the test at the latest.
     """
-    servers: list[asyncio.Server] = []
-    tasks: set[asyncio.Task[Any]] = set()
+    async with AsyncExitStack() as stack:
 
-    async def start(exchange: Exchange) -> str:
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            tasks.add(task)
-            try:
-                while not writer.is_closing():
-                    head = await reader.readuntil(b"\r\n\r\n")
-                    lengths = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
-                    body = await reader.readexactly(int(lengths[0].split(b":")[1])) if lengths else b""
-                    await exchange(head + body, writer)
-                    await writer.drain()
-            except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-                pass  # the client left, or the test is over
-            finally:
-                tasks.discard(task)
-                writer.close()
+        async def start(exchange: Exchange) -> str:
+            port = await stack.enter_async_context(serve(one_by_one(exchange)))
+            return f"http://127.0.0.1:{port}/api"
 
-        server = await asyncio.start_server(connected, "127.0.0.1", 0)
-        servers.append(server)
-        return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api"
-
-    yield start
-    for server in servers:
-        server.close()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks)
-    for server in servers:
-        await server.wait_closed()
+        yield start

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chamelaion_async._http.rate import AdaptiveRate, AnswerLog
-from tests.limiters import Changing, FixedWindow, Limiter, SlidingWindow, TokenBucket, simulate
+from tests.support.limiters import Changing, FixedWindow, Limiter, SlidingWindow, TokenBucket, simulate
 
 # Without demand, ten seconds count as one of growth.
 IDLE = 10.0

@@ -15,6 +15,13 @@ from chamelaion_async.loading.reader_pool import ReaderPool
 pytestmark = pytest.mark.virtual_time
 
 
+@pytest.fixture(autouse=True)
+async def _reads_end_with_the_test() -> AsyncIterator[None]:
+    yield
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()  # of a loader, these are the loader's to cancel
+
+
 @attrs.define(eq=False)
 class Reads:
     """Reads that take some seconds each, behind a lane where none may be wanted any more."""

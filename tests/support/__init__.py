@@ -1,0 +1,9 @@
+"""What several folders of tests share.
+
+``api``      the API in memory, in place of all that aiohttp would send
+``source``   the same one layer lower, in place of the loader's ``Source``
+``errors``   the class of each status, and errors as calls raise them
+``raw_server``  a server on a real socket that answers byte for byte
+``limiters`` rate limits as services have them
+``loops``    a loop on virtual time, and what may not be left on a loop
+"""
