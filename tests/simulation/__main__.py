@@ -1,7 +1,7 @@
 """Plays random worlds and prints what they violate: ``python -m tests.simulation --seeds 0 10000``.
 
-Each seed that fails is printed with a world that was made as small as it goes. It can be played again: with
-``--kind`` and ``--seeds``, or from the text itself with ``judge(World(...))``.
+Each seed that fails is printed with its world, made as small as it goes. It can be played again: with ``--kind`` and
+``--seeds``, or from the text itself with ``check(World(...))``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections.abc import Iterator, Sequence
 from multiprocessing import get_context
 from typing import Final, NamedTuple
 
+from .check import check
 from .draw import KINDS, draw
-from .judge import judge
-from .loop import HeldError
-from .shrink import shrunk
+from .loop import StuckError
+from .shrink import shrink
 from .world import World, describe
 
 _SLICE: Final = 25
@@ -48,47 +48,46 @@ def failures_of(options: _Options) -> list[Failure]:
 
 def failure_of(kind: str, seed: int) -> Failure | None:
     """Play a seed."""
-    texts = _judged(draw(kind, seed))
+    texts = _checked(draw(kind, seed))
     if not texts:
         return None
     numbers = tuple(sorted({number for number, _ in texts}))
     return Failure(kind, seed, numbers, tuple(text for _, text in texts), time.time())
 
 
-def _judged(world: World) -> list[tuple[str, str]]:
-    """Judge a world, and end what does not come back to the loop and not to its clock either."""
+def _checked(world: World) -> list[tuple[str, str]]:
+    """Check a world, and end a step of it that returns neither to the loop nor reads its clock."""
 
     def stuck(*_: object) -> None:
-        raise HeldError(f"no end after {_STUCK} s of real time")
+        raise StuckError(f"no end after {_STUCK} s of real time")
 
     previous = signal.signal(signal.SIGALRM, stuck)
     signal.alarm(_STUCK)
     try:
-        return [(violation.number, str(violation)) for violation in judge(world)]
-    except HeldError as error:
+        return [(violation.number, str(violation)) for violation in check(world)]
+    except StuckError as error:
         return [("3", f"(3) {error}")]
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, previous)
 
 
-def explained(failure: Failure, seconds: float) -> str:
+def report(failure: Failure, seconds: float) -> str:
     """Return a failure in words, with as small a world as some seconds of real time make it."""
     number = "11" if "11" in failure.numbers else failure.numbers[0]
     first = next((text for text in failure.texts if text.startswith(f"({number})")), "")
-    # A submission that shrinks to another violation may have left the worlds in which anyone could do better.
+    # A submission may shrink to another violation, of a world in which no client could do better.
     words = next((words for words in _SUBMITTED if words in first), "")
 
     def still_fails(world: World) -> bool:
-        return any(found == number and words in text for found, text in _judged(world))
+        return any(found == number and words in text for found, text in _checked(world))
 
     world = draw(failure.kind, failure.seed)
-    if seconds:
-        world = shrunk(world, still_fails, seconds=seconds)
-    left = [text for _, text in _judged(world)][:5]
     lines = [f"--- {failure.kind} {failure.seed} violates {', '.join(failure.numbers)}"]
     lines += [f"  in full: {text}" for text in failure.texts[:3]]
-    lines += [f"  shrunk:  {text}" for text in left] if seconds else []
+    if seconds:
+        world = shrink(world, still_fails, seconds=seconds)
+        lines += [f"  shrunk:  {text}" for _, text in _checked(world)[:5]]
     return "\n".join([*lines, describe(world)])
 
 
@@ -110,10 +109,8 @@ def run(kinds: Sequence[str], first: int, last: int, processes: int, shown: int,
                 failures += found
                 counts.update(number for failure in found for number in failure.numbers)
                 took = time.monotonic() - began
-                line = (
-                    f"{kind}: {played} of {last - first} worlds, {len(failures)} fail, {played / took:.0f} a second"
-                )
-                print(f"\r{line}", end="", file=sys.stderr, flush=True)
+                line = f"{played} of {last - first} worlds, {len(failures)} fail, {played / took:.0f} a second"
+                print(f"\r{kind}: {line}", end="", file=sys.stderr, flush=True)
             took = time.monotonic() - began
             print(file=sys.stderr)
             which = "".join(f", {count} x ({number})" for number, count in sorted(counts.items()))
@@ -122,7 +119,7 @@ def run(kinds: Sequence[str], first: int, last: int, processes: int, shown: int,
             if len(failures) > shown:
                 print(f"  seeds: {' '.join(str(failure.seed) for failure in failures[:200])}")
             for failure in failures[:shown]:
-                print(explained(failure, seconds), flush=True)
+                print(report(failure, seconds), flush=True)
             total += len(failures)
     return total
 
@@ -133,10 +130,8 @@ def main() -> int:
     parser.add_argument("--kind", action="append", choices=[*KINDS], help="one kind, or several; all if left out")
     parser.add_argument("--seeds", nargs=2, type=int, default=(0, 1000), metavar=("FIRST", "BEYOND"))
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--shown", type=int, default=5, help="failing seeds of each kind that are shrunk and printed")
-    parser.add_argument(
-        "--shrink", type=float, default=20.0, help="seconds to shrink each of them; 0 leaves it as it is"
-    )
+    parser.add_argument("--shown", type=int, default=5, help="failing seeds of each kind that are shrink and printed")
+    parser.add_argument("--shrink", type=float, default=20.0, help="seconds to shrink each of them; 0 for not at all")
     options = parser.parse_args()
     first, last = options.seeds
     failed = run(options.kind or [*KINDS], first, last, options.processes, options.shown, options.shrink)

@@ -1,13 +1,13 @@
-"""(11) Sharing never hurts: each wait knows what it would know alone, no worse and hardly later.
+"""(11) Sharing costs no wait anything: it knows what it would know alone, no worse and hardly later.
 
-Each wait is played again by itself, with a client of its own and GETs only, in the same world. To be fair, chance has
-to be taken out of the comparison: alone, a poll may fall right on the end of a job or right before an outage, and
-shared right after. So the world of the lone wait is made *worse* first: each fault begins earlier and ends later by
-the longest pause between two polls and one answer, which is as far as phases can differ. What the wait learns in
-that world, polls at any phase learn in the true one. The shared wait must then
+Each wait is played again by itself, with a client of its own and GETs only, in the same world. Chance is taken out of
+the comparison: alone, a poll may fall right on the end of a job or right before an outage, and shared right after. So
+the world of the lone wait is made *worse* first: each fault begins earlier and ends later by the longest pause
+between two polls and one answer, which is as far as phases can differ. What the wait reads in that world, polls at
+any phase read in the true one. The shared wait must then
 
-- have a job wherever the lone one has, unless its own deadline comes before the time allowed for it;
-- know of it at most so much later: one spacing (the phase again, now against the job's end), two answers to GETs of
+- return a job wherever the lone one does, unless its own deadline comes before the time allowed for it;
+- return it at most so much later: one spacing (the phase again, now against the job's end), two answers to GETs of
   that id, and what the limits need, all as ``allowance`` says.
 
 A bound like this finds any wait that has to wait for an answer that is not its own, skips a poll, or backs off for a
@@ -24,32 +24,30 @@ from .allowance import (
     SLACK,
     answers_seconds,
     behind_seconds,
+    faults_met,
     limits_seconds,
     longest_spacing,
     spacing_seconds,
-    troubles,
 )
-from .invariants import Violation, said
+from .invariants import Violation, shown
 from .play import alone, play_alone
 from .trace import Call, Result, Trace
-from .world import User, World, stretched
-
-__all__ = ["comparable", "hurt", "lone_calls"]
+from .world import World, with_longer_faults
 
 _MOST: dict[str, int] = {"crowds": 8, "limits": 8}
 _USUALLY = 16
 
 
-def comparable(world: World, trace: Trace) -> list[tuple[Call, int]]:
-    """Return calls and targets that are to be played alone: evenly chosen where there are very many."""
+def pairs_to_compare(world: World, trace: Trace) -> list[tuple[Call, int]]:
+    """Return calls and targets to play alone: evenly chosen where there are very many."""
     pairs = [
         (call, target)
         for call in trace.calls
-        if call.user.leaves is None and call.raised is None
+        if call.user.cancelled_at is None and call.raised is None
         for target in dict.fromkeys(call.user.targets)
     ]
     most = _MOST.get(world.kind, _USUALLY)
-    # Those who know least come first, since they are who may have been hurt.
+    # Those who know least come first, since the comparison is about them.
     pairs.sort(key=lambda pair: -_known_after(world, *pair))
     if len(pairs) <= most:
         return pairs
@@ -65,88 +63,82 @@ def _known_after(world: World, call: Call, target: int) -> float:
     return result.at - max(ended, call.began)
 
 
-def lone_calls(world: World, pairs: list[tuple[Call, int]]) -> list[Call]:
+def pairs_alone(world: World, pairs: list[tuple[Call, int]]) -> list[Call]:
     """Play those alone, in a world that is a little worse."""
-    users: list[User] = [alone(call.user, target) for call, target in pairs]
-    return play_alone(_worse(world), users)
+    return play_alone(_worse(world), [alone(call.user, target) for call, target in pairs])
 
 
 def _worse(world: World) -> World:
-    return stretched(world, longest_spacing(world) + world.habits.get)
+    return with_longer_faults(world, longest_spacing(world) + world.settings.get_seconds)
 
 
-def hurt(world: World, pairs: list[tuple[Call, int]], lone: list[Call]) -> Iterator[Violation]:
+def worse_than_alone(world: World, pairs: list[tuple[Call, int]], lone: list[Call]) -> Iterator[Violation]:
     """Compare what was known when shared with what is known alone."""
     for (call, target), single in zip(pairs, lone, strict=True):
         name = world.name(target, call.user.by_reference)
         ours, theirs = _last(call, name), _last(single, name)
         if theirs is None or ours is None:
             continue
-        allowed = _allowed(world, call, target, theirs)
+        kind, timeout, due = call.user.call, call.user.timeout, theirs.at + _allowed(world, call, target, theirs)
         if theirs.request is None:
-            yield from _less_known(call, ours, theirs, allowed)
-            continue
-        if call.user.call == "get_many" and troubles(_worse(world), target, call.began, theirs.at):
+            yield from _less_known(call, ours, theirs, due - theirs.at)
+        elif kind == "get_many" and faults_met(_worse(world), target, call.began, theirs.at):
             continue  # its few tries may have met another failure, or none
-        if ours.request is None and _may_be_its_own(world, call, target, ours):
-            continue
-        due = theirs.at + allowed
-        timeout = call.user.timeout
-        if ours.request is None:
-            if not timeout or due < call.began + timeout:
-                yield Violation("11", f"{said(call, ours)}; alone it knows at {theirs.at:.2f} s")
-        elif call.user.call != "wait_all" and call.user.call != "get_many" and ours.at > due:
-            text = f"{said(call, ours)}; alone it knows at {theirs.at:.2f} s, due {due:.2f} s"
-            yield Violation("11", text)
-        elif call.user.call == "get_many" and ours.at > due + _others(world, call):
-            text = f"{said(call, ours)}; alone it knows at {theirs.at:.2f} s, due {due + _others(world, call):.2f} s"
-            yield Violation("11", text)
+        elif ours.request is None:
+            is_late = bool(timeout) and due >= call.began + (timeout or 0.0)
+            if not is_late and not _comes_of_its_own_polls(world, call, target, ours):
+                yield Violation("11", f"{shown(call, ours)}; alone it knows at {theirs.at:.2f} s")
+        elif kind != "wait_all":
+            due += _others(world, call) if kind == "get_many" else 0.0
+            if ours.at > due:
+                text = f"{shown(call, ours)}; alone it knows at {theirs.at:.2f} s, due {due:.2f} s"
+                yield Violation("11", text)
 
 
-def _may_be_its_own(world: World, call: Call, target: int, ours: Result) -> bool:
+def _comes_of_its_own_polls(world: World, call: Call, target: int, ours: Result) -> bool:
     """Whether an error may come of the phase of its own polls: one that hung earlier, or met a 404 at another time.
 
     That it is true all the same, (10) sees to.
     """
     refused = any(fault.kind == "refused" and fault.route != "list" for fault in world.faults)
     if isinstance(ours.error, WaitTimeoutError):
-        # A 429 is everyone's: it closes the lane, and a wait with little time may not come to its turn.
+        # A 429 closes the lane to all, and a wait with little time may not get its turn.
         return refused or (call.user.timeout == 0 and world.limit is not None)
     if isinstance(ours.error, WaitUnreachableError) and isinstance(ours.error.last_error, RateLimitError):
         # The pause that a 429 orders counts as outage. If it is as long as the budget, the next 429 ends the wait,
         # and a client that is learning a limit may get two in a row. Alone, the wait stays below the limit.
         limit = world.limit
-        if limit is not None and limit.retry_after >= world.habits.outage_budget:
+        if limit is not None and limit.retry_after >= world.settings.outage_budget:
             return True
-    met = troubles(_worse(world), target, call.began, ours.at)
-    if met and (world.limit is not None or world.habits.max_rate is not None):
-        return True  # a limit has put its first read off, into what goes wrong
+    met = faults_met(_worse(world), target, call.began, ours.at)
+    if met and (world.limit is not None or world.settings.max_rate is not None):
+        return True  # the limit may have put its first read off until the fault began
     return any(fault.kind in {"hang", "missing", "gateway", "refused"} for fault in met)
 
 
 def _others(world: World, call: Call) -> float:
-    """Return what ``get_many`` may take longer, since it tells of all at once, for those that fail.
+    """Return what ``get_many`` may take longer, since it returns all at once, for those that fail.
 
     Each has three tries, of a minute at most, and pauses of a second and a half; 429 may come ten times, with pauses
     of eight seconds or what it orders.
     """
     slowest = 0.0
     for target in dict.fromkeys(call.user.targets):
-        met = troubles(world, target, call.began, call.ended)
+        met = faults_met(world, target, call.began, call.ended)
         if not met:
             continue
         tries = 1.5 + (3 + len(world.nudges)) * (
             answers_seconds(world, target) + 60.0 * any(fault.kind == "hang" for fault in met)
         )
         refused = [max(fault.value, 8.0) for fault in met if fault.kind == "refused"]
-        slowest = max(slowest, tries + 10 * (max(refused) + world.habits.get) if refused else tries)
+        slowest = max(slowest, tries + 10 * (max(refused) + world.settings.get_seconds) if refused else tries)
     return slowest
 
 
 def _allowed(world: World, call: Call, target: int, theirs: Result) -> float:
-    met = troubles(world, target, call.began, theirs.at + longest_spacing(world))
+    met = faults_met(world, target, call.began, theirs.at + longest_spacing(world))
     spacing = longest_spacing(world) if met else spacing_seconds(world, target, theirs.at)
-    pending = [world.habits.request_timeout for fault in met if fault.kind == "hang"]
+    pending = [world.settings.request_timeout for fault in met if fault.kind == "hang"]
     if call.user.call == "get_many" or call.user.timeout == 0:
         spacing, pending = 0.0, []
     hung = max(pending, default=0.0) + behind_seconds(world, spacing)
@@ -161,7 +153,7 @@ def _less_known(call: Call, ours: Result, theirs: Result, allowed: float) -> Ite
     mine, other = ours.error, theirs.error
     is_unread = isinstance(mine, WaitTimeoutError) and mine.last is None
     if is_unread and isinstance(other, WaitTimeoutError) and other.last is not None:
-        yield Violation("11", f"{said(call, ours)}; alone it has been read")
+        yield Violation("11", f"{shown(call, ours)}; alone it has been read")
 
 
 def _last(call: Call, name: str) -> Result | None:

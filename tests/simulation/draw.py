@@ -9,9 +9,7 @@ from typing import Any, Final
 
 import attrs
 
-from .world import ACCOUNT, Fault, Habits, Job, Limit, Listing, Nudge, Post, Submit, User, World
-
-__all__ = ["KINDS", "draw"]
+from .world import ACCOUNT, Fault, Job, Limit, Listing, Nudge, Post, Settings, Submit, User, World
 
 _STATUSES: Final = (500.0, 502.0, 503.0, 504.0, 408.0)
 
@@ -21,23 +19,23 @@ def draw(kind: str, seed: int) -> World:
     return attrs.evolve(KINDS[kind](Random(f"{kind} {seed}")), kind=kind, seed=seed)
 
 
-def _habits(rng: Random, **more: Any) -> Habits:
+def _settings(rng: Random, **more: Any) -> Settings:
     least, most = rng.choice([(1.0, 1.0), (1.0, 2.0), (0.5, 4.0), (1.0, 12.0), (2.0, 5.0)])
-    settings: dict[str, Any] = {
-        "least": least,
-        "most": most,
+    drawn: dict[str, Any] = {
+        "min_interval": least,
+        "max_interval": most,
         "timers": rng.choice(["exact", "exact", "early", "late"]),
         "date": rng.choice(["true", "true", "true", "none", "behind", "ahead"]),
-        "get": rng.choice([0.03, 0.1, 0.1, 0.4, 1.2]),
-        "page": rng.choice([0.05, 0.1, 0.3, 1.5, 4.0]),
+        "get_seconds": rng.choice([0.03, 0.1, 0.1, 0.4, 1.2]),
+        "page_seconds": rng.choice([0.05, 0.1, 0.3, 1.5, 4.0]),
         "family": "lipsync" if rng.random() < 0.85 else "video_translate",
         "outage_budget": rng.choice([120.0, 120.0, 30.0]),
     }
-    return Habits(**settings | more)
+    return Settings(**drawn | more)
 
 
 def _jobs(rng: Random, count: int, *, until: float, listed: float = 1.0, grouped: float = 0.0) -> tuple[Job, ...]:
-    """Draw jobs, some of which are over before anyone asks."""
+    """Draw jobs, some of which are over before anyone received."""
     jobs = []
     for number in range(count):
         created = round(-rng.choice([0.0, 1.0, 30.0, 400.0]) * rng.random(), 2)
@@ -63,7 +61,9 @@ def _may_refer(world_jobs: tuple[Job, ...], targets: tuple[int, ...], family: st
     return family == "lipsync" and all(references.count(references[target]) == 1 for target in targets)
 
 
-def _user(rng: Random, jobs: tuple[Job, ...], habits: Habits, *, by_reference: float = 0.3, most: int = 12) -> User:
+def _user(
+    rng: Random, jobs: tuple[Job, ...], settings: Settings, *, by_reference: float = 0.3, most: int = 12
+) -> User:
     call: Any = rng.choice(["wait", "wait", "wait", "watch", "wait_all", "as_finished", "as_finished", "get_many"])
     targets: tuple[int, ...] = (rng.randrange(len(jobs)),)
     if call not in {"wait", "watch"}:
@@ -73,9 +73,9 @@ def _user(rng: Random, jobs: tuple[Job, ...], habits: Habits, *, by_reference: f
     timeout: float | None = None
     if call != "get_many":
         timeout = rng.choice([None, None, None, 0.0, 1.0, 5.0, 10.0, round(rng.random() * 60.0 + 1.0, 1), 300.0])
-    leaves = round(at + rng.random() * 15.0, 2) if rng.random() < 0.12 else None
-    refers = rng.random() < by_reference and _may_refer(jobs, targets, habits.family)
-    return User(call=call, at=at, targets=targets, by_reference=refers, timeout=timeout, leaves=leaves)
+    cancelled_at = round(at + rng.random() * 15.0, 2) if rng.random() < 0.12 else None
+    refers = rng.random() < by_reference and _may_refer(jobs, targets, settings.family)
+    return User(call=call, at=at, targets=targets, by_reference=refers, timeout=timeout, cancelled_at=cancelled_at)
 
 
 def _fault(rng: Random, jobs: int, *, route: Any, until: float, longest: float, target: int | None = None) -> Fault:
@@ -105,20 +105,20 @@ def _fault(rng: Random, jobs: int, *, route: Any, until: float, longest: float, 
     return Fault(kind=kind, route=route, target=target, begins=begins, ends=round(begins + lasts, 2), value=value)
 
 
-def _world(habits: Habits, jobs: tuple[Job, ...], **more: Any) -> World:
+def _world(settings: Settings, jobs: tuple[Job, ...], **more: Any) -> World:
     """Give a world time enough: all jobs end, all that goes wrong ends or is given up, and all queues go by."""
     ended = max((job.ended for job in jobs), default=0.0)
     faults: tuple[Fault, ...] = more.get("faults", ())
     over = max((fault.ends for fault in faults if fault.ends < math.inf), default=0.0)
     users: tuple[User, ...] = more.get("users", ())
     count = len({target for user in users for target in user.targets})
-    horizon = max(ended, over, max((user.at for user in users), default=0.0)) + 4 * habits.outage_budget + 200.0
-    if habits.max_rate is not None:
-        horizon += 6 * count / habits.max_rate
+    horizon = max(ended, over, max((user.at for user in users), default=0.0)) + 4 * settings.outage_budget + 200.0
+    if settings.max_rate is not None:
+        horizon += 6 * count / settings.max_rate
     limit: Limit | None = more.get("limit")
     if limit is not None:
         horizon += 12 * count * limit.seconds / limit.requests
-    return World(habits=habits, jobs=jobs, horizon=round(horizon), **more)
+    return World(settings=settings, jobs=jobs, horizon=round(horizon), **more)
 
 
 # Kinds
@@ -126,9 +126,9 @@ def _world(habits: Habits, jobs: tuple[Job, ...], **more: Any) -> World:
 
 def _waits(rng: Random) -> World:
     """A few who wait for a few jobs, some of which cannot always be read."""
-    habits = _habits(rng)
+    settings = _settings(rng)
     jobs = _jobs(rng, rng.randint(1, 7), until=rng.choice([5.0, 30.0, 60.0]))
-    users = [_user(rng, jobs, habits) for _ in range(rng.randint(1, 6))]
+    users = [_user(rng, jobs, settings) for _ in range(rng.randint(1, 6))]
     if rng.random() < 0.2:
         users += [attrs.evolve(users[0], at=round(users[0].at + rng.random(), 2)) for _ in range(2)]
     if rng.random() < 0.1:
@@ -138,7 +138,7 @@ def _waits(rng: Random) -> World:
         for _ in range(rng.choice([0, 0, 1, 1, 2, 3]))
     ]
     nudges = [_nudge(rng, jobs) for _ in range(rng.choice([0, 0, 1, 3]))]
-    return _world(habits, jobs, users=tuple(users), faults=tuple(faults), nudges=tuple(nudges))
+    return _world(settings, jobs, users=tuple(users), faults=tuple(faults), nudges=tuple(nudges))
 
 
 def _nudge(rng: Random, jobs: tuple[Job, ...]) -> Nudge:
@@ -150,15 +150,15 @@ def _nudge(rng: Random, jobs: tuple[Job, ...]) -> Nudge:
 
 def _outages(rng: Random) -> World:
     """The service is out of reach for a while, as a whole or for some jobs."""
-    habits = _habits(rng)
+    settings = _settings(rng)
     jobs = _jobs(rng, rng.randint(1, 14), until=60.0)
-    users = [_user(rng, jobs, habits, by_reference=rng.choice([0.0, 0.3, 1.0])) for _ in range(rng.randint(1, 5))]
+    users = [_user(rng, jobs, settings, by_reference=rng.choice([0.0, 0.3, 1.0])) for _ in range(rng.randint(1, 5))]
     faults = [
         _fault(rng, len(jobs), route="all", until=40.0, longest=rng.choice([10.0, 60.0, 200.0]), target=ACCOUNT)
         for _ in range(rng.choice([0, 1, 1, 2]))
     ]
     # An outage that never ends would leave nothing to tell.
-    faults = [attrs.evolve(f, ends=min(f.ends, f.begins + habits.outage_budget * 1.5)) for f in faults]
+    faults = [attrs.evolve(f, ends=min(f.ends, f.begins + settings.outage_budget * 1.5)) for f in faults]
     if rng.random() < 0.6:
         kind: Any = rng.choice(["status", "reset", "hang", "garbage"])
         for target in rng.sample(range(len(jobs)), rng.randint(0, len(jobs))):
@@ -166,7 +166,7 @@ def _outages(rng: Random) -> World:
             ends = rng.choice([math.inf, math.inf, begins + round(rng.random() * 40.0, 2)])
             faults.append(Fault(kind=kind, target=target, begins=begins, ends=ends, value=500.0))
     nudges = [_nudge(rng, jobs) for _ in range(rng.choice([0, 0, 2]))]
-    return _world(habits, jobs, users=tuple(users), faults=tuple(faults), nudges=tuple(nudges))
+    return _world(settings, jobs, users=tuple(users), faults=tuple(faults), nudges=tuple(nudges))
 
 
 def _listing(rng: Random) -> Listing:
@@ -187,7 +187,7 @@ def _listing(rng: Random) -> Listing:
 
 def _lists(rng: Random) -> World:
     """Pages that are odd, slow, broken or of no use, and many who wait."""
-    habits = _habits(rng, max_rate=rng.choice([None, None, None, 5.0, 20.0]))
+    settings = _settings(rng, max_rate=rng.choice([None, None, None, 5.0, 20.0]))
     count = rng.choice([6, 15, 30, 60]) if rng.random() < 0.97 else 150
     jobs = _jobs(
         rng,
@@ -196,7 +196,7 @@ def _lists(rng: Random) -> World:
         listed=rng.choice([1.0, 1.0, 0.7, 0.0]),
         grouped=rng.choice([0.0, 0.0, 0.5, 1.0]),
     )
-    users = [_user(rng, jobs, habits, by_reference=rng.choice([0.0, 0.0, 1.0]), most=count) for _ in range(3)]
+    users = [_user(rng, jobs, settings, by_reference=rng.choice([0.0, 0.0, 1.0]), most=count) for _ in range(3)]
     if rng.random() < 0.6:
         call: Any = rng.choice(["wait_all", "as_finished", "get_many"])
         users.append(User(call=call, targets=tuple(range(count))))
@@ -204,14 +204,16 @@ def _lists(rng: Random) -> World:
     if rng.random() < 0.2:
         faults.append(_fault(rng, len(jobs), route="get", until=20.0, longest=60.0))
     nudges = [_nudge(rng, jobs) for _ in range(rng.choice([0, 0, 0, 4]))]
-    return _world(habits, jobs, listing=_listing(rng), users=tuple(users), faults=tuple(faults), nudges=tuple(nudges))
+    return _world(
+        settings, jobs, listing=_listing(rng), users=tuple(users), faults=tuple(faults), nudges=tuple(nudges)
+    )
 
 
 def _limits(rng: Random) -> World:
     """A rate that the service or the client keeps, and more waits than it has room for."""
     is_ours = rng.random() < 0.5
     rate = rng.choice([1.0, 2.0, 5.0, 20.0])
-    habits = _habits(rng, max_rate=rate if is_ours else None, get=0.1, page=0.2)
+    settings = _settings(rng, max_rate=rate if is_ours else None, get_seconds=0.1, page_seconds=0.2)
     limit = None
     if not is_ours:
         limit = Limit(
@@ -228,24 +230,24 @@ def _limits(rng: Random) -> World:
         grouped=rng.choice([0.0, 0.0, 1.0]),
     )
     call: Any = rng.choice(["wait_all", "as_finished", "as_finished", "get_many"])
-    refers = rng.random() < 0.4 and _may_refer(jobs, tuple(range(count)), habits.family)
+    refers = rng.random() < 0.4 and _may_refer(jobs, tuple(range(count)), settings.family)
     timeout = rng.choice([None, None, 60.0, 300.0]) if call != "get_many" else None
     users = [User(call=call, targets=tuple(range(count)), by_reference=refers, timeout=timeout)]
-    users += [_user(rng, jobs, habits) for _ in range(rng.randint(0, 3))]
+    users += [_user(rng, jobs, settings) for _ in range(rng.randint(0, 3))]
     faults = []
     if rng.random() < 0.4:
         route: Any = rng.choice(["get", "list", "list", "all"])
         faults.append(_fault(rng, count, route=route, until=40.0, longest=30.0))
-    return _world(habits, jobs, limit=limit, users=tuple(users), faults=tuple(faults))
+    return _world(settings, jobs, limit=limit, users=tuple(users), faults=tuple(faults))
 
 
 def _crowds(rng: Random) -> World:
     """Hundreds of ids, and people who come, leave, nudge and ask again all the time."""
-    habits = _habits(rng, page=rng.choice([0.1, 0.3, 1.5]))
+    settings = _settings(rng, page_seconds=rng.choice([0.1, 0.3, 1.5]))
     count = rng.choice([30, 60, 100]) if rng.random() < 0.95 else 300
     until = rng.choice([20.0, 40.0])
     jobs = _jobs(rng, count, until=until, listed=rng.choice([1.0, 1.0, 0.5]))
-    users = [_user(rng, jobs, habits, most=min(count, 40)) for _ in range(rng.randint(1, 5))]
+    users = [_user(rng, jobs, settings, most=min(count, 40)) for _ in range(rng.randint(1, 5))]
     if rng.random() < 0.7:
         call: Any = rng.choice(["as_finished", "wait_all"])
         users.append(User(call=call, targets=tuple(range(count))))
@@ -255,7 +257,7 @@ def _crowds(rng: Random) -> World:
         gap = max(timeout, 1.0) + 0.1
         users += [User(at=round(k * gap, 2), targets=(target,), timeout=timeout) for k in range(int(until / gap))]
     # Many who wait for a moment by reference.
-    if rng.random() < 0.4 and habits.family == "lipsync":
+    if rng.random() < 0.4 and settings.family == "lipsync":
         users += [
             User(
                 at=round(rng.random() * 10.0, 2), targets=(target,), by_reference=True, timeout=rng.choice([0.0, 1.0])
@@ -263,19 +265,19 @@ def _crowds(rng: Random) -> World:
             for target in rng.sample(range(count), count // 2)
         ]
     # Many who wait for the same job for a moment, by its reference, beside one who waits by its UUID.
-    if rng.random() < 0.2 and habits.family == "lipsync":
+    if rng.random() < 0.2 and settings.family == "lipsync":
         target = rng.randrange(count)
         users.append(User(targets=(target,)))
         times = [round(rng.random() * until, 2) for _ in range(150)]
-        users += [User(at=at, targets=(target,), by_reference=True, leaves=round(at + 0.5, 2)) for at in times]
+        users += [User(at=at, targets=(target,), by_reference=True, cancelled_at=round(at + 0.5, 2)) for at in times]
     for _ in range(rng.choice([0, 10, 30])):
         at = round(rng.random() * until, 2)
-        users.append(User(at=at, targets=(rng.randrange(count),), leaves=round(at + rng.random() * 5.0, 2)))
+        users.append(User(at=at, targets=(rng.randrange(count),), cancelled_at=round(at + rng.random() * 5.0, 2)))
     faults = []
     if rng.random() < 0.3:
         faults.append(_fault(rng, count, route=rng.choice(["get", "list"]), until=20.0, longest=20.0))
     nudges = [_nudge(rng, jobs) for _ in range(rng.choice([0, 5, 20]))]
-    return _world(habits, jobs, users=tuple(users), faults=tuple(faults), nudges=tuple(nudges))
+    return _world(settings, jobs, users=tuple(users), faults=tuple(faults), nudges=tuple(nudges))
 
 
 def _submissions(rng: Random) -> World:
@@ -332,11 +334,11 @@ def _submissions(rng: Random) -> World:
         Job(number=n, reference=rng.choice(names), created=-round(10.0 + rng.random() * 100.0, 2), ended=1e6)
         for n in range(older)
     )
-    habits = Habits(
+    settings = Settings(
         date=rng.choice(["true", "true", "none", "behind", "ahead"]), timers=rng.choice(["exact", "early", "late"])
     )
     return World(
-        habits=habits,
+        settings=settings,
         horizon=900.0,
         jobs=jobs,
         listing=listing,

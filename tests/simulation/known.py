@@ -1,13 +1,11 @@
-"""Worlds in which sharing once did harm, each as small as it went. What is due in them is what ``judge`` says."""
+"""Worlds in which sharing once did harm, each as small as it went. What is due in them is what ``check`` returns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-from .world import Fault, Habits, Job, Limit, Listing, Nudge, Post, Submit, User, World
-
-__all__ = ["KNOWN"]
+from .world import Fault, FaultKind, Job, Limit, Listing, Nudge, Post, Settings, Submit, User, World
 
 
 def _jobs(count: int, ended: float, *, listed: bool = True, shared: bool = False) -> tuple[Job, ...]:
@@ -17,76 +15,91 @@ def _jobs(count: int, ended: float, *, listed: bool = True, shared: bool = False
     )
 
 
-def _each(count: int, first: int = 0) -> tuple[int, ...]:
-    return tuple(range(first, first + count))
+def _all(count: int, **more: Any) -> User:
+    """One call of ``as_finished`` for all jobs."""
+    return User(call="as_finished", targets=tuple(range(count)), **more)
 
+
+def _get_many(at: float, *targets: int, **more: Any) -> User:
+    return User(call="get_many", at=at, targets=targets, **more)
+
+
+def _each(kind: FaultKind, *targets: int, **more: Any) -> tuple[Fault, ...]:
+    return tuple(Fault(kind=kind, target=target, **more) for target in targets)
+
+
+def _lost(
+    answer: Any, *again: Post, submits: tuple[float, ...] = (0.0,), lag: float = 2.0, date: Any = "true"
+) -> World:
+    """Submissions with one name, to a list that is behind."""
+    return World(
+        kind="submissions",
+        settings=Settings(date=date),
+        listing=Listing(lag=lag),
+        posts=(Post(answer=answer), *again),
+        submits=tuple(Submit(at=at) for at in submits),
+    )
+
+
+_UNREADABLE: Final = (*_each("status", 0, 1, 2, value=500.0), *_each("hang", 3))
+_SLOW: Final = Settings(max_rate=1.0)
+_UNAVAILABLE: Final = Post(is_accepted=False, answer="503")
 
 KNOWN: Final[Mapping[str, World]] = {
-    "three who wait for one job while the list says to wait": World(
+    "three waits for one job while the list answers 429": World(
         seed=102,
-        habits=Habits(timers="early"),
+        settings=Settings(timers="early"),
         jobs=(Job(number=0, reference="name-1", created=-129.32, started=-126.11, ended=10.55),),
         faults=(Fault(kind="refused", route="list", ends=1.38, value=5.0),),
         users=(User(), User(by_reference=True), User(at=1.0)),
     ),
     "references that cannot be read beside one that can": World(
-        jobs=(*_jobs(4, 100.0), Job(number=4, reference="name-4", ended=5.0)),
-        faults=(
-            *(Fault(kind="status", target=n, value=500.0) for n in range(3)),
-            Fault(kind="hang", target=3),
-        ),
-        users=(User(call="as_finished", targets=_each(5), by_reference=True),),
+        jobs=(*_jobs(4, 100.0), *_jobs(5, 5.0)[4:]), faults=_UNREADABLE, users=(_all(5, by_reference=True),)
     ),
     "ten references that hang beside three that do not": World(
         jobs=(*_jobs(10, 100.0), *_jobs(13, 5.0)[10:]),
-        faults=tuple(Fault(kind="hang", target=n) for n in range(10)),
-        users=(User(call="as_finished", targets=_each(13), by_reference=True),),
+        faults=_each("hang", *range(10)),
+        users=(_all(13, by_reference=True),),
     ),
     "references that cannot be read beside a batch": World(
         jobs=(*_jobs(4, 100.0), *_jobs(8, 5.0)[4:]),
-        faults=(
-            *(Fault(kind="status", target=n, value=500.0) for n in range(3)),
-            Fault(kind="hang", target=3),
-        ),
-        users=(
-            User(call="as_finished", targets=_each(5), by_reference=True),
-            User(call="get_many", at=3.0, targets=(4, 5, 6, 7), by_reference=True),
-        ),
+        faults=_UNREADABLE,
+        users=(_all(5, by_reference=True), _get_many(3.0, 4, 5, 6, 7, by_reference=True)),
     ),
     "a list that hangs": World(
         jobs=_jobs(2, -1.0),
         faults=(Fault(kind="hang", route="list"),),
         users=(
-            User(call="as_finished", targets=(0, 1)),
+            _all(2),
             User(at=1.0),
             User(call="wait_all", at=1.0, targets=(0, 1), timeout=10.0),
-            User(call="get_many", at=0.5, targets=(0, 1)),
+            _get_many(0.5, 0, 1),
         ),
     ),
     "a queue that is no outage": World(
-        habits=Habits(max_rate=1.0),
+        settings=_SLOW,
         jobs=_jobs(300, 1000.0),
         horizon=1200.0,
-        users=(User(call="as_finished", targets=_each(300), by_reference=True, timeout=300.0),),
+        users=(_all(300, by_reference=True, timeout=300.0),),
     ),
     "one failure after a long queue": World(
-        habits=Habits(max_rate=1.0),
+        settings=_SLOW,
         jobs=_jobs(200, 10.0),
         horizon=1200.0,
         faults=(Fault(kind="status", value=503.0, begins=130.0, ends=132.0),),
-        users=(User(call="as_finished", targets=_each(200), by_reference=True),),
+        users=(_all(200, by_reference=True),),
     ),
     "three pages that break under a rate": World(
-        habits=Habits(max_rate=5.0),
+        settings=Settings(max_rate=5.0),
         jobs=(*_jobs(200, 8.0), *_jobs(300, 900.0)[200:]),
         horizon=1500.0,
         faults=(Fault(kind="status", route="list", value=500.0, begins=5.0),),
-        users=(User(call="as_finished", targets=_each(300)),),
+        users=(_all(300),),
     ),
     "a list that is limited for good": World(
         jobs=_jobs(2, 10.0),
         faults=(Fault(kind="refused", route="list", value=-1.0),),
-        users=(User(), User(targets=(1,)), User(call="get_many", at=3.0, targets=(0, 1))),
+        users=(User(), User(targets=(1,)), _get_many(3.0, 0, 1)),
     ),
     "a job that hangs, with a deadline": World(
         jobs=_jobs(1, 100.0),
@@ -94,55 +107,37 @@ KNOWN: Final[Mapping[str, World]] = {
         users=(User(call="wait_all", timeout=5.0), User(at=1.0, timeout=60.0)),
     ),
     "jobs that no list shows, in pairs of one reference": World(
-        habits=Habits(max_rate=5.0),
-        jobs=_jobs(60, 200.0, listed=False, shared=True),
-        users=(User(call="as_finished", targets=_each(60)),),
+        settings=Settings(max_rate=5.0), jobs=_jobs(60, 200.0, listed=False, shared=True), users=(_all(60),)
     ),
     "many at once, of which half cannot be read": World(
         jobs=_jobs(20, 100.0),
-        faults=tuple(Fault(kind="status", target=n, value=500.0) for n in range(10)),
-        users=(User(call="get_many", targets=_each(20), by_reference=True),),
+        faults=_each("status", *range(10), value=500.0),
+        users=(_get_many(0.0, *range(20), by_reference=True),),
     ),
-    "a name that is used again at once": World(
-        kind="submissions",
-        listing=Listing(lag=2.0),
-        posts=(Post(), Post(is_accepted=False, answer="503")),
-        submits=(Submit(), Submit(at=0.3)),
-    ),
-    "a name that is used again, without Date": World(
-        kind="submissions",
-        habits=Habits(date="none"),
-        listing=Listing(lag=2.0),
-        posts=(Post(), Post(is_accepted=False, answer="503")),
-        submits=(Submit(), Submit(at=0.9)),
-    ),
-    "a quota that ends after an answer was lost": World(
-        kind="submissions",
-        listing=Listing(lag=8.0),
-        posts=(Post(answer="503"), Post(is_accepted=False, answer="412")),
-        submits=(Submit(),),
-    ),
+    "a name that is used again at once": _lost("ok", _UNAVAILABLE, submits=(0.0, 0.3)),
+    "a name that is used again, without Date": _lost("ok", _UNAVAILABLE, submits=(0.0, 0.9), date="none"),
+    "a quota that ends after an answer was lost": _lost("503", Post(is_accepted=False, answer="412"), lag=8.0),
     "short timeouts beside slow pages": World(
         kind="crowds",
-        habits=Habits(page=1.5),
+        settings=Settings(page_seconds=1.5),
         jobs=_jobs(100, 60.0),
         users=(
-            User(call="as_finished", targets=_each(100)),
+            _all(100),
             *(User(at=0.3 + 5.1 * k, targets=(k % 2,), timeout=5.0) for k in range(11)),
             *(User(at=1.4 + 5.1 * k, targets=(2 + k % 2,), timeout=5.0) for k in range(11)),
         ),
     ),
-    "a limit that says now": World(
+    "a limit with Retry-After: 0": World(
         kind="limits",
         jobs=_jobs(300, 120.0, listed=False),
         horizon=900.0,
         limit=Limit(requests=20, seconds=1.0, retry_after=0.0),
-        users=(User(call="as_finished", targets=_each(300), by_reference=True),),
+        users=(_all(300, by_reference=True),),
     ),
     "a nudge while a page is under way": World(
-        habits=Habits(page=1.0, most=60.0),
+        settings=Settings(page_seconds=1.0, max_interval=60.0),
         jobs=(Job(number=0, created=-1000.0, ended=10.35), *_jobs(3, 10.0)[1:]),
-        users=(User(call="as_finished", targets=_each(3)),),
+        users=(_all(3),),
         nudges=(Nudge(at=10.4, target=0),),
     ),
     "a limit by the window": World(
@@ -150,36 +145,36 @@ KNOWN: Final[Mapping[str, World]] = {
         jobs=_jobs(200, 500.0, listed=False),
         horizon=2500.0,
         limit=Limit(requests=30, seconds=10.0),
-        users=(User(call="as_finished", targets=_each(200), by_reference=True),),
+        users=(_all(200, by_reference=True),),
     ),
     "a record without an id": World(
         jobs=_jobs(2, 20.0),
-        faults=(Fault(kind="blank", target=0, ends=5.0),),
+        faults=_each("blank", 0, ends=5.0),
         users=(User(), User(at=0.05, targets=(1,), by_reference=True)),
     ),
-    "many who wait for a moment by reference": World(
+    "many short waits by reference": World(
         kind="crowds",
         jobs=_jobs(1, 200.0),
         users=(
             User(),
-            *(User(at=round(0.2 * k, 1), by_reference=True, leaves=round(0.2 * k + 1.0, 1)) for k in range(500)),
+            *(User(at=round(k / 5, 1), by_reference=True, cancelled_at=round(k / 5 + 1, 1)) for k in range(500)),
         ),
     ),
     "a timer that goes off before Retry-After is over": World(
-        habits=Habits(timers="early", most=1.0),
+        settings=Settings(timers="early", max_interval=1.0),
         jobs=_jobs(1, 20.0),
         faults=(Fault(kind="refused", value=10.0, ends=15.0),),
         users=(User(),),
     ),
     "many read at once while another read is under way": World(
-        habits=Habits(get=1.0),
+        settings=Settings(get_seconds=1.0),
         jobs=_jobs(2, 0.7),
-        users=(User(at=0.5), User(call="get_many", at=0.9), User(at=0.9, timeout=0.0)),
+        users=(User(at=0.5), _get_many(0.9, 0), User(at=0.9, timeout=0.0)),
     ),
     "a record that a page spoils": World(
-        habits=Habits(page=1.0),
+        settings=Settings(page_seconds=1.0),
         jobs=_jobs(4, 20.0),
-        faults=(Fault(kind="malformed", route="list", target=0), Fault(kind="malformed", target=1, ends=8.0)),
-        users=(User(call="as_finished", targets=(0, 1, 2, 3)), User(at=0.5), User(at=0.5, targets=(1,))),
+        faults=(Fault(kind="malformed", route="list", target=0), *_each("malformed", 1, ends=8.0)),
+        users=(_all(4), User(at=0.5), User(at=0.5, targets=(1,))),
     ),
 }

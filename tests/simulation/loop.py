@@ -1,4 +1,4 @@
-"""A loop on virtual time without a single system call, which notices when it is held."""
+"""A loop on virtual time without a single system call, which notices when it is stuck."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ import selectors
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-__all__ = ["HeldError", "SimulatedLoop"]
-
 _INSTANT: Final = 0.001  # seconds of virtual time that count as one instant
 _STEPS: Final = 1000  # handles that may run in one instant
-_STEPS_FOR_EACH: Final = 60  # and for each thing that goes on
+_STEPS_FOR_EACH: Final = 60  # and for each wait
 _READS_OF_TIME: Final = 20_000  # reads of the clock in one step, which only a step that spins makes
 _EARLY: Final = 0.0005  # seconds by which uvloop's timers may go off before their time
 _TURN: Final = 0.00001  # seconds that a turn takes at least where a timer that went off early is set again
 _BEGINS: Final = 1000.0
 
 
-class HeldError(SystemExit):
-    """The loop did not get on. Of this class since tasks and handles let nothing else through at once."""
+class StuckError(SystemExit):
+    """The loop makes no progress. A ``SystemExit``, since tasks and handles let no other class through at once."""
 
 
 class _Jump(selectors.BaseSelector):
@@ -62,7 +60,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         self._instant = 0.0
         self._reads = 0
         self._drawn = seed * 2 + 1
-        self.held = False
+        self.is_stuck = False
         jump = _Jump()
         super().__init__(jump)
         jump.loop = self
@@ -83,21 +81,21 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         self._reads += 1
         if self._reads > self._reads_limit:
-            self._hold(f"one step read the clock {self._reads_limit} times without an await")
+            self._end(f"one step read the clock {self._reads_limit} times without an await")
         return self._now
 
     def turned(self, timeout: float | None) -> None:
         """Take note of one turn of the loop, and let time pass if nothing can run."""
         self._reads = 0
         if timeout is None:
-            self._hold("nothing will ever happen again")
+            self._end("nothing will ever happen again")
         if timeout:
             self._now += self._jump(timeout)
         if self._now > self._instant + _INSTANT:
             self._instant, self._steps = self._now, 0
         self._steps += len(self._ready) + 1  # type: ignore[attr-defined] # there is no public way
         if self._steps > self._limit:
-            self._hold(f"more than {self._limit} steps in one instant")
+            self._end(f"more than {self._limit} steps in one instant")
 
     def _jump(self, timeout: float) -> float:
         if self._timers == "late":
@@ -107,7 +105,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
             return max(timeout - _EARLY * self._drawn / 2**64, _TURN)
         return timeout
 
-    def _hold(self, why: str) -> None:
-        self.held = True
+    def _end(self, why: str) -> None:
+        self.is_stuck = True
         self._reads = 0
-        raise HeldError(f"at {self.elapsed:.3f} s {why}")
+        raise StuckError(f"at {self.elapsed:.3f} s {why}")

@@ -1,4 +1,4 @@
-"""Plays a world, as it is or with each wait alone, and notes what was seen."""
+"""Plays a world, as it is or with each wait alone, and returns what was seen."""
 
 from __future__ import annotations
 
@@ -9,94 +9,71 @@ import random
 import sys
 import warnings
 from collections import Counter
-from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
-import aiohttp
 import attrs
 
 from chamelaion_async import AsyncClient, ChamelaionError, Pace, PollPolicy
-from chamelaion_async.resources.requests import RequestsResource
+from tests.support.api import Requests, Response, answering, requests_of
 
-from .kept import places_of_names
-from .loop import HeldError, SimulatedLoop
-from .service import Service
+from .loop import SimulatedLoop, StuckError
+from .references import places_of_names
+from .service import SimulatedApi
 from .trace import Call, Result, Submission, Trace
 from .world import ACCOUNT, User, World
 
-__all__ = ["alone", "play", "play_alone"]
-
-_SETTLES: Final = 0.05  # seconds after the last call within which nothing may be left
-_SERVICES: dict[str, Service] = {}
+_SETTLES: Final = 0.05  # seconds after the last call, within which the client has to finish all it does
+_APIS: dict[str, SimulatedApi] = {}
 
 
-async def _request(_: aiohttp.ClientSession, method: str, url: Any, **options: Any) -> Any:
-    return await _SERVICES[url.host].request(method, url, options)
+async def _request(method: str, url: Any, **options: Any) -> Response:
+    return await _APIS[url.host].request(method, url, **options)
 
 
 @contextlib.contextmanager
-def _imitated() -> Iterator[None]:
-    """Let the services answer in place of aiohttp, and no thread be busy."""
-    original, clocks = aiohttp.ClientSession._request, {}
-    aiohttp.ClientSession._request = _request  # type: ignore[assignment,method-assign] # the one seam
-    for name, module in list(sys.modules.items()):
-        if name.startswith("chamelaion_async") and "thread_time" in vars(module):
-            clocks[name] = module.thread_time
-            module.thread_time = _no_time  # type: ignore[attr-defined] # else a width compares it with virtual time
+def _no_busy_threads() -> Iterator[None]:
+    """Keep lanes from comparing the processor's time with that of a loop that jumps."""
+    clocks = {
+        name: module.thread_time
+        for name, module in sys.modules.items()
+        if name.startswith("chamelaion_async") and "thread_time" in vars(module)
+    }
+    for name in clocks:
+        sys.modules[name].thread_time = lambda: 0.0  # type: ignore[attr-defined] # the modules that have one
     try:
         yield
     finally:
-        aiohttp.ClientSession._request = original  # type: ignore[method-assign] # as above
         for name, clock in clocks.items():
             sys.modules[name].thread_time = clock  # type: ignore[attr-defined] # as above
-        _SERVICES.clear()
 
 
-def _no_time() -> float:
-    return 0.0
-
-
-def _client(world: World, host: str, service: Service) -> AsyncClient:
-    habits = world.habits
-    _SERVICES[host] = service
-    return AsyncClient(
-        "sk-test-key",
-        base_url=f"https://{host}/api",
-        polling=PollPolicy(
-            min_interval=habits.least,
-            max_interval=habits.most,
-            request_timeout=habits.request_timeout,
-            outage_budget=habits.outage_budget,
-        ),
-        pace=Pace(max_rate=habits.max_rate, max_concurrency=habits.max_concurrency),
+def _client(world: World, host: str, api: SimulatedApi) -> AsyncClient:
+    settings = world.settings
+    _APIS[host] = api
+    polling = PollPolicy(
+        **{name: getattr(settings, name) for name in ("min_interval", "max_interval", "request_timeout")},
+        outage_budget=settings.outage_budget,
     )
+    pace = Pace(max_rate=settings.max_rate, max_concurrency=settings.max_concurrency)
+    return AsyncClient("sk-test-key", base_url=f"https://{host}/api", polling=polling, pace=pace)
 
 
-def _requests(client: AsyncClient, world: World) -> RequestsResource[Any]:
-    return client.lipsync.requests if world.habits.family == "lipsync" else client.video_translate.requests
-
-
-# One user
-
-
-async def _make(call: Call, requests: RequestsResource[Any], loop: SimulatedLoop) -> None:
-    user = call.user
-    name = call.names[0]
+async def _call(call: Call, requests: Requests, loop: SimulatedLoop) -> None:
+    user, name = call.user, call.names[0]
     try:
         if user.call == "wait":
             request = await requests.wait_until_finished(name, timeout=user.timeout)
             call.results.append(Result(at=loop.elapsed, id=name, request=request))
         elif user.call == "get_many":
-            for outcome in (await requests.get_many(call.names)).values():
-                _note(call, outcome, loop)
+            _note(call, (await requests.get_many(call.names)).values(), loop)
         elif user.call == "wait_all":
-            for outcome in (await requests.wait_all(call.names, timeout=user.timeout)).values():
-                _note(call, outcome, loop)
+            _note(call, (await requests.wait_all(call.names, timeout=user.timeout)).values(), loop)
         elif user.call == "as_finished":
             async with aclosing(requests.as_finished(call.names, timeout=user.timeout)) as outcomes:
                 async for outcome in outcomes:
-                    _note(call, outcome, loop)
+                    _note(call, [outcome], loop)
         else:
             await _watch(call, requests.watch(name, timeout=user.timeout), loop)
     except ChamelaionError as error:
@@ -112,14 +89,13 @@ async def _watch(call: Call, requests: AsyncGenerator[Any, None], loop: Simulate
             call.results.append(Result(at=loop.elapsed, id=call.names[0], request=request))
 
 
-def _note(call: Call, outcome: Any, loop: SimulatedLoop) -> None:
-    call.results.append(Result(at=loop.elapsed, id=outcome.id, request=outcome.request, error=outcome.error))
+def _note(call: Call, outcomes: Iterable[Any], loop: SimulatedLoop) -> None:
+    at = loop.elapsed
+    call.results += [Result(at=at, id=each.id, request=each.request, error=each.error) for each in outcomes]
 
 
-async def _live(
-    call: Call, requests: RequestsResource[Any], loop: SimulatedLoop, waiting: Counter[int], known: int
-) -> None:
-    """Make a call when its time comes, and end it when the user leaves."""
+async def _run_call(call: Call, requests: Requests, loop: SimulatedLoop, waiting: Counter[int], known: int) -> None:
+    """Make a call when its time comes, and cancel it when its user does."""
     user = call.user
     await asyncio.sleep(user.at)
     call.began = loop.elapsed
@@ -127,12 +103,12 @@ async def _live(
     waiting.update([ACCOUNT, *targets])
     task = asyncio.current_task()
     assert task is not None
-    timer = None if user.leaves is None else loop.call_later(max(user.leaves - user.at, 0.0), task.cancel)
+    timer = None if user.cancelled_at is None else loop.call_later(max(user.cancelled_at - user.at, 0.0), task.cancel)
     try:
-        await _make(call, requests, loop)
+        await _call(call, requests, loop)
     except asyncio.CancelledError:
-        call.was_left = True
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is to be told of
+        call.was_cancelled = True
+    except Exception as error:  # noqa: BLE001 - whatever it is, an invariant reports it
         call.raised = error
     finally:
         if timer is not None:
@@ -141,107 +117,105 @@ async def _live(
         waiting.subtract([ACCOUNT, *targets])
 
 
-def _calls_of(world: World, users: Sequence[User]) -> list[Call]:
+def _calls_of(world: World, users: Iterable[User]) -> list[Call]:
     return [
         Call(user=user, names=tuple(world.name(target, user.by_reference) for target in user.targets))
         for user in users
     ]
 
 
-# A world
-
-
 def play(world: World) -> Trace:
     """Play a world as it is, on a loop of its own."""
     trace = Trace(calls=_calls_of(world, world.users))
     things = sum(len(user.targets) for user in world.users) + len(world.submits)
-    loop = SimulatedLoop(world.habits.timers, things=things, seed=world.seed)
+    loop = SimulatedLoop(world.settings.timers, things=things, seed=world.seed)
     waiting: Counter[int] = Counter()
-    service = Service(world=world, loop=loop, is_wanted=lambda target: bool(world.submits) or waiting[target] > 0)
-    trace.asks, trace.started = service.asks, service.started
+    api = SimulatedApi(world=world, loop=loop, is_awaited=lambda target: bool(world.submits) or waiting[target] > 0)
+    trace.received, trace.started = api.received, api.started
     with _running(loop, world.seed, trace):
-        loop.run_until_complete(_play(world, trace, service, loop, waiting))
-    if trace.held is not None:
-        del loop, service
-        _bury()
+        playing = _submit_all if world.submits else _call_all
+        loop.run_until_complete(playing(world, trace, api, loop, waiting))
+    if trace.stuck is not None:
+        del loop, api
+        _collect()
     return trace
 
 
-async def _play(world: World, trace: Trace, service: Service, loop: SimulatedLoop, waiting: Counter[int]) -> None:
-    if world.submits:
-        await _play_submits(world, trace, service, loop)
-        return
-    client = _client(world, "shared.example.com", service)
-    requests = _requests(client, world)
+async def _call_all(
+    world: World, trace: Trace, api: SimulatedApi, loop: SimulatedLoop, waiting: Counter[int]
+) -> None:
+    client = _client(world, "shared.example.com", api)
+    requests = requests_of(client, world.settings.family)
     for nudge in world.nudges:
         loop.call_later(nudge.at, requests.nudge, world.name(nudge.target, nudge.by_reference))
-    tasks = [loop.create_task(_live(call, requests, loop, waiting, len(world.jobs))) for call in trace.calls]
+    tasks = [loop.create_task(_run_call(call, requests, loop, waiting, len(world.jobs))) for call in trace.calls]
     if world.kind == "crowds":
         last = max((user.at for user in world.users), default=0.0) + 1.0
         for part in (0.25, 0.5, 0.75, 1.0):
-            loop.call_later(last * part, _weigh, world, client, waiting, trace, loop)
+            loop.call_later(last * part, _count_held_names, world, client, waiting, trace, loop)
     if tasks:
         await asyncio.wait(tasks, timeout=world.horizon)
     if all(task.done() for task in tasks):
         await asyncio.sleep(_SETTLES)
-        _look_for_leftovers(trace, service, loop)
-        _weigh(world, client, waiting, trace, loop)
+        _note_leftovers(trace, api, loop)
+        _count_held_names(world, client, waiting, trace, loop)
+    await _end(tasks, [client])
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]], clients: Iterable[AsyncClient]) -> None:
     for task in tasks:
         task.cancel()
-    await client.aclose()
+    await asyncio.sleep(0)
+    for client in clients:
+        await client.aclose()
 
 
-def _look_for_leftovers(trace: Trace, service: Service, loop: SimulatedLoop) -> None:
+def _note_leftovers(trace: Trace, api: SimulatedApi, loop: SimulatedLoop) -> None:
     others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    trace.left_over += [f"the task {task.get_name()} of {task.get_coro()}" for task in others]
+    trace.leftovers += [f"the task {task.get_name()} of {task.get_coro()}" for task in others]
     scheduled: list[asyncio.TimerHandle] = loop._scheduled  # type: ignore[attr-defined] # there is no public way
-    timers = [handle for handle in scheduled if not handle.cancelled() and not _is_nudge(handle)]
-    trace.left_over += [f"the timer {handle!r}" for handle in timers]
-    if service.under_way:
-        trace.left_over.append(f"{service.under_way} requests under way")
+    timers = [handle for handle in scheduled if not handle.cancelled() and not _is_of_the_play(handle)]
+    trace.leftovers += [f"the timer {handle!r}" for handle in timers]
+    if api.under_way:
+        trace.leftovers.append(f"{api.under_way} requests under way")
 
 
-def _is_nudge(handle: asyncio.TimerHandle) -> bool:
+def _is_of_the_play(handle: asyncio.TimerHandle) -> bool:
     name = getattr(handle._callback, "__name__", "")  # type: ignore[attr-defined] # likewise
-    return name in {"nudge", "_weigh"}
+    return name in {"nudge", _count_held_names.__name__}
 
 
-def _weigh(world: World, client: AsyncClient, waiting: Counter[int], trace: Trace, loop: SimulatedLoop) -> None:
-    """Note in how many places the client holds names, and for how many jobs anyone waits."""
+def _count_held_names(
+    world: World, client: AsyncClient, waiting: Counter[int], trace: Trace, loop: SimulatedLoop
+) -> None:
+    """Note in how many places the client holds names, and for how many jobs a call waits."""
     names = {name: job.number for job in world.jobs for name in (job.id, job.reference) if name is not None}
     wanted = sum(count > 0 for number, count in waiting.items() if number != ACCOUNT)
     calls = sum(len(call.names) for call in trace.calls if call.began <= loop.elapsed < call.ended)
     places = places_of_names(client, names)
-    trace.kept.append((places.total(), wanted + calls))
-    for name, count in places.most_common(1):
-        trace.kept.append((count, 1 + waiting[names[name]]))
+    trace.held_names.append((places.total(), wanted + calls))
+    trace.held_names += [(count, 1 + waiting[names[name]]) for name, count in places.most_common(1)]
 
 
-async def _play_submits(world: World, trace: Trace, service: Service, loop: SimulatedLoop) -> None:
-    hosts = sorted({submit.client for submit in world.submits})
-    clients = {number: _client(world, f"client{number}.example.com", service) for number in hosts}
+async def _submit_all(world: World, trace: Trace, api: SimulatedApi, loop: SimulatedLoop, _: object) -> None:
+    numbers = sorted({submit.client for submit in world.submits})
+    clients = {number: _client(world, f"client{number}.example.com", api) for number in numbers}
     trace.submissions = [Submission(submit=submit, number=number) for number, submit in enumerate(world.submits)]
     tasks = [loop.create_task(_submit(each, clients[each.submit.client], loop)) for each in trace.submissions]
     await asyncio.wait(tasks, timeout=world.horizon)
-    for task in tasks:
-        task.cancel()
-    await asyncio.sleep(0)
-    for client in clients.values():
-        await client.aclose()
+    await _end(tasks, clients.values())
 
 
 async def _submit(submission: Submission, client: AsyncClient, loop: SimulatedLoop) -> None:
-    submit = submission.submit
+    submit, video = submission.submit, f"https://example.com/{submission.number}.mp4"
     await asyncio.sleep(submit.at)
     submission.began = loop.elapsed
     try:
         accepted = await client.lipsync.generate(
-            video=f"https://example.com/{submission.number}.mp4",
-            audio="https://example.com/a.wav",
-            reference_id=submit.reference,
+            video=video, audio="https://example.com/a.wav", reference_id=submit.reference
         )
         submission.request_id = accepted.request_id
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is to be told of
+    except Exception as error:  # noqa: BLE001 - whatever it is, an invariant reports it
         submission.error = error
     submission.ended = loop.elapsed
 
@@ -251,14 +225,14 @@ def play_alone(world: World, users: Collection[User]) -> list[Call]:
 
     They share a loop, and nothing else. Their calls come back in the order of ``users``.
     """
-    calls = _calls_of(world, [*users])
-    loop = SimulatedLoop("exact", things=len(calls), seed=world.seed)  # what timers round is not to be excused
+    calls = _calls_of(world, users)
+    loop = SimulatedLoop("exact", things=len(calls), seed=world.seed)  # early or late timers excuse nothing
     trace = Trace()
     with _running(loop, world.seed, trace):
         loop.run_until_complete(_play_alone(world, calls, loop))
-    if trace.held is not None:
+    if trace.stuck is not None:
         del loop
-        _bury()
+        _collect()
     return calls
 
 
@@ -266,45 +240,43 @@ async def _play_alone(world: World, calls: list[Call], loop: SimulatedLoop) -> N
     waiting: Counter[int] = Counter()
     clients, tasks = [], []
     for number, call in enumerate(calls):
-        service = Service(world=world, loop=loop, only_gets=True)
-        client = _client(world, f"alone{number}.example.com", service)
-        clients.append(client)
-        tasks.append(loop.create_task(_live(call, _requests(client, world), loop, waiting, len(world.jobs))))
+        api = SimulatedApi(world=world, loop=loop, only_gets=True)
+        clients.append(_client(world, f"alone{number}.example.com", api))
+        requests = requests_of(clients[-1], world.settings.family)
+        tasks.append(loop.create_task(_run_call(call, requests, loop, waiting, len(world.jobs))))
     if tasks:
         await asyncio.wait(tasks, timeout=world.horizon)
-    for task in tasks:
-        task.cancel()
-    for client in clients:
-        await client.aclose()
+    await _end(tasks, clients)
 
 
 @contextlib.contextmanager
 def _running(loop: SimulatedLoop, seed: int, trace: Trace) -> Iterator[None]:
-    """Run on a loop that is thrown away afterwards, whatever became of it."""
+    """Run on a loop that is thrown away afterwards, however it ends."""
     state = random.getstate()
     random.seed(seed)
-    unheard: list[dict[str, Any]] = []
-    loop.set_exception_handler(lambda _, context: unheard.append(context))
-    with _imitated():
+    unhandled: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: unhandled.append(context))
+    with answering(_request), _no_busy_threads():
         try:
             yield
-        except HeldError as error:
-            trace.held = str(error)
-            loop.held = True  # also where an alarm of the runner has said so
+        except StuckError as error:
+            trace.stuck = str(error)
+            loop.is_stuck = True  # also where an alarm of the runner has ended it
         finally:
-            if loop.held:
+            _APIS.clear()
+            if loop.is_stuck:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # coroutines that never began
-                    _abandon(loop)
+                    _discard(loop)
             else:
                 loop.run_until_complete(loop.shutdown_asyncgens())
                 loop.close()
             random.setstate(state)
-    trace.left_over += [f"an error that none heard of: {context}" for context in unheard if trace.held is None]
+    trace.leftovers += [f"an error that was not handled: {context}" for context in unhandled if trace.stuck is None]
 
 
-def _abandon(loop: SimulatedLoop) -> None:
-    """Stop a loop that is stuck; ``_bury`` has to follow."""
+def _discard(loop: SimulatedLoop) -> None:
+    """Close a loop that is stuck; ``_collect`` has to follow."""
     for task in asyncio.all_tasks(loop):
         task._log_destroy_pending = False  # type: ignore[attr-defined] # there is no public way
     loop._ready.clear()  # type: ignore[attr-defined] # likewise
@@ -312,10 +284,10 @@ def _abandon(loop: SimulatedLoop) -> None:
     loop.close()
 
 
-def _bury() -> None:
-    """Free what a loop that was stuck has left, without a word from it.
+def _collect() -> None:
+    """Free what a loop that was stuck has left, without its complaints.
 
-    Only once no frame holds the error that ended it: what is freed later would complain in the midst of others.
+    Only once no frame refers to the error that ended it: what is freed later would complain during another test.
     """
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
     try:

@@ -1,4 +1,4 @@
-"""Makes a world that violates something smaller, as long as it still does."""
+"""Makes a world that violates an invariant smaller, as long as it still does."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from typing import TypeVar
 
 import attrs
 
-from .world import ACCOUNT, Fault, Habits, Listing, User, World
+from .world import ACCOUNT, Fault, Listing, Settings, User, World
 
-__all__ = ["shrunk"]
-
-S = TypeVar("S", Habits, Listing)
+S = TypeVar("S", Settings, Listing)
 
 _PARTS = ("users", "faults", "nudges", "posts", "submits")
 
 
-def shrunk(world: World, still_fails: Callable[[World], bool], *, seconds: float = 20.0) -> World:
+def shrink(world: World, still_fails: Callable[[World], bool], *, seconds: float = 20.0) -> World:
     """Return a world as small as greedy tries make it in some seconds of real time."""
     ends = monotonic() + seconds
     is_smaller = True
@@ -34,7 +32,7 @@ def shrunk(world: World, still_fails: Callable[[World], bool], *, seconds: float
 
 
 def _smaller(world: World) -> Iterator[World]:
-    """Give worlds with less in them, the boldest cuts first."""
+    """Give worlds with less in them, the largest cuts first."""
     for size in (1 / 2, 1 / 4, 0.0):
         for name in _PARTS:
             parts = getattr(world, name)
@@ -76,17 +74,17 @@ def _with_fewer_jobs(world: World, size: float) -> Iterator[World]:
 
 def _without_jobs(world: World, gone: set[int]) -> World:
     """Return a world without some jobs, and without what concerns these alone."""
-    kept = [job for job in world.jobs if job.number not in gone]
-    numbers = {job.number: number for number, job in enumerate(kept)}
+    remaining = [job for job in world.jobs if job.number not in gone]
+    numbers = {job.number: number for number, job in enumerate(remaining)}
     numbers[ACCOUNT] = ACCOUNT
     users = []
     for user in world.users:
-        targets = tuple(numbers.get(target, len(kept) + target) for target in user.targets if target not in gone)
+        targets = tuple(numbers.get(target, len(remaining) + target) for target in user.targets if target not in gone)
         if targets:
             users.append(attrs.evolve(user, targets=targets))
     return attrs.evolve(
         world,
-        jobs=tuple(attrs.evolve(job, number=numbers[job.number]) for job in kept),
+        jobs=tuple(attrs.evolve(job, number=numbers[job.number]) for job in remaining),
         users=tuple(users),
         faults=tuple(attrs.evolve(f, target=numbers[f.target]) for f in world.faults if f.target in numbers),
         nudges=tuple(attrs.evolve(n, target=numbers[n.target]) for n in world.nudges if n.target in numbers),
@@ -94,12 +92,12 @@ def _without_jobs(world: World, gone: set[int]) -> World:
 
 
 def _plainer(world: World) -> Iterator[World]:
-    """Give worlds with fewer peculiarities."""
+    """Give worlds with plainer settings."""
     if world.limit is not None:
         yield attrs.evolve(world, limit=None)
-    if world.habits != Habits():
-        yield attrs.evolve(world, habits=Habits())
-        yield from (attrs.evolve(world, habits=habits) for habits in _with_defaults(world.habits))
+    if world.settings != Settings():
+        yield attrs.evolve(world, settings=Settings())
+        yield from (attrs.evolve(world, settings=settings) for settings in _with_defaults(world.settings))
     if world.listing != Listing():
         yield attrs.evolve(world, listing=Listing())
         yield from (attrs.evolve(world, listing=listing) for listing in _with_defaults(world.listing))
@@ -108,8 +106,8 @@ def _plainer(world: World) -> Iterator[World]:
             yield _with_user(world, place, attrs.evolve(user, call="wait"))
         if user.timeout is not None:
             yield _with_user(world, place, attrs.evolve(user, timeout=None))
-        if user.leaves is not None:
-            yield _with_user(world, place, attrs.evolve(user, leaves=None))
+        if user.cancelled_at is not None:
+            yield _with_user(world, place, attrs.evolve(user, cancelled_at=None))
         if user.by_reference:
             yield _with_user(world, place, attrs.evolve(user, by_reference=False))
         if user.at:

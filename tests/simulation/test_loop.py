@@ -1,4 +1,4 @@
-"""The loop of the simulation keeps virtual time as each kind of loop does, and tells of what holds it."""
+"""The loop of the simulation keeps virtual time as each kind of loop does, and reports what it is stuck at."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .loop import HeldError, SimulatedLoop
+from .loop import SimulatedLoop, StuckError
 
 Make = Callable[..., SimulatedLoop]
 
@@ -54,7 +54,7 @@ def test_timers_go_off_as_on_such_a_loop(make: Make, timers: str, least: float, 
     assert sum(off) / len(off) <= most + 0.0005
 
 
-async def turns_for_ever() -> None:
+async def turns_without_end() -> None:
     loop = asyncio.get_running_loop()
 
     def turn() -> None:
@@ -74,21 +74,21 @@ async def waits_for_what_never_comes() -> None:
     await asyncio.get_running_loop().create_future()
 
 
-@pytest.mark.parametrize("hold", [turns_for_ever, spins_without_an_await, waits_for_what_never_comes])
-def test_what_holds_the_loop_is_told_of(make: Make, hold: Callable[[], Coroutine[Any, Any, None]]) -> None:
+@pytest.mark.parametrize("work", [turns_without_end, spins_without_an_await, waits_for_what_never_comes])
+def test_a_loop_that_makes_no_progress_is_stuck(make: Make, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     loop = make()
-    task = loop.create_task(hold())
+    task = loop.create_task(work())
     task._log_destroy_pending = False  # type: ignore[attr-defined] # it is left where it was
-    with pytest.raises(HeldError):
+    with pytest.raises(StuckError):
         loop.run_until_complete(task)
-    assert loop.held
+    assert loop.is_stuck
 
 
 async def a_thousand_at_once(count: int) -> None:
     await asyncio.gather(*(asyncio.sleep(1.0) for _ in range(count)))
 
 
-def test_many_who_wake_at_one_instant_do_not(make: Make) -> None:
+def test_a_loop_is_not_stuck_where_many_wake_at_one_instant(make: Make) -> None:
     loop = make(things=1000)
     loop.run_until_complete(a_thousand_at_once(1000))
-    assert not loop.held
+    assert not loop.is_stuck

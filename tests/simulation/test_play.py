@@ -9,17 +9,17 @@ import pytest
 
 from . import loop as looping
 from . import play as playing
-from .dominance import hurt, lone_calls
+from .dominance import pairs_alone, worse_than_alone
 from .draw import KINDS, draw
 from .play import alone, play, play_alone
-from .service import Service
-from .shrink import shrunk
-from .trace import Ask, Call, Trace
-from .world import Fault, Habits, Job, Listing, Nudge, User, World, describe
+from .service import SimulatedApi
+from .shrink import shrink
+from .trace import Call, Trace
+from .world import Fault, Job, Listing, Nudge, Settings, User, World, describe
 
 
-def told(calls: list[Call]) -> list[Any]:
-    """Return what calls told, in values that can be compared."""
+def values_of(calls: list[Call]) -> list[Any]:
+    """Return the results of calls, as values that can be compared."""
     return [(call.ended, [(r.at, r.id, r.request, type(r.error)) for r in call.results]) for call in calls]
 
 
@@ -28,34 +28,35 @@ def test_a_seed_gives_the_same_world_and_the_same_trace(kind: str) -> None:
     world = draw(kind, 3)
     assert world == draw(kind, 3)
     first, second = play(world), play(world)
-    assert first.asks == second.asks
-    assert told(first.calls) == told(second.calls)
+    assert first.received == second.received
+    assert values_of(first.calls) == values_of(second.calls)
 
 
 @pytest.mark.parametrize("kind", ["waits", "outages", "lists"])
-def test_a_wait_alone_is_not_said_to_be_hurt(kind: str) -> None:
+def test_a_lone_wait_is_no_worse_than_itself(kind: str) -> None:
     """Played alone in the world as it is, by other draws of chance, a wait keeps all bounds of the comparison."""
     for seed in range(25):
         world = draw(kind, seed)
-        users = [alone(user, target) for user in world.users for target in user.targets if user.leaves is None][:20]
+        users = [alone(user, target) for user in world.users for target in user.targets if user.cancelled_at is None][
+            :20
+        ]
         pairs = [(call, call.user.targets[0]) for call in play_alone(attrs.evolve(world, seed=seed + 1000), users)]
-        assert [str(violation) for violation in hurt(world, pairs, lone_calls(world, pairs))] == []
+        assert [str(violation) for violation in worse_than_alone(world, pairs, pairs_alone(world, pairs))] == []
 
 
-def test_a_lone_wait_asks_for_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    services: list[Service] = []
-    monkeypatch.setattr(playing, "Service", lambda **options: _kept(services, Service(**options)))
+def test_a_lone_wait_reads_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    apis: list[SimulatedApi] = []
+
+    def made(**options: Any) -> SimulatedApi:
+        apis.append(SimulatedApi(**options))
+        return apis[-1]
+
+    monkeypatch.setattr(playing, "SimulatedApi", made)
     jobs = tuple(Job(number=number, ended=3.0 * number) for number in range(5))
     calls = play_alone(World(jobs=jobs), [User(targets=(number,)) for number in range(5)])
     assert all(call.results[0].request.is_completed for call in calls)
-    asks: list[Ask] = [ask for service in services for ask in service.asks]
-    assert len(services) == 5
-    assert {ask.route for ask in asks} == {"get"}
-
-
-def _kept(services: list[Service], service: Service) -> Service:
-    services.append(service)
-    return service
+    assert len(apis) == 5
+    assert {received.route for api in apis for received in api.received} == {"get"}
 
 
 def test_the_service_shows_what_the_world_says() -> None:
@@ -67,12 +68,12 @@ def test_the_service_shows_what_the_world_says() -> None:
     trace = play(world)
     assert [result.request.status for result in trace.calls[0].results] == ["queued", "processing", "failed"]
     assert [result.request.status for result in trace.calls[1].results] == ["completed", "failed"]
-    assert trace.left_over == []
+    assert trace.leftovers == []
 
 
 def test_a_world_shrinks_to_what_matters() -> None:
     world = World(
-        habits=Habits(most=3.0, get=0.4),
+        settings=Settings(max_interval=3.0, get_seconds=0.4),
         jobs=tuple(Job(number=number, ended=10.0 + number / 7) for number in range(6)),
         faults=(
             Fault(kind="reset", target=4),
@@ -87,29 +88,29 @@ def test_a_world_shrinks_to_what_matters() -> None:
         hung = {fault.target for fault in tried.faults if fault.kind == "hang"}
         return any(target in hung for user in tried.users for target in user.targets)
 
-    small = shrunk(world, has_a_hang_that_one_meets)
+    small = shrink(world, has_a_hang_that_one_meets)
     assert (len(small.jobs), len(small.faults), len(small.users), small.nudges) == (1, 1, 1, ())
     assert small.users[0].targets == (small.faults[0].target,) == (0,)
-    assert small.habits == Habits()
+    assert small.settings == Settings()
     assert small.faults[0].begins == 0.0
     assert has_a_hang_that_one_meets(small)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_printed_is_the_world(kind: str) -> None:
-    names = {made.__name__: made for made in (World, Job, Fault, User, Nudge, Habits, Listing)}
+def test_a_printed_world_can_be_played_again(kind: str) -> None:
+    names = {made.__name__: made for made in (World, Job, Fault, User, Nudge, Settings, Listing)}
     world = attrs.evolve(draw(kind, 1), limit=None, posts=(), submits=(), users=draw(kind, 1).users[:40])
     small = attrs.evolve(world, jobs=world.jobs[:40], faults=world.faults[:40], nudges=world.nudges[:40])
     again = eval(describe(small), {**names, "inf": float("inf")})
     assert again.users == small.users
-    assert again.habits == small.habits
+    assert again.settings == small.settings
     assert [job.number for job in again.jobs] == [job.number for job in small.jobs]
 
 
-def test_what_a_held_loop_leaves_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loop_that_is_stuck_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looping, "_STEPS", 10)
     world = World(jobs=tuple(Job(number=number) for number in range(3)), users=(User(),) * 3)
     monkeypatch.setattr(looping, "_STEPS_FOR_EACH", 0)
     trace: Trace = play(world)
-    assert trace.held is not None
-    assert "steps in one instant" in trace.held
+    assert trace.stuck is not None
+    assert "steps in one instant" in trace.stuck

@@ -1,4 +1,4 @@
-"""What was seen while a world was played: plain values that the invariants read."""
+"""What was seen while a world was played: plain values that the invariants read. Times are seconds of the world."""
 
 from __future__ import annotations
 
@@ -9,30 +9,26 @@ import attrs
 
 from chamelaion_async import ChamelaionError
 
-from .world import Stage, Submit, User
-
-__all__ = ["Ask", "Call", "Result", "Started", "Submission", "Trace"]
+from .world import Status, Submit, User
 
 Reply = Literal[
-    "good", "status", "refused", "reset", "hang", "garbage", "gateway", "malformed", "blank", "missing", "left"
+    "good", "status", "refused", "reset", "hang", "garbage", "gateway", "malformed", "blank", "missing", "cancelled"
 ]
 
 
 @attrs.define(kw_only=True)
-class Ask:
-    """One request as it arrived at the service.
+class Received:
+    """One request that arrived at the service.
 
     Attributes:
-        at: When.
-        route: ``get``, ``list`` or ``post``.
         target: The number of the job whose GET it is, -1 for others.
-        id: As it was asked for.
-        answered: When the answer, or the failure, was with the client.
-        reply: What came of it; ``left`` if the client gave it up.
-        patience: Seconds that the client allowed for it.
+        id: The id in its path.
+        answered: When the client had the answer or the failure.
+        reply: What came of it; ``cancelled`` if the client gave it up.
+        timeout: Seconds that the client allowed for it.
         delay: Seconds that the service took, or would have taken.
-        shown: The jobs that a good answer shows, and how.
-        is_wanted: Whether anyone was waiting for what it asks for.
+        shown: The jobs that a good answer shows, and their statuses.
+        is_awaited: Whether a call was waiting for what it asks for.
     """
 
     at: float
@@ -40,23 +36,16 @@ class Ask:
     target: int = -1
     id: str = ""
     answered: float = math.inf
-    reply: Reply = "left"
-    patience: float = 20.0
+    reply: Reply = "cancelled"
+    timeout: float = 20.0
     delay: float = 0.0
-    shown: tuple[tuple[int, Stage], ...] = ()
-    is_wanted: bool = True
+    shown: tuple[tuple[int, Status], ...] = ()
+    is_awaited: bool = True
 
 
 @attrs.frozen(kw_only=True)
 class Result:
-    """What a call told of one target.
-
-    Attributes:
-        at: When.
-        id: Of the outcome, as it was told.
-        request: The job, if that was it.
-        error: The error, if that was it.
-    """
+    """What a call returned or raised for one id: the job or the error."""
 
     at: float
     id: str
@@ -69,13 +58,10 @@ class Call:
     """One call of a user.
 
     Attributes:
-        user: Who.
         names: The ids that were passed.
-        began: When it was made.
-        ended: When it returned.
-        results: What it told, in its order.
+        results: What it returned for each id, in its order.
         raised: What it raised as a whole.
-        was_left: Whether it ended by the user's own cancellation.
+        was_cancelled: Whether its user cancelled it.
     """
 
     user: User
@@ -84,18 +70,12 @@ class Call:
     ended: float = math.inf
     results: list[Result] = attrs.field(factory=list)
     raised: BaseException | None = None
-    was_left: bool = False
+    was_cancelled: bool = False
 
 
 @attrs.frozen(kw_only=True)
 class Started:
-    """A job that a submission started.
-
-    Attributes:
-        id: Its UUID.
-        owner: The number of the submission.
-        at: When.
-    """
+    """A job that a submission started; ``owner`` is the number of the submission."""
 
     id: str
     owner: int
@@ -119,20 +99,20 @@ class Trace:
     """All that was seen of a world.
 
     Attributes:
-        asks: Requests, in the order of their arrival.
+        received: Requests, in the order of their arrival.
         calls: The users' calls, in the order of the users.
         submissions: The same of submissions.
         started: The jobs that these started.
-        held: Why the loop did not get on, if so.
-        left_over: What was still there once all calls had returned.
-        kept: In how many places the client held names at some moments, and how many waits and jobs there were then;
-            and the same of the name that it held in the most places.
+        stuck: Why the loop made no progress, if it did not.
+        leftovers: What was still there once all calls had returned.
+        held_names: In how many places the client held names at some moments, and how many waits and jobs there were
+            then; and the same of the name that it held in the most places.
     """
 
-    asks: list[Ask] = attrs.field(factory=list)
+    received: list[Received] = attrs.field(factory=list)
     calls: list[Call] = attrs.field(factory=list)
     submissions: list[Submission] = attrs.field(factory=list)
     started: list[Started] = attrs.field(factory=list)
-    held: str | None = None
-    left_over: list[str] = attrs.field(factory=list)
-    kept: list[tuple[int, int]] = attrs.field(factory=list)
+    stuck: str | None = None
+    leftovers: list[str] = attrs.field(factory=list)
+    held_names: list[tuple[int, int]] = attrs.field(factory=list)

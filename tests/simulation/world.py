@@ -10,25 +10,7 @@ from uuid import UUID
 
 import attrs
 
-__all__ = [
-    "ACCOUNT",
-    "AnyPart",
-    "Fault",
-    "Habits",
-    "Job",
-    "Limit",
-    "Listing",
-    "Nudge",
-    "Post",
-    "Stage",
-    "Submit",
-    "User",
-    "World",
-    "describe",
-    "stretched",
-]
-
-Stage = Literal["queued", "processing", "completed", "failed"]
+Status = Literal["queued", "processing", "completed", "failed"]
 Route = Literal["get", "list", "all"]
 FaultKind = Literal[
     "status", "refused", "reset", "hang", "garbage", "slow", "gateway", "malformed", "blank", "missing"
@@ -69,7 +51,7 @@ class Job:
     def id(self) -> str:
         return _uuid(self.number)
 
-    def stage(self, at: float) -> Stage:
+    def status(self, at: float) -> Status:
         """Return the status at a time."""
         if at >= self.ended:
             return self.final
@@ -152,7 +134,7 @@ class User:
         targets: Numbers of jobs; a number beyond all jobs is an id that the service does not know.
         by_reference: Whether the references are passed instead of the UUIDs.
         timeout: Of the call; None for none.
-        leaves: When it is cancelled, if it is.
+        cancelled_at: When, if it is.
     """
 
     call: Literal["wait", "watch", "wait_all", "as_finished", "get_many"] = "wait"
@@ -160,7 +142,7 @@ class User:
     targets: tuple[int, ...] = (0,)
     by_reference: bool = False
     timeout: float | None = None
-    leaves: float | None = None
+    cancelled_at: float | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -203,33 +185,27 @@ class Submit:
 
 
 @attrs.frozen(kw_only=True)
-class Habits:
-    """Settings of the client, and of the loop and the clocks around it.
+class Settings:
+    """Settings of the client (those of ``PollPolicy`` and ``Pace`` have their names there), its loop and the clocks.
 
     Attributes:
-        least: ``PollPolicy.min_interval``.
-        most: ``PollPolicy.max_interval``.
-        request_timeout: ``PollPolicy.request_timeout``.
-        outage_budget: ``PollPolicy.outage_budget``.
-        max_rate: ``Pace.max_rate``.
-        max_concurrency: ``Pace.max_concurrency``.
         timers: Whether timers go off in time, up to 0.5 ms early (uvloop) or up to 1 ms late (epoll).
         date: What the service's ``Date`` header says: ``true``, none, or an hour less than its ``created_at``.
-        get: Seconds that a GET takes.
-        page: Seconds that a page takes.
+        get_seconds: What a GET takes.
+        page_seconds: What a page takes.
         family: Which jobs.
     """
 
-    least: float = 1.0
-    most: float = 12.0
+    min_interval: float = 1.0
+    max_interval: float = 12.0
     request_timeout: float = 20.0
     outage_budget: float = 120.0
     max_rate: float | None = None
     max_concurrency: int = 100
     timers: Literal["exact", "early", "late"] = "exact"
     date: Literal["true", "none", "behind", "ahead"] = "true"
-    get: float = 0.1
-    page: float = 0.1
+    get_seconds: float = 0.1
+    page_seconds: float = 0.1
     family: Literal["lipsync", "video_translate"] = "lipsync"
 
 
@@ -240,7 +216,7 @@ class World:
     kind: str = "waits"
     seed: int = 0
     horizon: float = 600.0
-    habits: Habits = Habits()
+    settings: Settings = Settings()
     listing: Listing = Listing()
     limit: Limit | None = None
     jobs: tuple[Job, ...] = ()
@@ -255,7 +231,7 @@ class World:
         return self.jobs[target].reference if target < len(self.jobs) else f"unknown-{target}"
 
     def name(self, target: int, by_reference: bool) -> str:
-        """Return the id by which a user asks for a job."""
+        """Return the id by which a user received for a job."""
         if target >= len(self.jobs):
             return Job(number=target).id
         job = self.jobs[target]
@@ -265,14 +241,14 @@ class World:
 AnyPart = Job | Fault | User | Nudge | Post | Submit
 
 
-def stretched(world: World, by: float) -> World:
+def with_longer_faults(world: World, by: float) -> World:
     """Return a world in which each fault begins earlier and ends later: nothing in it goes better.
 
-    Whatever a wait learns in it, it learns in the world itself too, even if its polls come up to ``by`` seconds
-    earlier or later.
+    What a wait reads in it, it reads in the world itself too, even if its polls come up to ``by`` seconds earlier or
+    later.
     """
     faults = [attrs.evolve(fault, begins=fault.begins - by, ends=fault.ends + by) for fault in world.faults]
-    # Where several meet, the first counts: no small one may hide what costs more time.
+    # Of several faults at once the first counts, so those that take the most time come first.
     faults.sort(key=lambda fault: {"hang": -math.inf, "refused": -fault.value}.get(fault.kind, math.inf))
     return attrs.evolve(world, faults=tuple(faults))
 
@@ -282,7 +258,7 @@ def describe(world: World) -> str:
     head = f"World(kind={world.kind!r}, seed={world.seed}, horizon={world.horizon:g}"
     if world.limit is not None:
         head += f", limit={_shown(world.limit)}"
-    lines = [f"{head}, habits={_shown(world.habits)}, listing={_shown(world.listing)},"]
+    lines = [f"{head}, settings={_shown(world.settings)}, listing={_shown(world.listing)},"]
     for name in ("jobs", "faults", "users", "nudges", "posts", "submits"):
         parts: Sequence[AnyPart] = getattr(world, name)
         if parts:

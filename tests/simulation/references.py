@@ -1,4 +1,4 @@
-"""What a client holds on to, found by following its own objects and nothing else."""
+"""What a client refers to, found by following the objects of the package alone."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Collection
 from typing import Any, Final
 
-__all__ = ["places_of_names"]
-
 _CONTAINERS: Final = (dict, list, set, frozenset, tuple, deque, OrderedDict, defaultdict)
 _PACKAGE: Final = "chamelaion_async"
 _ENDS: Final = (type, types.ModuleType, types.CodeType, types.FrameType)
 
 
 def places_of_names(root: object, names: Collection[str]) -> Counter[str]:
-    """Return in how many places the package's objects that can be reached from ``root`` hold each of ``names``."""
+    """Return in how many places the objects of the package that ``root`` reaches hold each of ``names``."""
     found: Counter[str] = Counter()
     seen: set[int] = set()
     stack: list[Any] = [root]
@@ -31,7 +29,7 @@ def places_of_names(root: object, names: Collection[str]) -> Counter[str]:
             continue
         seen.add(id(thing))
         if isinstance(thing, types.FunctionType):
-            stack.extend(cell.cell_contents for cell in thing.__closure__ or () if _is_full(cell))
+            stack.extend(cell.cell_contents for cell in thing.__closure__ or () if _has_contents(cell))
         elif isinstance(thing, (types.MethodType, *_CONTAINERS)) or _is_ours(thing):
             stack.extend(gc.get_referents(thing))
     return found
@@ -44,7 +42,7 @@ def _is_ours(thing: object) -> bool:
     )
 
 
-def _is_full(cell: types.CellType) -> bool:
+def _has_contents(cell: types.CellType) -> bool:
     try:
         _ = cell.cell_contents
     except ValueError:
