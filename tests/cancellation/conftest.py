@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(scope="module", autouse=True)
 def _nothing_stays_frozen() -> Iterator[None]:
-    """What is left of one scene is looked for with all that was there before set aside."""
+    """What is left of one scenario is looked for with all that was there before set aside."""
     gc.collect()
     yield
     gc.unfreeze()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from .loops import LOOPS, Loop
-from .scenes import SCENES, Scene
+from .scenarios import SCENARIOS, Scenario
 
 IS_WHOLE: Final = bool(os.environ.get("CHAMELAION_ALL_CANCELLATIONS"))
 
@@ -22,14 +22,14 @@ _FEW: Final = frozenset(
 """What is walked on a loop whose time is real."""
 
 
-def stride(scene: Scene) -> int:
-    """Return of how many suspensions one is struck on the walk through a scene."""
-    return _LONG_STRIDE if scene.is_long else 1
+def stride(scenario: Scenario) -> int:
+    """Return of how many suspensions one is struck on the walk through a scenario."""
+    return _LONG_STRIDE if scenario.is_long else 1
 
 
-def stretches() -> Iterator[tuple[Loop, Scene]]:
+def stretches() -> Iterator[tuple[Loop, Scenario]]:
     """Yield what is walked through on which loop."""
     for loop in LOOPS:
-        for scene in SCENES:
-            if loop.is_virtual or (not scene.is_slow and (IS_WHOLE or scene.key in _FEW)):
-                yield loop, scene
+        for scenario in SCENARIOS:
+            if loop.is_virtual or (not scenario.is_slow and (IS_WHOLE or scenario.key in _FEW)):
+                yield loop, scenario

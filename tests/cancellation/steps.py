@@ -9,14 +9,14 @@ from typing import Any, Generic, Literal, TypeVar
 
 import attrs
 
-from tests.faults.traces import Traces, _is_the_clients
+from tests.faults.leftovers import Leftovers, _is_the_clients
 
 T = TypeVar("T")
 
 Moment = Literal["at once", "when it is done"]
 """As soon as something is awaited, or in the same turn of the loop in which it is done, before that is noticed."""
 
-Strike = Callable[[], bool]
+Interrupt = Callable[[], bool]
 """Does what cancels an operation, and returns whether that was still possible."""
 
 
@@ -28,42 +28,42 @@ class Steps:
     the operation.
 
     Attributes:
-        number: At which suspension to strike, counted from 1; None strikes never.
+        number: At which suspension to interrupt, counted from 1; None strikes never.
         moment: When, as seen from what is awaited there.
         more: How often to cancel once more afterwards, each time that the operation awaits something.
-        strike: What happens; by default the operation's task is cancelled.
+        interrupt: What happens; by default the operation's task is cancelled.
         task: The operation's task, once it runs.
         count: Suspensions so far.
         was_reached: Whether the operation came to where it was to be struck.
-        has_struck: Whether it has happened while the operation was under way.
-        struck_again: How often it was cancelled once more.
+        was_interrupted: Whether it has happened while the operation was under way.
+        cancelled_again: How often it was cancelled once more.
         awaited_after: How often it awaited something after it was struck.
-        is_told: Whether the operation has been told.
+        was_raised: Whether the operation has been raised.
         is_over: Whether nothing is to be counted any more.
     """
 
     number: int | None = None
     moment: Moment = "at once"
     more: int = 0
-    strike: Strike | None = None
+    interrupt: Interrupt | None = None
     task: asyncio.Task[Any] | None = None
     count: int = 0
     was_reached: bool = False
-    has_struck: bool = False
-    struck_again: int = 0
+    was_interrupted: bool = False
+    cancelled_again: int = 0
     awaited_after: int = 0
-    is_told: bool = False
+    was_raised: bool = False
     is_over: bool = False
 
     def suspended(self, awaited: object) -> None:
         """Take note that a task which works for the operation awaits something."""
         if self.is_over or self.task is None or self.task.done():
             return
-        if self.has_struck:
+        if self.was_interrupted:
             if asyncio.current_task() is self.task:
                 self.awaited_after += 1
-                if self.struck_again < self.more:
-                    self.struck_again += 1
+                if self.cancelled_again < self.more:
+                    self.cancelled_again += 1
                     self._cancel()
             return
         self.count += 1
@@ -71,25 +71,25 @@ class Steps:
             return
         self.was_reached = True
         if self.moment == "at once":
-            self._strike()
+            self._interrupt()
         elif isinstance(awaited, asyncio.Future) or hasattr(awaited, "add_done_callback"):
-            awaited.add_done_callback(lambda _: self._strike())  # before the task that awaits it adds its own
+            awaited.add_done_callback(lambda _: self._interrupt())  # before the task that awaits it adds its own
         else:
-            asyncio.get_running_loop().call_soon(self._strike)
+            asyncio.get_running_loop().call_soon(self._interrupt)
 
-    def _strike(self) -> None:
+    def _interrupt(self) -> None:
         if self.task is None or self.task.done():
             return
-        self.has_struck = self._cancel() if self.strike is None else self.strike()
+        self.was_interrupted = self._cancel() if self.interrupt is None else self.interrupt()
 
     def _cancel(self) -> bool:
         assert self.task is not None
         return self.task.cancel()
 
-    def told(self, error: object) -> None:
-        """Take note that a task which works for the operation is told of a cancellation, or of something else."""
+    def raised(self, error: object) -> None:
+        """Take note that a task which works for the operation is raised of a cancellation, or of something else."""
         if isinstance(error, asyncio.CancelledError) and asyncio.current_task() is self.task:
-            self.is_told = True
+            self.was_raised = True
 
 
 class _Counted(Coroutine[Any, Any, T], Generic[T]):
@@ -105,14 +105,9 @@ class _Counted(Coroutine[Any, Any, T], Generic[T]):
         self._steps.suspended(awaited)
         return awaited
 
-    def throw(
-        self,
-        kind: Any,
-        value: Any = None,
-        traceback: TracebackType | None = None,
-    ) -> Any:
+    def throw(self, kind: Any, value: Any = None, traceback: TracebackType | None = None) -> Any:
         error = kind if value is None else value
-        self._steps.told(error)
+        self._steps.raised(error)
         awaited = self._inner.throw(error)
         self._steps.suspended(awaited)
         return awaited
@@ -124,8 +119,8 @@ class _Counted(Coroutine[Any, Any, T], Generic[T]):
         return self._inner.__await__()
 
 
-class StepTraces(Traces):
-    """Traces of a client whose steps are counted.
+class StepLeftovers(Leftovers):
+    """Leftovers of a client whose steps are counted.
 
     Args:
         steps: Counts them.

@@ -9,46 +9,46 @@ from typing import Any
 
 import attrs
 
-from tests.faults.stage import Stage
+from tests.faults.setup import Setup
 
-from .point import Play
+from .point import Run
 
 
 class SiblingError(Exception):
     """What makes a group of tasks fail."""
 
 
-Around = Callable[[Play, Stage], Awaitable[object]]
+Around = Callable[[Run, Setup], Awaitable[object]]
 
 
-async def limited(play: Play, stage: Stage) -> None:
+async def limited(run: Run, setup: Setup) -> None:
     """Run out of time: the limit says so, in its own words, and its task is none the worse for it."""
     raised: Exception | None = None
     try:
         async with asyncio.timeout(None) as limit:
-            play.steps.strike = partial(_run_out, limit)
-            await play.scene.act(stage)
+            run.steps.interrupt = partial(_run_out, limit)
+            await run.scenario.act(setup)
     except TimeoutError as error:
         raised = error
-    _check_limit(play, limit, raised)
+    _check_limit(run, limit, raised)
 
 
-async def limited_twice(play: Play, stage: Stage) -> None:
+async def limited_twice(run: Run, setup: Setup) -> None:
     """Run out of the time of the outer of two limits: the inner one has no part in it."""
     raised: Exception | None = None
     try:
         async with asyncio.timeout(None) as outer, asyncio.timeout(3600.0) as inner:
-            play.steps.strike = partial(_run_out, outer)
-            await play.scene.act(stage)
+            run.steps.interrupt = partial(_run_out, outer)
+            await run.scenario.act(setup)
     except TimeoutError as error:
         raised = error
-    _check_limit(play, outer, raised)
+    _check_limit(run, outer, raised)
     assert not inner.expired()
 
 
-def _check_limit(play: Play, limit: asyncio.Timeout, raised: Exception | None) -> None:
+def _check_limit(run: Run, limit: asyncio.Timeout, raised: Exception | None) -> None:
     if raised is None:
-        assert not play.steps.is_told, "the cancellation was lost"
+        assert not run.steps.was_raised, "the cancellation was lost"
     else:
         assert type(raised) is TimeoutError, repr(raised)
         assert limit.expired()
@@ -59,17 +59,17 @@ def _run_out(limit: asyncio.Timeout) -> bool:
     return True
 
 
-async def beside_a_sibling(play: Play, stage: Stage) -> None:
+async def beside_a_sibling(run: Run, setup: Setup) -> None:
     """Be a task of a group in which another one fails: that one's error is all that comes out."""
-    await _with_sibling(play, stage, is_child=True)
+    await _with_sibling(run, setup, is_child=True)
 
 
-async def over_a_child(play: Play, stage: Stage) -> None:
+async def over_a_child(run: Run, setup: Setup) -> None:
     """Be the body of a group in which a task fails."""
-    await _with_sibling(play, stage, is_child=False)
+    await _with_sibling(run, setup, is_child=False)
 
 
-async def _with_sibling(play: Play, stage: Stage, *, is_child: bool) -> None:
+async def _with_sibling(run: Run, setup: Setup, *, is_child: bool) -> None:
     fails: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def fail() -> bool:
@@ -78,7 +78,7 @@ async def _with_sibling(play: Play, stage: Stage, *, is_child: bool) -> None:
         fails.set_exception(SiblingError())
         return True
 
-    play.steps.strike = fail
+    run.steps.interrupt = fail
 
     async def sibling() -> None:
         await fails
@@ -89,27 +89,27 @@ async def _with_sibling(play: Play, stage: Stage, *, is_child: bool) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(sibling())
             if is_child:
-                await group.create_task(_as_task(play, stage))
+                await group.create_task(_as_task(run, setup))
             else:
-                await play.scene.act(stage)
+                await run.scenario.act(setup)
             is_through = True
-            if not play.steps.has_struck:
+            if not run.steps.was_interrupted:
                 fails.set_result(None)
     except ExceptionGroup as error:
         errors = error.exceptions
-    assert [type(error) for error in errors] == [SiblingError] * play.steps.has_struck, repr(errors)
+    assert [type(error) for error in errors] == [SiblingError] * run.steps.was_interrupted, repr(errors)
     task = asyncio.current_task()
     if is_through and task is not None and task.cancelling():
         task.uncancel()  # before Python 3.13, a group forgets to, where a task of it fails as late as this
 
 
-async def _as_task(play: Play, stage: Stage) -> Any:
-    return await play.scene.act(stage)
+async def _as_task(run: Run, setup: Setup) -> Any:
+    return await run.scenario.act(setup)
 
 
 @attrs.frozen
 class Surrounded:
-    """Plays a scene within something that cancels it, and goes on in the same task.
+    """Plays a scenario within something that cancels it, and goes on in the same task.
 
     Args:
         around: What that is.
@@ -117,19 +117,19 @@ class Surrounded:
 
     around: Around
 
-    async def __call__(self, play: Play) -> None:
+    async def __call__(self, run: Run) -> None:
         """Be cancelled from around: nothing is left, and neither the task nor the client is the worse for it."""
 
-        async def act(stage: Stage) -> None:
-            await self.around(play, stage)
+        async def act(setup: Setup) -> None:
+            await self.around(run, setup)
             task = asyncio.current_task()
             assert task is not None
             assert task.cancelling() == 0
-            play.steps.is_over = True
-            if play.scene.beside is None:
-                await play.check_nothing_is_left(but=task)
-            play.scene.check(stage)
-            await play.scene.act(stage)
+            run.steps.is_over = True
+            if run.scenario.beside is None:
+                await run.check_nothing_is_left(but=task)
+            run.scenario.check(setup)
+            await run.scenario.act(setup)
 
-        (await play.act(act)).result()
-        await play.check_nothing_is_left()
+        (await run.act(act)).result()
+        await run.check_nothing_is_left()

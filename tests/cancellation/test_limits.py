@@ -1,4 +1,4 @@
-"""The client's own time limits and those of the caller are told apart, whichever comes first."""
+"""The client's own time limits and those of the caller are raised apart, whichever comes first."""
 
 from __future__ import annotations
 
@@ -74,11 +74,7 @@ async def client() -> AsyncIterator[AsyncClient]:
     async with Sandbox() as sandbox:
         sandbox.inject(Fault.hang())
         async with AsyncClient(
-            "sk-key",
-            base_url=sandbox.base_url,
-            timeout=LIMIT,
-            retry=RetryPolicy(attempts=1),
-            polling=polling,
+            "sk-key", base_url=sandbox.base_url, timeout=LIMIT, retry=RetryPolicy(attempts=1), polling=polling
         ) as made:
             yield made
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from .loops import BUSY_THREADS, Loop
-from .scenes import SCENES, Scene
+from .scenarios import SCENARIOS, Scenario
 from .share import stretches, stride
 from .walk import Walk
 
@@ -19,20 +19,23 @@ _AT_LEAST = 4
 
 
 @pytest.mark.parametrize(
-    ("loop", "scene"), [pytest.param(*stretch, id=f"{stretch[0].key}: {stretch[1].key}") for stretch in stretches()]
+    ("loop", "scenario"),
+    [pytest.param(*stretch, id=f"{stretch[0].key}: {stretch[1].key}") for stretch in stretches()],
 )
-def test_it_may_be_cancelled_at_any_point(loop: Loop, scene: Scene, tmp_path: Path) -> None:
-    walk = Walk(loop=loop, scene=scene, folder=tmp_path)
+def test_it_may_be_cancelled_at_any_point(loop: Loop, scenario: Scenario, tmp_path: Path) -> None:
+    walk = Walk(loop=loop, scenario=scenario, folder=tmp_path)
 
-    loop.run(walk.at_every_step_and_again(stride=stride(scene)))
-    loop.run(walk.at_every_step_and_again(moment="when it is done", stride=stride(scene)))
+    loop.run(walk.at_every_step_and_again(stride=stride(scenario)))
+    loop.run(walk.at_every_step_and_again(moment="when it is done", stride=stride(scenario)))
 
     assert walk.points >= _AT_LEAST
 
 
-@pytest.mark.parametrize("scene", [scene for scene in SCENES if scene.has_threads], ids=lambda scene: scene.key)
-def test_it_may_be_cancelled_while_all_threads_are_busy(scene: Scene, tmp_path: Path) -> None:
-    walk = Walk(loop=BUSY_THREADS, scene=scene, folder=tmp_path)
+@pytest.mark.parametrize(
+    "scenario", [scenario for scenario in SCENARIOS if scenario.has_threads], ids=lambda scenario: scenario.key
+)
+def test_it_may_be_cancelled_while_all_threads_are_busy(scenario: Scenario, tmp_path: Path) -> None:
+    walk = Walk(loop=BUSY_THREADS, scenario=scenario, folder=tmp_path)
 
     BUSY_THREADS.run(walk.at_every_step_and_again())
     BUSY_THREADS.run(walk.at_every_step_and_again(moment="when it is done"))

@@ -46,7 +46,7 @@ class InLoop(ThreadPoolExecutor):
                 return
             try:
                 result = function(*args, **kwargs)
-            except BaseException as error:  # noqa: BLE001 - whoever waits is told
+            except BaseException as error:  # noqa: BLE001 - whoever waits is raised
                 future.set_exception(error)
             else:
                 future.set_result(result)

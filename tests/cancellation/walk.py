@@ -1,4 +1,4 @@
-"""The walk through a scene: struck at its first suspension, at its second, and so on to its end."""
+"""The walk through a scenario: struck at its first suspension, at its second, and so on to its end."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from pathlib import Path
 import attrs
 
 from .loops import Loop
-from .point import Play, be_cancelled, play
-from .scenes import Scene
+from .point import Run, be_cancelled, play
+from .scenarios import Scenario
 from .steps import Moment, Steps
 
 
 @attrs.define(kw_only=True)
 class Walk:
-    """A walk through a scene.
+    """A walk through a scenario.
 
     Attributes:
         loop: On what loop.
-        scene: Through what.
+        scenario: Through what.
         folder: For files, empty.
-        perform: Plays the scene up to the point at which it is struck, and checks what comes of that.
+        perform: Plays the scenario up to the point at which it is struck, and checks what comes of that.
         points: How many points there were.
     """
 
     loop: Loop
-    scene: Scene
+    scenario: Scenario
     folder: Path
-    perform: Callable[[Play], Awaitable[object]] = be_cancelled
+    perform: Callable[[Run], Awaitable[object]] = be_cancelled
     points: int = 0
     _folders: Iterator[int] = attrs.field(init=False, factory=count)
 
     async def at_every_step(self, *, moment: Moment = "at once", first: int = 1, stride: int = 1) -> None:
-        """Strike at every suspension, or at some of them."""
+        """Interrupt at every suspension, or at some of them."""
         for number in count(first, stride):
             steps = Steps(number=number, moment=moment)
             await self._play(steps)
@@ -61,8 +61,8 @@ class Walk:
 
     async def _play(self, steps: Steps) -> None:
         try:
-            await play(self.loop, self.scene, self._make_folder(), steps, self.perform)
+            await play(self.loop, self.scenario, self._make_folder(), steps, self.perform)
         except Exception as error:
-            where = f"{self.scene.key}, {steps.moment} at step {steps.number}, {steps.more} times more"
+            where = f"{self.scenario.key}, {steps.moment} at step {steps.number}, {steps.more} times more"
             raise AssertionError(f"{where}: {type(error).__name__}: {error}") from error
-        self.points += steps.has_struck
+        self.points += steps.was_interrupted

@@ -2,137 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import repeat
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from chamelaion_async.sandbox import Fault
-from chamelaion_async.sandbox.endpoints.answers import Answer
 
-from . import rules
+from .custom_faults import Writing, by_hand, pieces, true_answer
 from .row import row
-from .rules import CONNECTION, INVALID, NAMED, READS, RECOVERS, TIMEOUT, UNCERTAIN, all_of, but
-from .ways import Head, Words, body_of, said, spoken
+from .rules import (
+    CONNECTION,
+    INVALID,
+    NAMED,
+    READS,
+    RECOVERS,
+    TIMEOUT,
+    UNCERTAIN,
+    all_of,
+    but,
+    harmless,
+    lost_after,
+    lost_before,
+)
 
-_BROKEN: Final = "Answers that break off"
-_NO_HTTP: Final = "Answers that are not HTTP"
-
-
-def _cut(share: float) -> Words:
-    """Say a part of the true answer."""
-
-    def words(answer: Answer, now: float) -> Iterator[bytes]:
-        whole = bytes(Head.of(answer, now)) + body_of(answer)
-        yield whole[: int(len(whole) * share)]
-
-    return words
-
-
-def _too_long(answer: Answer, now: float) -> Iterator[bytes]:
-    yield bytes(Head.of(answer, now, length=len(answer.body) + 5)) + body_of(answer)
+_broken = partial(row, "Answers that break off")
+_no_http = partial(row, "Answers that are not HTTP")
 
 
-def _of_no_length(*lines: str, say: Callable[[bytes], bytes] = bytes) -> Words:
-    """Say the true answer with other lines than its length."""
-
-    def words(answer: Answer, now: float) -> Iterator[bytes]:
-        yield bytes(Head.of(answer, now, length="").with_lines(*lines)) + say(body_of(answer))
-
-    return words
+def _chunked(size: Callable[[bytes], bytes]) -> Writing:
+    """Return the true answer in one chunk without the last one, of the size that is named."""
+    lines = "Transfer-Encoding: chunked"
+    return true_answer(lines, length=None, body=lambda body: b"%s\r\n%s\r\n" % (size(body), body))
 
 
-def _chunk(body: bytes) -> bytes:
-    return b"%x\r\n%s\r\n" % (len(body), body)
-
-
-_not_http = but(rules.lost_after(INVALID), {**all_of(INVALID, *READS), "get_many": RECOVERS})
+_not_http = but(lost_after(INVALID), {**all_of(INVALID, *READS), "get_many": RECOVERS})
 # All bytes of an output are there, and when asked for the rest, the server confirms that there is none.
-_all_but_the_end = but(rules.lost_after(CONNECTION), always={"download": RECOVERS})
+_all_but_the_end = but(lost_after(CONNECTION), always={"download": RECOVERS})
 
 _BROKEN_ROWS = (
-    row(_BROKEN, "half a status line", spoken(said(b"HTTP/1.1 2")), rules.lost_after(CONNECTION)),
-    row(_BROKEN, "half of the headers", spoken(_cut(0.2)), rules.lost_after(CONNECTION)),
-    row(_BROKEN, "no body", Fault.truncate(0), rules.lost_after(CONNECTION)),
-    row(_BROKEN, "half of the body, then closed", spoken(_cut(0.9)), rules.lost_after(CONNECTION)),
-    row(_BROKEN, "half of the body, then reset", spoken(_cut(0.9), "reset"), rules.lost_after(CONNECTION)),
-    row(_BROKEN, "half of the body, then silence", spoken(_cut(0.9), "hold"), rules.lost_after(TIMEOUT)),
-    row(_BROKEN, "`Content-Length` that is too large", spoken(_too_long), _all_but_the_end),
-    row(
-        _BROKEN,
-        "chunks without an end",
-        spoken(_of_no_length("Transfer-Encoding: chunked", say=_chunk)),
-        _all_but_the_end,
-    ),
-    row(
-        _BROKEN,
+    _broken("half a status line", by_hand(pieces(b"HTTP/1.1 2")), lost_after(CONNECTION)),
+    _broken("half of the headers", by_hand(true_answer(share=0.2)), lost_after(CONNECTION)),
+    _broken("no body", Fault.truncate(0), lost_after(CONNECTION)),
+    _broken("half of the body, then closed", by_hand(true_answer(share=0.9)), lost_after(CONNECTION)),
+    _broken("half of the body, then reset", by_hand(true_answer(share=0.9), "reset"), lost_after(CONNECTION)),
+    _broken("half of the body, then silence", by_hand(true_answer(share=0.9), "hold"), lost_after(TIMEOUT)),
+    _broken("`Content-Length` that is too large", by_hand(true_answer(length=5)), _all_but_the_end),
+    _broken("chunks without an end", by_hand(_chunked(lambda body: b"%x" % len(body))), _all_but_the_end),
+    _broken(
         "500 that breaks off",
-        spoken(said(b"HTTP/1.1 500 Oops\r\nContent-Length: 500\r\n\r\n{"), when="before"),
-        but(rules.lost_before(CONNECTION), all_of(UNCERTAIN, *NAMED)),
+        by_hand(pieces(b"HTTP/1.1 500 Oops\r\nContent-Length: 500\r\n\r\n{"), when="before"),
+        but(lost_before(CONNECTION), all_of(UNCERTAIN, *NAMED)),
     ),
 )
 
 
-def _drip_headers(_: Answer, __: float) -> Iterator[bytes]:
-    yield b"HTTP/1.1 200 OK\r\n"
-    yield from repeat(b"X-A: b\r\n", 700)
-
-
-def _hint_for_ever(_: Answer, __: float) -> Iterator[bytes]:
-    yield from repeat(b"HTTP/1.1 103 Early Hints\r\n\r\n", 700)
-
-
-def _with_lines(*lines: str) -> Words:
-    def words(answer: Answer, now: float) -> Iterator[bytes]:
-        yield bytes(Head.of(answer, now).with_lines(*lines)) + body_of(answer)
-
-    return words
-
-
-def _after_a_hint(answer: Answer, now: float) -> Iterator[bytes]:
-    yield b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
-    yield bytes(Head.of(answer, now)) + body_of(answer)
-
-
-def _with_junk(answer: Answer, now: float) -> Iterator[bytes]:
-    yield bytes(Head.of(answer, now)) + body_of(answer) + b"and more that nobody asked for"
-
-
 _NO_HTTP_ROWS = (
-    row(
-        _NO_HTTP,
+    _no_http(
         "garbage before the request is served",
         Fault.garbage(),
         but(_not_http, all_of(UNCERTAIN, *NAMED), all_of(UNCERTAIN, *NAMED)),
     ),
-    row(_NO_HTTP, "garbage after the request was served", Fault.garbage(when="after"), _not_http),
-    row(_NO_HTTP, "another protocol", spoken(said(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")), _not_http),
-    row(_NO_HTTP, "header of 100 KB", spoken(_with_lines("X-Big: " + "x" * 100_000)), _not_http),
-    row(_NO_HTTP, "20,000 headers", spoken(_with_lines(*(f"X-H{n}: v" for n in range(20_000)))), _not_http),
-    row(_NO_HTTP, "header with a NUL", spoken(_with_lines("X-A: a\0b")), _not_http),
-    row(_NO_HTTP, "two lengths", spoken(_with_lines("Content-Length: 7")), _not_http),
-    row(_NO_HTTP, "negative length", spoken(_of_no_length("Content-Length: -5")), _not_http),
-    row(
-        _NO_HTTP,
-        "chunk of no readable size",
-        spoken(_of_no_length("Transfer-Encoding: chunked", say=lambda body: b"zz\r\n" + body)),
-        _not_http,
-    ),
-    row(_NO_HTTP, "bytes after the answer", spoken(_with_junk), _not_http),
-    row(
-        _NO_HTTP,
+    _no_http("garbage after the request was served", Fault.garbage(when="after"), _not_http),
+    _no_http("another protocol", by_hand(pieces(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")), _not_http),
+    _no_http("header of 100 KB", by_hand(true_answer("X-Big: " + "x" * 100_000)), _not_http),
+    _no_http("20,000 headers", by_hand(true_answer(*[f"X-H{n}: v" for n in range(20_000)])), _not_http),
+    _no_http("header with a NUL", by_hand(true_answer("X-A: a\0b")), _not_http),
+    _no_http("two lengths", by_hand(true_answer("Content-Length: 7")), _not_http),
+    _no_http("negative length", by_hand(true_answer("Content-Length: -5", length=None)), _not_http),
+    _no_http("chunk of no readable size", by_hand(_chunked(lambda _: b"zz")), _not_http),
+    _no_http("bytes after the answer", by_hand(true_answer(after=b"and more that was not asked for")), _not_http),
+    _no_http(
         "headers without an end, one a second",
-        spoken(_drip_headers, interval=1.0),
-        rules.lost_after(TIMEOUT),
+        by_hand(pieces(b"HTTP/1.1 200 OK\r\n", *[b"X-A: b\r\n"] * 700), interval=1.0),
+        lost_after(TIMEOUT),
     ),
-    row(
-        _NO_HTTP,
+    _no_http(
         "early hints without an end, one a second",
-        spoken(_hint_for_ever, interval=1.0),
-        rules.lost_after(TIMEOUT),
+        by_hand(pieces(*[b"HTTP/1.1 103 Early Hints\r\n\r\n"] * 700), interval=1.0),
+        lost_after(TIMEOUT),
     ),
-    row(_NO_HTTP, "an early hint, then the answer", spoken(_after_a_hint, "go on"), rules.harmless()),
-    row(
-        _NO_HTTP, "answer that ends with the connection", spoken(_of_no_length("Connection: close")), rules.harmless()
+    _no_http(
+        "an early hint, then the answer",
+        by_hand(true_answer(before=b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"), "go on"),
+        harmless(),
+    ),
+    _no_http(
+        "answer that ends with the connection", by_hand(true_answer("Connection: close", length=None)), harmless()
     ),
 )
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from chamelaion_async.sandbox import Fault
-from chamelaion_async.sandbox.endpoints.answers import Answer
 
 from . import rules
+from .custom_faults import altered, by_hand, rewritten, true_answer
 from .row import Row, row
 from .rules import CONNECTION, PAID, READS, RECOVERS, WAITS, Pair, all_of, but
-from .ways import Head, altered, body_of, rewritten, spoken
 
-_BODIES: Final = "Bodies"
-_FIELDS: Final = "Fields of another type"
-_MEANINGS: Final = "Fields of another meaning"
+_field = partial(row, "Fields of another type")
+_meaning = partial(row, "Fields of another meaning")
 _HTML: Final = b"<!doctype html><html><title>Sign in to the hotel's network</title></html>"
 
 _unreadable = rules.unreadable()
@@ -32,12 +29,8 @@ def _bomb() -> bytes:
     return gzip.compress(bytes(1024 * 1024), 9) * 128
 
 
-def _too_short(answer: Answer, now: float) -> Iterator[bytes]:
-    yield bytes(Head.of(answer, now, length=len(answer.body) - 5)) + body_of(answer)[:-5]
-
-
 def _body(name: str, fault: Fault, expected: Pair = _unreadable) -> Row:
-    return row(_BODIES, name, fault, expected)
+    return row("Bodies", name, fault, expected)
 
 
 _BODY_ROWS = (
@@ -46,7 +39,9 @@ _BODY_ROWS = (
     _body("HTML with 200", rewritten(lambda _: _HTML, Content_Type="text/html")),
     _body("JSON called HTML", rewritten(bytes, Content_Type="text/html"), _readable),
     _body("JSON without a type", rewritten(bytes, Content_Type=""), _readable),
-    _body("`Content-Length` that is too small", spoken(_too_short, "go on")),
+    _body(
+        "`Content-Length` that is too small", by_hand(true_answer(length=-5, body=lambda body: body[:-5]), "go on")
+    ),
     _body("two JSON documents", rewritten(lambda body: body + body)),
     _body("not UTF-8", rewritten(lambda body: b'{"\xff": 1, ' + body[1:])),
     _body("NULs", rewritten(lambda body: bytes(len(body)))),
@@ -74,7 +69,7 @@ _BODY_ROWS = (
 )
 
 _records = rules.only(_unreadable, *READS, *WAITS)
-# Only the submission's own answer is struck: the list stays readable.
+# The fault changes the submission's own answer only: the list stays readable.
 _accepted = rules.only(but(_unreadable, *[{"generate_blind": RECOVERS}] * 2), *PAID)
 _pages = rules.only(_unreadable, "list", "iterate")
 _read_records = rules.only(rules.harmless(), *READS, *WAITS)
@@ -139,45 +134,42 @@ _WRONG: Final[dict[str, Any]] = {
 }
 _FIELD_ROWS = (
     *(
-        row(_FIELDS, f"`{name}` is `{json.dumps(value)}`", _fields(**{name: value}), _records)
+        _field(f"`{name}` is `{json.dumps(value)}`", _fields(**{name: value}), _records)
         for name, value in _WRONG.items()
     ),
-    row(_FIELDS, "`id`, `status` and `created_at` are missing", _missing("id", "status", "created_at"), _records),
-    row(_FIELDS, "`request_id` of a submission is `5`", _accepting(request_id=5), _accepted),
-    row(_FIELDS, "`request_id` of a submission is null", _accepting(request_id=None), _accepted),
-    row(_FIELDS, "`status` of a submission is `[]`", _accepting(status=[]), _accepted),
-    row(_FIELDS, "`data` is null", _page(data=None), _pages),
-    row(_FIELDS, "`data` holds numbers", _page(data=[1, 2, 3]), _pages),
-    row(_FIELDS, "`pagination` is a list", _page(pagination=[]), _pages),
-    row(_FIELDS, '`limit` is `"100"`', _paging(limit="100"), _pages),
-    row(_FIELDS, "`offset` is null", _paging(offset=None), _pages),
-    row(_FIELDS, "`total` is `3.5`", _paging(total=3.5), _pages),
+    _field("`id`, `status` and `created_at` are missing", _missing("id", "status", "created_at"), _records),
+    _field("`request_id` of a submission is `5`", _accepting(request_id=5), _accepted),
+    _field("`request_id` of a submission is null", _accepting(request_id=None), _accepted),
+    _field("`status` of a submission is `[]`", _accepting(status=[]), _accepted),
+    _field("`data` is null", _page(data=None), _pages),
+    _field("`data` holds numbers", _page(data=[1, 2, 3]), _pages),
+    _field("`pagination` is a list", _page(pagination=[]), _pages),
+    _field('`limit` is `"100"`', _paging(limit="100"), _pages),
+    _field("`offset` is null", _paging(offset=None), _pages),
+    _field("`total` is `3.5`", _paging(total=3.5), _pages),
 )
 _MEANING_ROWS = (
-    row(
-        _MEANINGS,
+    _meaning(
         "`status` is not known, without `finished_at`",
         _fields(status="archiving", finished_at=None),
         but(_read_records, always=all_of("WaitTimeoutError", *WAITS)),
     ),
-    row(
-        _MEANINGS,
+    _meaning(
         "`status` is not known, with `finished_at` before `created_at`",
         _fields(status="archiving", finished_at="0001-01-01T00:00:00Z"),
         but(_read_records, always=all_of("WaitTimeoutError", *WAITS)),
     ),
-    row(
-        _MEANINGS,
+    _meaning(
         "`status` is not known, with `finished_at`",
         _fields(status="archived", finished_at="2026-04-07T13:00:00Z"),
         _read_records,
     ),
-    row(_MEANINGS, "`created_at` lies years ahead", _fields(created_at="2036-04-07T12:00:00Z"), _read_records),
-    row(_MEANINGS, "`created_at` lies in 1970", _fields(created_at="1970-01-01T00:00:00Z"), _read_records),
-    row(_MEANINGS, "`total` is a billion", _paging(total=10**9), _read_pages),
-    row(_MEANINGS, "`total` is `0`", _paging(total=0), _read_pages),
-    row(_MEANINGS, "`total` is negative", _paging(total=-1), _read_pages),
-    row(_MEANINGS, "`limit` is `0`", _paging(limit=0), _read_pages),
+    _meaning("`created_at` lies years ahead", _fields(created_at="2036-04-07T12:00:00Z"), _read_records),
+    _meaning("`created_at` lies in 1970", _fields(created_at="1970-01-01T00:00:00Z"), _read_records),
+    _meaning("`total` is a billion", _paging(total=10**9), _read_pages),
+    _meaning("`total` is `0`", _paging(total=0), _read_pages),
+    _meaning("`total` is negative", _paging(total=-1), _read_pages),
+    _meaning("`limit` is `0`", _paging(limit=0), _read_pages),
 )
 
 ROWS: Final = (*_BODY_ROWS, *_FIELD_ROWS, *_MEANING_ROWS)

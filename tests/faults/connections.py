@@ -9,50 +9,50 @@ from typing import Final
 
 from chamelaion_async.sandbox import Fault
 
-from . import rules, wire
+from . import network, rules
 from .row import Row, row
 from .rules import CONNECTION, NAMED, RECOVERS, TIMEOUT, UNCERTAIN, Pair, all_of, but
-from .stage import Stage
+from .setup import Setup
 
-_CONNECTION: Final = "The connection"
-_SILENCE: Final = "Silence"
-_NAMES: Final = "Names and certificates"
-
-
-async def _refuse(stage: Stage) -> None:
-    await stage.sandbox.stop()
-    if not stage.is_for_good:
-        stage.later(0.2, stage.sandbox.start)
+_connection = partial(row, "The connection")
+_silence = partial(row, "Silence")
+_name = partial(row, "Names and certificates")
 
 
-async def _restart(stage: Stage) -> None:
+async def _refuse(setup: Setup) -> None:
+    await setup.sandbox.stop()
+    if not setup.stays:
+        setup.later(0.2, setup.sandbox.start)
+
+
+async def _restart(setup: Setup) -> None:
     """The service goes down in the middle of a request, and comes back on the same port."""
-    stage.sandbox.inject(Fault.latency(1.0))
-    stage.later(0.5, stage.sandbox.stop)
-    if not stage.is_for_good:
-        stage.later(0.7, stage.sandbox.start)
+    setup.sandbox.inject(Fault.latency(1.0))
+    setup.later(0.5, setup.sandbox.stop)
+    if not setup.stays:
+        setup.later(0.7, setup.sandbox.start)
 
 
-async def _close_idle(stage: Stage) -> None:
+async def _close_idle(setup: Setup) -> None:
     """The service closes the connections of an earlier call, and the client has had no time to notice."""
     accepted: list[asyncio.StreamWriter] = []
 
-    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def on_connection(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         accepted.append(writer)
         return True
 
-    times, stage.times = stage.times, None
-    await wire.relay(stage, greet)
-    stage.times = times
+    times, setup.times = setup.times, None
+    await network.relay(setup, on_connection)
+    setup.times = times
 
     async def call_and_close() -> None:
-        await stage.client.users.me()
+        await setup.client.users.me()
         assert accepted
         for writer in accepted:
             # Not by its transport, which would take a turn of the loop.
             writer.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
-    stage.before.append(call_and_close)
+    setup.before.append(call_and_close)
 
 
 def _lost_early(pair: Pair) -> Pair:
@@ -60,7 +60,7 @@ def _lost_early(pair: Pair) -> Pair:
     return but(pair, always={"generate_with_media": CONNECTION})
 
 
-# The first connection serves the look into the list, which a submission can do without.
+# The first connection serves the read of the list, which a submission can do without.
 _first_connection = but(
     _lost_early(rules.lost_before(CONNECTION)), {"generate_blind": UNCERTAIN, "generate_unnamed": UNCERTAIN}
 )
@@ -69,37 +69,32 @@ _gone_between = but(
 )
 
 _CONNECTIONS = (
-    row(_CONNECTION, "refused", _refuse, rules.never_sent(CONNECTION)),
-    row(_CONNECTION, "reset as soon as it is made", partial(wire.relay, greet=wire.reset), _first_connection),
-    row(_CONNECTION, "closed as soon as it is made", partial(wire.relay, greet=wire.close), _first_connection),
-    row(_CONNECTION, "reset before the request is served", Fault.reset(), _lost_early(rules.lost_before(CONNECTION))),
-    row(_CONNECTION, "reset after the request was served", Fault.reset("after"), rules.lost_after(CONNECTION)),
-    row(
-        _CONNECTION, "closed before the request is served", Fault.close(), _lost_early(rules.lost_before(CONNECTION))
+    _connection("refused", _refuse, rules.never_sent(CONNECTION)),
+    _connection(
+        "reset as soon as it is made", partial(network.relay, on_connection=network.reset), _first_connection
     ),
-    row(_CONNECTION, "closed after the request was served", Fault.close("after"), rules.lost_after(CONNECTION)),
-    row(
-        _CONNECTION,
-        "closed unannounced after each whole answer",
-        Fault.close("answered"),
-        rules.harmless(),
+    _connection(
+        "closed as soon as it is made", partial(network.relay, on_connection=network.close), _first_connection
     ),
-    row(_CONNECTION, "closed unannounced while it was idle", _close_idle, rules.passing(rules.harmless())),
-    row(_CONNECTION, "service goes down and comes back on the same port", _restart, _gone_between),
+    _connection("reset before the request is served", Fault.reset(), _lost_early(rules.lost_before(CONNECTION))),
+    _connection("reset after the request was served", Fault.reset("after"), rules.lost_after(CONNECTION)),
+    _connection("closed before the request is served", Fault.close(), _lost_early(rules.lost_before(CONNECTION))),
+    _connection("closed after the request was served", Fault.close("after"), rules.lost_after(CONNECTION)),
+    _connection("closed unannounced after each whole answer", Fault.close("answered"), rules.harmless()),
+    _connection("closed unannounced while it was idle", _close_idle, rules.only_once(rules.harmless())),
+    _connection("service goes down and comes back on the same port", _restart, _gone_between),
 )
 
 _SILENCES = (
-    row(
-        _SILENCE,
+    _silence(
         "from the connection on",
-        partial(wire.relay, greet=wire.keep_silent),
+        partial(network.relay, on_connection=network.keep_silent),
         but(rules.left_open(TIMEOUT), all_of(RECOVERS, *NAMED)),
     ),
-    row(_SILENCE, "before the request is served", Fault.hang(), rules.left_open(TIMEOUT)),
-    row(_SILENCE, "after the request was served", Fault.hang(when="after"), rules.lost_after(TIMEOUT)),
-    row(_SILENCE, "of 70 s, then the answer", Fault.latency(70.0), rules.lost_after(TIMEOUT)),
-    row(
-        _SILENCE,
+    _silence("before the request is served", Fault.hang(), rules.left_open(TIMEOUT)),
+    _silence("after the request was served", Fault.hang(when="after"), rules.lost_after(TIMEOUT)),
+    _silence("of 70 s, then the answer", Fault.latency(70.0), rules.lost_after(TIMEOUT)),
+    _silence(
         "of 2 s between any two bytes of the body",
         Fault.drip(2.0),
         but(rules.lost_after(TIMEOUT), always={"download": RECOVERS}),
@@ -107,41 +102,38 @@ _SILENCES = (
 )
 
 
-def _tls(name: str, certificate: wire.Certificate, expected: Pair) -> Row:
-    return row(_NAMES, name, partial(wire.secured, certificate=certificate), expected)
+def _tls(name: str, certificate: network.Certificate, expected: Pair) -> Row:
+    return _name(name, partial(network.secured, certificate=certificate), expected)
 
 
-async def _plain_for_tls(stage: Stage) -> None:
-    stage.options["base_url"] = stage.sandbox.base_url.replace("http:", "https:")
+async def _plain_for_tls(setup: Setup) -> None:
+    setup.options["base_url"] = setup.sandbox.base_url.replace("http:", "https:")
 
 
 _NAME_ROWS = (
-    row(_NAMES, "name that nobody knows", partial(wire.named, how="unknown"), rules.never_sent(CONNECTION)),
-    row(_NAMES, "name server that is silent", partial(wire.named, how="silent"), rules.never_sent(TIMEOUT)),
-    row(_NAMES, "name with a dead address first", partial(wire.named, how="dead first"), rules.harmless()),
+    _name("name that nobody knows", partial(network.named, how="unknown"), rules.never_sent(CONNECTION)),
+    _name("name server that is silent", partial(network.named, how="silent"), rules.never_sent(TIMEOUT)),
+    _name("name with a dead address first", partial(network.named, how="dead first"), rules.harmless()),
     _tls("certificate of a local CA that is trusted", "good", rules.harmless()),
-    row(
-        _NAMES,
+    _name(
         "certificate of a local CA that is not trusted",
-        partial(wire.secured, certificate="good", trusts=False),
-        rules.for_good(rules.never_sent(CONNECTION)),
+        partial(network.secured, certificate="good", trusts=False),
+        rules.only_always(rules.never_sent(CONNECTION)),
     ),
     _tls("certificate of a stranger", "of a stranger", rules.never_sent(CONNECTION)),
     _tls("certificate that has expired", "expired", rules.never_sent(CONNECTION)),
     _tls("certificate of another host", "of another host", rules.never_sent(CONNECTION)),
     _tls("certificate of the client's is asked for", "and asks for the client's", _first_connection),
-    row(_NAMES, "plain HTTP where TLS is expected", _plain_for_tls, rules.for_good(rules.never_sent(CONNECTION))),
-    row(
-        _NAMES,
+    _name("plain HTTP where TLS is expected", _plain_for_tls, rules.only_always(rules.never_sent(CONNECTION))),
+    _name(
         "handshake that is reset",
-        partial(wire.relay, greet=wire.reset, scheme="https"),
-        rules.for_good(rules.never_sent(CONNECTION)),
+        partial(network.relay, on_connection=network.reset, scheme="https"),
+        rules.only_always(rules.never_sent(CONNECTION)),
     ),
-    row(
-        _NAMES,
+    _name(
         "handshake that is never answered",
-        partial(wire.relay, greet=wire.keep_silent, scheme="https"),
-        rules.for_good(rules.never_sent(TIMEOUT)),
+        partial(network.relay, on_connection=network.keep_silent, scheme="https"),
+        rules.only_always(rules.never_sent(TIMEOUT)),
     ),
 )
 

@@ -134,11 +134,11 @@ def only(pair: Pair, *keys: str) -> Pair:
     return without(pair, *(key for key in ALL_WELL if key not in keys))
 
 
-def for_good(pair: Pair) -> Pair:
+def only_always(pair: Pair) -> Pair:
     """Return a pair for a fault that cannot pass."""
     return {}, pair[1]
 
 
-def passing(pair: Pair) -> Pair:
+def only_once(pair: Pair) -> Pair:
     """Return a pair for a fault that cannot stay."""
     return pair[0], {}

@@ -3,115 +3,91 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
 import aiohttp
 
 from chamelaion_async.sandbox import Fault
-from chamelaion_async.sandbox.endpoints.answers import Answer
 
-from . import rules, wire
+from . import network, rules
+from .custom_faults import by_hand, true_answer
 from .row import row
 from .rules import CONNECTION, NAMED, RECOVERS, TIMEOUT, UNCERTAIN, Pair, all_of, but
-from .stage import Stage
-from .ways import Head, body_of, spoken
+from .setup import Setup
 
-_CLOCKS: Final = "Clocks"
-_PROGRAM: Final = "The program around the client"
+_clock = partial(row, "Clocks")
+_program = partial(row, "The program around the client")
 _HOUR: Final = 3600.0
 _YEAR: Final = 365 * 86400.0
 
 
-async def _set_clock(stage: Stage, seconds: float) -> None:
-    stage.clock.offset = seconds
+async def _set_clock(setup: Setup, seconds: float) -> None:
+    setup.clock.offset = seconds
 
 
-async def _sleep_for_an_hour(stage: Stage) -> None:
+async def _sleep_for_an_hour(setup: Setup) -> None:
     """The machine sleeps, in the middle of a request."""
-    latency = stage.sandbox.inject(Fault.latency(2.0), route=stage.route, times=stage.times, after=stage.after)
-    stage.slack = _HOUR
+    latency = setup.sandbox.inject(Fault.latency(2.0), route=setup.route, times=setup.times, after=setup.after)
+    setup.slack = _HOUR
 
     async def leap() -> None:
         while not latency.hits:  # noqa: ASYNC110 - the sandbox tells nobody
             await asyncio.sleep(0.5)
-        asyncio.get_running_loop()._advance(_HOUR)  # type: ignore[attr-defined]  # the loop of tests/conftest.py
+        asyncio.get_running_loop()._advance(_HOUR)  # type: ignore[attr-defined]  # the loop of tests/support
 
-    stage.later(1.0, leap)
+    setup.later(1.0, leap)
 
 
 def _dated(date: str | None) -> Fault:
-    def words(answer: Answer, now: float) -> Iterator[bytes]:
-        yield bytes(Head.of(answer, now, date=date)) + body_of(answer)
-
-    return spoken(words, "go on")
+    return by_hand(true_answer(date=date), "go on")
 
 
-async def _date(stage: Stage, seconds: float) -> None:
-    stage.inject(_dated(stage.date(seconds)))
+async def _date(setup: Setup, seconds: float) -> None:
+    setup.inject(_dated(setup.date(seconds)))
 
 
-async def _lose_while_undated(stage: Stage) -> None:
-    """The answer to a submission is lost, and the list that would tell carries no date."""
-    stage.sandbox.inject(_dated(None), route="GET *")
-    stage.inject(Fault.reset("after"))
-
-
-async def _lose_while_misdated(stage: Stage, seconds: float) -> None:
-    """The answer to a submission is lost, and the list that would tell is dated wrong."""
-    stage.sandbox.inject(_dated(stage.date(seconds)), route="GET *")
-    stage.inject(Fault.reset("after"))
+async def _lose_answer(setup: Setup, seconds: float | None) -> None:
+    """The answer to a submission is lost, and the list that shows the job has no date, or a wrong one."""
+    setup.sandbox.inject(_dated(None if seconds is None else setup.date(seconds)), route="GET *")
+    setup.inject(Fault.reset("after"))
 
 
 _lost = rules.only(rules.lost_after(CONNECTION), *NAMED)
 # By that date the job is older than the submission, and may be another one that the list was late to show.
 _in_doubt = but(_lost, *[all_of(UNCERTAIN, *NAMED)] * 2)
-# The deadline has passed meanwhile, but a batch still hears the answers that came at its last moment.
+# The deadline has passed meanwhile, but a batch still takes the answers that came at its last moment.
 _slept = but(rules.lost_after(TIMEOUT), {**all_of("WaitTimeoutError", "wait", "watch"), "generate_blind": RECOVERS})
 _CLOCK_ROWS = (
-    row(
-        _CLOCKS,
-        "service's clock is a year slow",
-        partial(_set_clock, seconds=-_YEAR),
-        rules.for_good(rules.harmless()),
+    _clock(
+        "service's clock is a year slow", partial(_set_clock, seconds=-_YEAR), rules.only_always(rules.harmless())
     ),
-    row(
-        _CLOCKS,
-        "service's clock is a year fast",
-        partial(_set_clock, seconds=_YEAR),
-        rules.for_good(rules.harmless()),
-    ),
-    row(_CLOCKS, "no `Date`", _dated(None), rules.harmless()),
-    row(_CLOCKS, "`Date` is nonsense", _dated("yesterday"), rules.harmless()),
-    row(_CLOCKS, "`Date` is an hour fast", partial(_date, seconds=_HOUR), rules.harmless()),
-    row(_CLOCKS, "`Date` is an hour slow", partial(_date, seconds=-_HOUR), rules.harmless()),
-    row(_CLOCKS, "answer lost, and no `Date`", _lose_while_undated, _lost),
-    row(_CLOCKS, "answer lost, and `Date` an hour fast", partial(_lose_while_misdated, seconds=_HOUR), _in_doubt),
-    row(_CLOCKS, "answer lost, and `Date` an hour slow", partial(_lose_while_misdated, seconds=-_HOUR), _lost),
-    row(
-        _CLOCKS,
-        "machine sleeps for an hour during a call",
-        _sleep_for_an_hour,
-        rules.passing(_slept),
-    ),
+    _clock("service's clock is a year fast", partial(_set_clock, seconds=_YEAR), rules.only_always(rules.harmless())),
+    _clock("no `Date`", _dated(None), rules.harmless()),
+    _clock("`Date` is nonsense", _dated("yesterday"), rules.harmless()),
+    _clock("`Date` is an hour fast", partial(_date, seconds=_HOUR), rules.harmless()),
+    _clock("`Date` is an hour slow", partial(_date, seconds=-_HOUR), rules.harmless()),
+    _clock("answer lost, and no `Date`", partial(_lose_answer, seconds=None), _lost),
+    _clock("answer lost, and `Date` an hour fast", partial(_lose_answer, seconds=_HOUR), _in_doubt),
+    _clock("answer lost, and `Date` an hour slow", partial(_lose_answer, seconds=-_HOUR), _lost),
+    _clock("machine sleeps for an hour during a call", _sleep_for_an_hour, rules.only_once(_slept)),
 )
 
 
-async def _fill_pool(stage: Stage) -> None:
-    """The session has a single connection, which somebody else holds."""
-    stage.sandbox.inject(Fault.hang(), route="GET /health")
-    session = await wire.share_session(stage, aiohttp.TCPConnector(limit=1))
-    holder = asyncio.get_running_loop().create_task(_hold(session, stage.sandbox.base_url))
+async def _fill_pool(setup: Setup) -> None:
+    """The session has a single connection, which another call holds."""
+    setup.sandbox.inject(Fault.hang(), route="GET /health")
+    session = await network.share_session(setup, aiohttp.TCPConnector(limit=1))
+    holder = asyncio.get_running_loop().create_task(_hold(session, setup.sandbox.base_url))
 
     async def release() -> None:
         holder.cancel()
         await asyncio.gather(holder, return_exceptions=True)
 
-    stage.stack.push_async_callback(release)
-    if not stage.is_for_good:
-        stage.later(3.0, release)
-    while not stage.sandbox.received:  # noqa: ASYNC110 - nothing announces it
+    setup.stack.push_async_callback(release)
+    if not setup.stays:
+        setup.later(3.0, release)
+    while not setup.sandbox.received:  # noqa: ASYNC110 - nothing announces it
         await asyncio.sleep(0)
 
 
@@ -120,37 +96,37 @@ async def _hold(session: aiohttp.ClientSession, base_url: str) -> None:
         pass
 
 
-async def _close_session_before(stage: Stage) -> None:
-    session = await wire.share_session(stage, aiohttp.TCPConnector())
+async def _close_session_before(setup: Setup) -> None:
+    session = await network.share_session(setup, aiohttp.TCPConnector())
     await session.close()
 
 
-async def _close_session_meanwhile(stage: Stage) -> None:
-    session = await wire.share_session(stage, aiohttp.TCPConnector())
-    stage.sandbox.inject(Fault.latency(2.0))
-    stage.later(1.0, session.close)
+async def _close_session_meanwhile(setup: Setup) -> None:
+    session = await network.share_session(setup, aiohttp.TCPConnector())
+    setup.sandbox.inject(Fault.latency(2.0))
+    setup.later(1.0, session.close)
 
 
-async def _close_client_meanwhile(stage: Stage) -> None:
-    stage.sandbox.inject(Fault.latency(2.0))
+async def _close_client_meanwhile(setup: Setup) -> None:
+    setup.sandbox.inject(Fault.latency(2.0))
 
     async def close() -> None:
-        await stage.client.aclose()  # it is made later than this
+        await setup.client.aclose()  # it is made later than this
 
-    stage.later(1.0, close)
+    setup.later(1.0, close)
 
 
-async def _bind_elsewhere(stage: Stage) -> None:
+async def _bind_elsewhere(setup: Setup) -> None:
     """The client has been used in the loop of another thread."""
     runner = asyncio.Runner()
 
     async def end() -> None:
-        await asyncio.to_thread(runner.run, stage.client.aclose())
+        await asyncio.to_thread(runner.run, setup.client.aclose())
         await asyncio.to_thread(runner.close)
 
-    stage.stack.push_async_callback(end)
-    stage.is_bound_elsewhere = True
-    stage.before.append(lambda: asyncio.to_thread(runner.run, stage.client.health.check()))
+    setup.stack.push_async_callback(end)
+    setup.is_bound_elsewhere = True
+    setup.before.append(lambda: asyncio.to_thread(runner.run, setup.client.health.check()))
 
 
 def _all(error: str) -> Pair:
@@ -158,11 +134,11 @@ def _all(error: str) -> Pair:
 
 
 _PROGRAM_ROWS = (
-    row(_PROGRAM, "pool of connections is used up", _fill_pool, rules.never_sent(TIMEOUT)),
-    row(_PROGRAM, "session was closed before", _close_session_before, _all("ClientClosedError")),
-    row(_PROGRAM, "session is closed during a call", _close_session_meanwhile, _all("ClientClosedError")),
-    row(_PROGRAM, "client is closed during a call", _close_client_meanwhile, _all("ClientClosedError")),
-    row(_PROGRAM, "client belongs to the loop of another thread", _bind_elsewhere, _all("ConfigurationError")),
+    _program("pool of connections is used up", _fill_pool, rules.never_sent(TIMEOUT)),
+    _program("session was closed before", _close_session_before, _all("ClientClosedError")),
+    _program("session is closed during a call", _close_session_meanwhile, _all("ClientClosedError")),
+    _program("client is closed during a call", _close_client_meanwhile, _all("ClientClosedError")),
+    _program("client belongs to the loop of another thread", _bind_elsewhere, _all("ConfigurationError")),
 )
 
 ROWS: Final = (*_CLOCK_ROWS, *_PROGRAM_ROWS)

@@ -16,12 +16,7 @@ from .rules import NOTHING, RECOVERS, Rule
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "reference" / "faults.md"
 
-_TITLES: Final = {
-    "read": "Reading",
-    "wait": "Waiting",
-    "paid": "Submitting",
-    "file": "Downloading",
-}
+_TITLES: Final = {"read": "Reading", "wait": "Waiting", "paid": "Submitting", "file": "Downloading"}
 _HEAD: Final = """\
 # Faults
 

@@ -23,7 +23,7 @@ from .world import World, describe
 
 _SLICE: Final = 25
 _SUBMITTED: Final = ("returned a job that", "and started", "as if no job")
-_STUCK: Final = 60  # seconds of real time after which a world is given up
+_STUCK: Final = 60  # seconds of processor time after which a world is given up
 
 
 class Failure(NamedTuple):
@@ -59,17 +59,17 @@ def _checked(world: World) -> list[tuple[str, str]]:
     """Check a world, and end a step of it that returns neither to the loop nor reads its clock."""
 
     def stuck(*_: object) -> None:
-        raise StuckError(f"no end after {_STUCK} s of real time")
+        raise StuckError(f"no end after {_STUCK} s of processor time")
 
-    previous = signal.signal(signal.SIGALRM, stuck)
-    signal.alarm(_STUCK)
+    previous = signal.signal(signal.SIGVTALRM, stuck)
+    signal.setitimer(signal.ITIMER_VIRTUAL, _STUCK)
     try:
         return [(violation.number, str(violation)) for violation in check(world)]
     except StuckError as error:
         return [("3", f"(3) {error}")]
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, previous)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
+        signal.signal(signal.SIGVTALRM, previous)
 
 
 def report(failure: Failure, seconds: float) -> str:

@@ -11,28 +11,28 @@ Exchange = Callable[[bytes, asyncio.StreamWriter], Awaitable[object]]
 
 
 @asynccontextmanager
-async def serve(connected: Connected) -> AsyncIterator[int]:
+async def serve(handle: Connected) -> AsyncIterator[int]:
     """Serve connections on 127.0.0.1 and give the port.
 
-    ``connected`` is awaited with each connection, which is closed when it returns, when either side closes it, or at
+    ``handle`` is awaited with each connection, which is closed when it returns, when either side closes it, or at
     the end of the block.
     """
     tasks: set[asyncio.Task[None]] = set()
 
-    async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
         try:
             with suppress(asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
-                await connected(reader, writer)
+                await handle(reader, writer)
         finally:
             writer.close()
             with suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
             tasks.discard(task)
 
-    server = await asyncio.start_server(serve_connection, "127.0.0.1", 0)
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

@@ -7,16 +7,16 @@ from types import SimpleNamespace
 
 import aiohttp
 
-from tests.faults.stage import Stage
+from tests.faults.setup import Setup
 
 
-def slow(stage: Stage) -> None:
+def send_slowly(setup: Setup) -> None:
     """Let the client wait a turn of the loop with each piece that it sends."""
     tracing = aiohttp.TraceConfig()
     tracing.on_request_chunk_sent.append(_wait)
     session = aiohttp.ClientSession(trace_configs=[tracing])
-    stage.stack.push_async_callback(session.close)
-    stage.options["session"] = session
+    setup.stack.push_async_callback(session.close)
+    setup.options["session"] = session
 
 
 async def _wait(_: aiohttp.ClientSession, __: SimpleNamespace, ___: aiohttp.TraceRequestChunkSentParams) -> None:

@@ -33,15 +33,15 @@ class LoopClock:
 
 
 @attrs.define(kw_only=True, eq=False)
-class Stage:
+class Setup:
     """One cell, before and while it is played.
 
     Attributes:
         sandbox: The service.
         clock: Its clock.
         folder: For files, empty.
-        route: What of the service a fault strikes.
-        times: How many requests it strikes, or None for all.
+        route: Where a fault meets the operation.
+        times: How many requests it hits, or None for all.
         after: How many it lets pass first.
         stack: What is to be cleared away when the cell is over.
         options: For the client; a fault may change them.
@@ -65,7 +65,7 @@ class Stage:
     client: AsyncClient = attrs.field(init=False)
 
     @property
-    def is_for_good(self) -> bool:
+    def stays(self) -> bool:
         """Whether the fault stays."""
         return self.times is None
 
@@ -90,7 +90,7 @@ class Stage:
         return http_date(self.clock.time() + seconds)
 
     def inject(self, fault: Fault) -> None:
-        """Let a fault strike what is to be struck."""
+        """Let a fault hit the requests of the operation."""
         self.sandbox.inject(fault, route=self.route, times=self.times, after=self.after)
 
     def later(self, seconds: float, act: Callable[[], Awaitable[object]]) -> None:

@@ -1,4 +1,4 @@
-"""Ways to spoil an answer that the sandbox does not offer by itself."""
+"""Faults of an answer that the sandbox does not offer itself."""
 
 from __future__ import annotations
 
@@ -58,65 +58,73 @@ def altered(change: Callable[[dict[str, Any]], object]) -> Fault:
     return rewritten(change_body)
 
 
-@attrs.frozen
-class Head:
-    """The lines before a body, to be written by hand."""
-
-    lines: tuple[str, ...]
-
-    @classmethod
-    def of(cls, answer: Answer, now: float, *, length: object = None, date: str | None = "") -> Head:
-        """Return what would be true, but for the length and the date that are given; a date of None is left out."""
-        lines = [f"HTTP/1.1 {answer.status} OK", *(f"{name}: {value}" for name, value in answer.headers.items())]
-        if date is not None:
-            lines.append(f"Date: {date or http_date(now)}")
-        if length != "":
-            lines.append(f"Content-Length: {len(answer.body) if length is None else length}")
-        return cls(tuple(lines))
-
-    def with_lines(self, *lines: str) -> Head:
-        """Return it with further lines."""
-        return Head((*self.lines, *lines))
-
-    def __bytes__(self) -> bytes:
-        return "\r\n".join((*self.lines, "", "")).encode("latin-1")
+Writing = Callable[[Answer, float], Iterable[bytes]]
+"""Gives the pieces to send, from the true answer and its time in seconds since the epoch."""
 
 
-Words = Callable[[Answer, float], Iterable[bytes]]
+def pieces(*all_of_them: bytes) -> Writing:
+    """Return what does not depend on the true answer."""
+    return lambda _answer, _now: all_of_them
+
+
+def true_answer(
+    *lines: str,
+    length: int | None = 0,
+    date: str | None = "",
+    body: Callable[[bytes], bytes] = bytes,
+    before: bytes = b"",
+    after: bytes = b"",
+    share: float = 1.0,
+) -> Writing:
+    """Return the true answer, but for what is given.
+
+    Args:
+        lines: Further lines of the head.
+        length: What is added to the true ``Content-Length``; None leaves it out.
+        date: Another date; None leaves it out.
+        body: Changes the body, and not the length that the head names.
+        before: What precedes the answer.
+        after: What follows it.
+        share: How much of it is sent.
+    """
+
+    def writing(answer: Answer, now: float) -> Iterable[bytes]:
+        head = [f"HTTP/1.1 {answer.status} OK", *(f"{name}: {value}" for name, value in answer.headers.items())]
+        head += [] if date is None else [f"Date: {date or http_date(now)}"]
+        head += [] if length is None else [f"Content-Length: {len(answer.body) + length}"]
+        whole = "\r\n".join((*head, *lines, "", "")).encode("latin-1") + body(body_of(answer))
+        return filter(None, (before, whole[: int(len(whole) * share)] + after))
+
+    return writing
 
 
 @attrs.frozen(kw_only=True)
-class Spoken(Fault):
-    """An answer that is written by hand, byte for byte.
+class ByHand(Fault):
+    """An answer that is written byte for byte.
 
     Args:
-        words: gives what to send, from the true answer and its time in seconds since the epoch.
+        writing: what to send.
         ending: what becomes of the connection.
         interval: seconds between the pieces.
     """
 
-    words: Words
+    writing: Writing
     ending: Ending
     interval: float
 
     async def strike(self, answer: Answer, now: float, /) -> Struck:
-        """Speak."""
-        return _Speech(self.words(answer, now), self.ending, self.interval)
+        """Write."""
+        return _WrittenAnswer(self.writing(answer, now), self.ending, self.interval)
 
 
-def spoken(
-    words: Words, ending: Ending = "close", *, interval: float = 0.0, when: Literal["before", "after"] = "after"
+def by_hand(
+    writing: Writing, ending: Ending = "close", *, interval: float = 0.0, when: Literal["before", "after"] = "after"
 ) -> Fault:
-    """Return the fault that answers by hand."""
-    return Spoken(kind="spoken", when=when, words=words, ending=ending, interval=interval)
+    """Return the fault that answers byte for byte."""
+    return ByHand(kind="by_hand", when=when, writing=writing, ending=ending, interval=interval)
 
 
-def said(*pieces: bytes) -> Words:
-    """Return words that do not depend on the true answer."""
-    return lambda _answer, _now: pieces
-
-
-class _Speech(web.StreamResponse):
+class _WrittenAnswer(web.StreamResponse):
     def __init__(self, pieces: Iterable[bytes], ending: Ending, interval: float) -> None:
         super().__init__()
         self._pieces = pieces
@@ -143,7 +151,7 @@ class _Speech(web.StreamResponse):
         if self._ending == "reset":
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
             transport.abort()
-        raise ConnectionResetError("said all")
+        raise ConnectionResetError("fixed all")
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Everything was written by hand."""

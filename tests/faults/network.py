@@ -1,8 +1,9 @@
-"""The way to the service: a relay for bytes that can fail below HTTP, names that lead nowhere, and certificates."""
+"""The way to the service: a relay that can fail below HTTP, names that do not resolve, and certificates."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 import struct
@@ -10,57 +11,40 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import aiohttp
+import attrs
 import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from .stage import Stage
+from tests.support.raw_server import serve
 
-Greet = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bool]]
+from .setup import Setup
+
+OnConnection = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bool]]
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 _PIECE = 64 * 1024
 
 
-async def relay(stage: Stage, greet: Greet, *, scheme: str = "http") -> None:
+async def relay(setup: Setup, on_connection: OnConnection, *, scheme: str = "http") -> None:
     """Lead the client through a relay.
 
     Args:
-        stage: Whose client.
-        greet: Awaited with those connections that are to be struck; tells whether to go on with them.
+        setup: Whose client.
+        on_connection: Awaited with those connections that the fault hits; returns whether to serve them further.
         scheme: Of the URL that the client is given.
     """
-    tasks: set[asyncio.Task[Any]] = set()
-    left = stage.times
+    left = math.inf if setup.times is None else setup.times
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal left
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        is_struck = left is None or left > 0
-        left = left - 1 if left else left
-        try:
-            if not is_struck or await greet(reader, writer):
-                await _carry(stage.port, reader, writer)
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
-        finally:
-            await _shut(writer)
-            tasks.discard(task)
+        left -= 1
+        if left < 0 or await on_connection(reader, writer):
+            await _carry(setup.port, reader, writer)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-
-    async def end() -> None:
-        server.close()
-        for task in [*tasks]:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await server.wait_closed()
-
-    stage.stack.push_async_callback(end)
-    stage.options["base_url"] = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}/api"
+    port = await setup.stack.enter_async_context(serve(connected))
+    setup.options["base_url"] = f"{scheme}://127.0.0.1:{port}/api"
 
 
 async def _carry(port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -110,29 +94,27 @@ async def keep_silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 Certificate = Literal["good", "of a stranger", "expired", "of another host", "and asks for the client's"]
 
 
-async def secured(stage: Stage, certificate: Certificate, *, trusts: bool = True) -> None:
+async def secured(setup: Setup, certificate: Certificate, *, trusts: bool = True) -> None:
     """Lead the client through TLS.
 
     Args:
-        stage: Whose client.
-        certificate: What the connections that are struck are shown; the others see a good one.
+        setup: Whose client.
+        certificate: What the connections that the fault hits are shown; the others get a good one.
         trusts: Whether the client knows the local authority.
     """
-    contexts = [_server_context(certificate), _server_context("good")]
-    left = stage.times
+    left = math.inf if setup.times is None else setup.times
 
-    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def on_connection(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         nonlocal left
-        is_struck = left is None or left > 0
-        left = left - 1 if left else left
-        await writer.start_tls(contexts[not is_struck])
+        left -= 1
+        await writer.start_tls(_server_context("good" if left < 0 else certificate))
         return True
 
-    times, stage.times = stage.times, None
-    await relay(stage, greet, scheme="https")
-    stage.times = times
+    times, setup.times = setup.times, None
+    await relay(setup, on_connection, scheme="https")
+    setup.times = times
     if trusts:
-        await share_session(stage, aiohttp.TCPConnector(ssl=_client_context()))
+        await share_session(setup, aiohttp.TCPConnector(ssl=_client_context()))
 
 
 @cache
@@ -160,38 +142,39 @@ def _server_context(certificate: Certificate) -> ssl.SSLContext:
     return context
 
 
-async def share_session(stage: Stage, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+async def share_session(setup: Setup, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
     """Pass the client a session over a connector."""
     session = aiohttp.ClientSession(connector=connector)
-    stage.stack.push_async_callback(session.close)
-    stage.options["session"] = session
+    setup.stack.push_async_callback(session.close)
+    setup.options["session"] = session
     return session
 
 
-class Names(AbstractResolver):
-    """Looks names up.
+Resolution = Literal["unknown", "silent", "dead first"]
+
+
+@attrs.define
+class Resolver(AbstractResolver):
+    """Resolves every name, after some failures.
 
     Args:
-        fails: How often in vain; None for ever.
-        how: In what way.
+        failures: How many; infinity for no end.
+        how: In what way it fails.
     """
 
-    def __init__(self, fails: int | None, how: Literal["unknown", "silent", "dead first"]) -> None:
-        self._fails = fails
-        self._how = how
+    failures: float
+    how: Resolution
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """Look up one name."""
-        hosts = ["127.0.0.1"]
-        if self._fails is None or self._fails > 0:
-            self._fails = self._fails - 1 if self._fails else self._fails
-            if self._how == "unknown":
-                raise OSError(None, "Name or service not known")
-            if self._how == "silent":
-                await asyncio.get_running_loop().create_future()
-            hosts = ["127.0.0.9", "127.0.0.1"]
+        self.failures -= 1
+        if self.failures >= 0 and self.how == "unknown":
+            raise OSError(None, "Name or service not known")
+        if self.failures >= 0 and self.how == "silent":
+            await asyncio.get_running_loop().create_future()
+        hosts = ["127.0.0.9", "127.0.0.1"] if self.failures >= 0 else ["127.0.0.1"]
         return [
             ResolveResult(hostname=host, host=each, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST)
             for each in hosts
@@ -201,7 +184,8 @@ class Names(AbstractResolver):
         """There is nothing to close."""
 
 
-async def named(stage: Stage, how: Literal["unknown", "silent", "dead first"]) -> None:
+async def named(setup: Setup, how: Resolution) -> None:
     """Lead the client to a name instead of an address."""
-    await share_session(stage, aiohttp.TCPConnector(resolver=Names(stage.times, how), use_dns_cache=False))
-    stage.options |= {"base_url": f"http://api.test:{stage.port}/api", "allow_http": True}
+    resolver = Resolver(math.inf if setup.times is None else setup.times, how)
+    await share_session(setup, aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False))
+    setup.options |= {"base_url": f"http://api.test:{setup.port}/api", "allow_http": True}

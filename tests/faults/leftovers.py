@@ -16,12 +16,12 @@ from typing import Any, Self
 from weakref import WeakSet
 
 _TURNS = 20
-_PATIENCE = 2.0  # seconds of real time
+_LIMIT = 2.0  # seconds of real time
 _OPEN_FILES = Path("/proc/self/fd")
 _is_the_clients: ContextVar[bool] = ContextVar("_is_the_clients", default=False)
 
 
-class Traces:
+class Leftovers:
     """Sees what is made and not cleared away, from entering to leaving.
 
     Tasks are told apart by the context that they were made in: the service's run in another one than the client's.
@@ -42,10 +42,7 @@ class Traces:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._loop.set_task_factory(None)
         self._loop.set_exception_handler(None)
@@ -71,9 +68,9 @@ class Traces:
             await asyncio.sleep(0)  # a transport closes its socket a turn after it was closed itself
         gc.collect()
         await asyncio.sleep(0)
-        patience = time.monotonic() + _PATIENCE
+        patience = time.monotonic() + _LIMIT
         while _open_files().keys() - self._files.keys() and time.monotonic() < patience:
-            time.sleep(0.001)  # noqa: ASYNC251 - a thread may still be opening what nobody wants any more
+            time.sleep(0.001)  # noqa: ASYNC251 - a thread may still be opening what is no longer wanted
             await asyncio.sleep(0)
         current = asyncio.current_task()
         left = [repr(task) for task in asyncio.all_tasks() if task is not current]

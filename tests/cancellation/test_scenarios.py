@@ -1,4 +1,4 @@
-"""The scenes leave no operation out."""
+"""The scenarios leave no operation out."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from chamelaion_async import AsyncClient
 from chamelaion_async.resources.requests import RequestsResource
 
 from .loops import DEFAULT
-from .point import Play, play
-from .scenes import SCENES
+from .point import Run, play
+from .scenarios import SCENARIOS
 from .steps import Steps
 
 
@@ -35,8 +35,8 @@ def _is_awaited(function: Any) -> bool:
     return inspect.iscoroutinefunction(function) or "Async" in str(inspect.signature(function).return_annotation)
 
 
-async def act(play: Play) -> None:
-    (await play.act()).result()
+async def act(run: Run) -> None:
+    (await run.act()).result()
 
 
 def test_every_operation_is_walked(tmp_path: Path) -> None:
@@ -47,10 +47,10 @@ def test_every_operation_is_walked(tmp_path: Path) -> None:
             called.add(frame.f_code)
 
     async def run() -> None:
-        for number, scene in enumerate(SCENES):
-            await play(DEFAULT, scene, folders[number], Steps(), act)
+        for number, scenario in enumerate(SCENARIOS):
+            await play(DEFAULT, scenario, folders[number], Steps(), act)
 
-    folders = [tmp_path / str(number) for number in range(len(SCENES))]
+    folders = [tmp_path / str(number) for number in range(len(SCENARIOS))]
     for folder in folders:
         folder.mkdir()
     before = sys.getprofile()
@@ -67,5 +67,5 @@ def test_every_operation_is_walked(tmp_path: Path) -> None:
 
 
 def test_scenes_have_names_of_their_own() -> None:
-    keys = [scene.key for scene in SCENES]
+    keys = [scenario.key for scenario in SCENARIOS]
     assert len(set(keys)) == len(keys)
