@@ -7,11 +7,21 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from itertools import count
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, TypeVar
 
 import attrs
 
-from chamelaion_async import AsyncClient, LipsyncRequest, Pace, RetryPolicy, Subtitle, Upload
+from chamelaion_async import (
+    AsyncClient,
+    LipsyncRequest,
+    Outcome,
+    Pace,
+    RetryPolicy,
+    Subtitle,
+    Upload,
+    VideoTranslateRequest,
+)
 from chamelaion_async.sandbox import Fault, Sandbox
 from tests.faults.operations import OPERATIONS
 from tests.faults.setup import IDS, KEY, REFERENCE, Setup
@@ -20,6 +30,7 @@ from . import files, threads
 from .files import MEDIUM, TRANSLATION
 from .slow_sending import send_slowly
 
+T = TypeVar("T")
 Act = Callable[[Setup], Awaitable[object]]
 _VIDEO: Final = "https://cdn.example.com/42.mp4"
 _LATE: Final = 0.002  # seconds
@@ -32,7 +43,7 @@ def _nothing(_: Setup) -> None:
     """There is nothing to prepare, or to check."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class Scenario:
     """Something that is done with a client, and may be cancelled.
 
@@ -46,96 +57,77 @@ class Scenario:
         options: For the client.
         ends_later: Whether the end of what it has done comes a few turns of the loop after its own.
         has_threads: Whether it does some of its work in threads.
-        is_long: Whether it awaits so much that no more than a part of it is walked with every run of the tests.
+        is_long: Whether it awaits so much that each run of the tests walks through a part of it only.
         is_slow: Whether it has pauses of seconds, which only a loop on virtual time can afford.
     """
 
     key: str
     act: Act
-    prepare: Callable[[Setup], object] = _nothing
-    beside: Act | None = None
-    is_beside_first: bool = False
-    check: Callable[[Setup], None] = _nothing
-    options: Mapping[str, Any] = attrs.field(factory=dict)
-    ends_later: bool = False
-    has_threads: bool = False
-    is_long: bool = False
-    is_slow: bool = False
+    prepare: Callable[[Setup], object] = attrs.field(default=_nothing, kw_only=True)
+    beside: Act | None = attrs.field(default=None, kw_only=True)
+    is_beside_first: bool = attrs.field(default=False, kw_only=True)
+    check: Callable[[Setup], None] = attrs.field(default=_nothing, kw_only=True)
+    options: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
+    ends_later: bool = attrs.field(default=False, kw_only=True)
+    has_threads: bool = attrs.field(default=False, kw_only=True)
+    is_long: bool = attrs.field(default=False, kw_only=True)
+    is_slow: bool = attrs.field(default=False, kw_only=True)
 
 
-# Reads
+def _call(call: Callable[[Any], Awaitable[Any]], is_right: Callable[[Any], object], of: str = "") -> Act:
+    """Return what makes a call of the client, or of a part of it, and fails unless the result is right."""
+
+    async def act(setup: Setup) -> None:
+        result = await call(attrgetter(of)(setup.client) if of else setup.client)
+        assert is_right(result), result
+
+    return act
 
 
-async def _get_translation(setup: Setup) -> None:
-    request = await setup.client.video_translate.requests.get(TRANSLATION)
-    assert request.id == TRANSLATION
+async def _all(items: AsyncGenerator[T, None]) -> list[T]:
+    async with aclosing(items):
+        return [item async for item in items]
 
 
-async def _list_translations(setup: Setup) -> None:
-    page = await setup.client.video_translate.requests.list(limit=5)
-    assert TRANSLATION in {request.id for request in page.data}
-
-
-async def _iterate_translations(setup: Setup) -> None:
-    async with aclosing(setup.client.video_translate.requests.iterate(page_size=1)) as requests:
-        assert TRANSLATION in [request.id async for request in requests]
-
-
-async def _get_many_translations(setup: Setup) -> None:
-    outcomes = await setup.client.video_translate.requests.get_many([TRANSLATION, "tr-42"])
-    assert [outcome.unwrap().id for outcome in outcomes.values()] == [TRANSLATION] * 2
-
-
-async def _list_voices(setup: Setup) -> None:
-    assert (await setup.client.video_translate.voices.list()).data
-
-
-async def _iterate_voices(setup: Setup) -> None:
-    async with aclosing(setup.client.video_translate.voices.iterate(page_size=2)) as voices:
-        assert len([voice async for voice in voices]) > 2
-
-
-async def _check_health(setup: Setup) -> None:
-    assert (await setup.client.health.check()).status == "ok"
-
-
-async def _me(setup: Setup) -> None:
-    assert (await setup.client.users.me()).name
-
-
-async def _request(setup: Setup) -> None:
-    assert (await setup.client.request("GET", f"/v1/lipsync/requests/{IDS[0]}"))["id"] == IDS[0]
-
-
-async def _request_raw(setup: Setup) -> None:
-    assert (await setup.client.request_raw("GET", "/v1/users/me")).status == 200
-
-
-async def _leave_walk(setup: Setup) -> None:
-    """Leave a walk through the list after the first request, with the iterator still open."""
-    requests = setup.client.lipsync.requests.iterate(page_size=2)
-    async for request in requests:
-        assert request.id in IDS
+async def _take_one(items: AsyncGenerator[Any, None], *, closes: bool = True) -> None:
+    """Leave after the first item; without closing, that is the loop's to do once nothing refers to the iterator."""
+    async for item in items:
+        assert item is not None
         break
-    await requests.aclose()
+    if closes:
+        await items.aclose()
+
+
+_requests = partial(_call, of="lipsync.requests")
+_translations = partial(_call, of="video_translate.requests")
+_voices = partial(_call, of="video_translate.voices")
+_me = _call(lambda client: client.users.me(), lambda user: user.name)
+_request = _call(lambda it: it.request("GET", f"/v1/lipsync/requests/{IDS[0]}"), lambda job: job["id"] == IDS[0])
+
+
+def _has_translation(requests: list[VideoTranslateRequest]) -> bool:
+    return TRANSLATION in {request.id for request in requests}
+
+
+def _are_of_one(outcomes: dict[str, Outcome[VideoTranslateRequest]]) -> bool:
+    return {outcome.unwrap().id for outcome in outcomes.values()} == {TRANSLATION}
 
 
 _READS: Final = (
-    Scenario(key="translations.get", act=_get_translation),
-    Scenario(key="translations.list", act=_list_translations),
-    Scenario(key="translations.iterate", act=_iterate_translations),
-    Scenario(key="translations.get_many", act=_get_many_translations),
-    Scenario(key="voices.list", act=_list_voices),
-    Scenario(key="voices.iterate", act=_iterate_voices),
-    Scenario(key="health.check", act=_check_health),
-    Scenario(key="users.me", act=_me),
-    Scenario(key="request", act=_request),
-    Scenario(key="request_raw", act=_request_raw),
-    Scenario(key="iterate, left early", act=_leave_walk),
+    Scenario("translations.get", _translations(lambda it: it.get(TRANSLATION), lambda job: job.id == TRANSLATION)),
+    Scenario(
+        "translations.list", _translations(lambda it: it.list(limit=5), lambda page: _has_translation(page.data))
+    ),
+    Scenario("translations.iterate", _translations(lambda it: _all(it.iterate(page_size=1)), _has_translation)),
+    Scenario("translations.get_many", _translations(lambda it: it.get_many([TRANSLATION, "tr-42"]), _are_of_one)),
+    Scenario("voices.list", _voices(lambda it: it.list(), lambda page: page.data)),
+    Scenario("voices.iterate", _voices(lambda it: _all(it.iterate(page_size=2)), lambda voices: len(voices) > 2)),
+    Scenario("health.check", _call(lambda it: it.check(), lambda health: health.status == "ok", of="health")),
+    Scenario("users.me", _me),
+    Scenario("request", _request),
+    Scenario("request_raw", _call(lambda it: it.request_raw("GET", "/v1/users/me"), lambda raw: raw.status == 200)),
+    Scenario("iterate, left early", lambda setup: _take_one(setup.client.lipsync.requests.iterate(page_size=2))),
 )
-
-
-# What one call may have to wait for
 
 
 def _be_out_of_reach(setup: Setup) -> None:
@@ -161,48 +153,33 @@ def _go_by_name(setup: Setup) -> None:
     setup.options["base_url"] = setup.options["base_url"].replace("127.0.0.1", "localhost")
 
 
+_ONE_AT_ONCE: Final = {"pace": Pace(max_concurrency=1)}
 _CALLS: Final = (
-    # The look-up is shared by all who need it, and comes to its own end.
-    Scenario(key="users.me, over a name", act=_me, prepare=_go_by_name, ends_later=True),
-    Scenario(key="users.me, 500 at first", act=_me, prepare=partial(_fail_once, Fault.status(500))),
-    Scenario(key="users.me, 429 at first", act=_me, prepare=partial(_fail_once, Fault.rate_limited(_LATE))),
-    Scenario(key="users.me, reset at first", act=_me, prepare=partial(_fail_once, Fault.reset())),
-    Scenario(key="request, dripping", act=_request, prepare=partial(_fail_once, Fault.drip(_LATE / 10, step=64))),
+    # The look-up of the name is shared by all calls, and comes to its own end.
+    Scenario("users.me, over a name", _me, prepare=_go_by_name, ends_later=True),
+    Scenario("users.me, 500 at first", _me, prepare=partial(_fail_once, Fault.status(500))),
+    Scenario("users.me, 429 at first", _me, prepare=partial(_fail_once, Fault.rate_limited(_LATE))),
+    Scenario("users.me, reset at first", _me, prepare=partial(_fail_once, Fault.reset())),
+    Scenario("request, dripping", _request, prepare=partial(_fail_once, Fault.drip(_LATE / 10, step=64))),
+    Scenario("users.me, lane full", _me, prepare=_be_late, beside=_me, is_beside_first=True, options=_ONE_AT_ONCE),
+    Scenario("users.me, another behind it", _me, prepare=_be_late, beside=_me, options=_ONE_AT_ONCE),
     Scenario(
-        key="users.me, lane full",
-        act=_me,
-        prepare=_be_late,
-        beside=_me,
-        is_beside_first=True,
-        options={"pace": Pace(max_concurrency=1)},
-    ),
-    Scenario(
-        key="users.me, another behind it",
-        act=_me,
-        prepare=_be_late,
-        beside=_me,
-        options={"pace": Pace(max_concurrency=1)},
-    ),
-    Scenario(
-        key="users.me, at a slow pace",
-        act=_me,
+        "users.me, at a slow pace",
+        _me,
         beside=_read_thrice,
         is_beside_first=True,
         options={"pace": Pace(max_rate=500.0, max_concurrency=2)},
     ),
-    Scenario(key="get, three in a group", act=_read_thrice, options={"pace": Pace(max_concurrency=2)}),
+    Scenario("get, three in a group", _read_thrice, options={"pace": Pace(max_concurrency=2)}),
 )
 
 
-# Waits
-
-
-async def _wait_first(setup: Setup) -> None:
-    assert (await setup.client.wait_until_finished(IDS[0], timeout=None)).is_finished
+_is_completed = attrgetter("is_completed")
+_wait_first = _call(lambda it: it.wait_until_finished(IDS[0], timeout=None), _is_completed)
 
 
 async def _wait_at_length(setup: Setup) -> None:
-    """Hear of every change, which takes a while itself."""
+    """Await ``on_update`` at every change."""
     seen: list[str] = []
 
     async def update(request: Any) -> None:
@@ -213,22 +190,8 @@ async def _wait_at_length(setup: Setup) -> None:
     assert seen[-1] == request.status == "completed"
 
 
-async def _wait_for_translation(setup: Setup) -> None:
-    assert (await setup.client.video_translate.requests.wait_until_finished(TRANSLATION)).is_completed
-
-
-async def _wait_for_all_translations(setup: Setup) -> None:
-    outcomes = await setup.client.video_translate.requests.wait_all([TRANSLATION])
-    assert outcomes[TRANSLATION].unwrap().is_completed
-
-
-async def _wait_by_reference(setup: Setup) -> None:
-    request = await setup.client.wait_until_finished("dub-1")
-    assert (request.id, request.is_finished) == (IDS[1], True)
-
-
 async def _wait_nudged(setup: Setup) -> None:
-    """The next look is an hour away, until the nudge brings it forward."""
+    """The next poll is an hour away, until the nudge brings it forward."""
 
     def nudge(request: LipsyncRequest) -> None:
         if not request.is_finished:
@@ -240,64 +203,41 @@ async def _wait_nudged(setup: Setup) -> None:
     assert request.is_finished
 
 
-async def _take_one(outcomes: AsyncGenerator[Any, None], *, closes: bool) -> None:
-    async for outcome in outcomes:
-        assert outcome is not None
-        break
-    if closes:
-        await outcomes.aclose()
+def _batch(setup: Setup) -> AsyncGenerator[Any, None]:
+    return setup.client.lipsync.requests.as_finished(IDS)
 
 
-async def _leave_batch(setup: Setup) -> None:
-    await _take_one(setup.client.lipsync.requests.as_finished(IDS), closes=True)
-
-
-async def _drop_batch(setup: Setup) -> None:
-    """Leave without closing: that is the loop's to do, once nobody refers to the iterator."""
-    await _take_one(setup.client.lipsync.requests.as_finished(IDS), closes=False)
-
-
-async def _leave_watch(setup: Setup) -> None:
-    await _take_one(setup.client.lipsync.requests.watch(IDS[0]), closes=True)
-
-
-async def _drop_watch(setup: Setup) -> None:
-    await _take_one(setup.client.lipsync.requests.watch(IDS[0]), closes=False)
+def _watch(setup: Setup) -> AsyncGenerator[Any, None]:
+    return setup.client.lipsync.requests.watch(IDS[0])
 
 
 async def _wait_for_all_and_one(setup: Setup) -> None:
     requests = setup.client.lipsync.requests
-    outcomes = await requests.wait_all([*IDS, "dub-0", "of nobody"])
+    outcomes = await requests.wait_all([*IDS, "dub-0", "unknown"])
     assert [outcome.error is None for outcome in outcomes.values()] == [True] * 4 + [False]
 
 
-async def _run_out_of_time(setup: Setup) -> None:
-    outcomes = await setup.client.lipsync.requests.wait_all(IDS, timeout=0.0)
-    assert set(outcomes) == set(IDS)
-
-
 _WAITS: Final = (
-    Scenario(key="wait, telling of changes", act=_wait_at_length),
-    Scenario(key="translations.wait", act=_wait_for_translation),
-    Scenario(key="translations.wait_all", act=_wait_for_all_translations),
-    Scenario(key="wait, by reference", act=_wait_by_reference),
-    Scenario(key="wait, nudged", act=_wait_nudged),
-    Scenario(key="wait, 503 at first", act=_wait_first, prepare=partial(_fail_once, Fault.status(503))),
-    Scenario(key="wait, out of reach at first", act=_wait_first, prepare=_be_out_of_reach, is_slow=True),
-    Scenario(key="wait, 429 at first", act=_wait_first, prepare=partial(_fail_once, Fault.rate_limited(_LATE))),
-    Scenario(key="wait, another for the same behind it", act=_wait_first, beside=_wait_first),
-    Scenario(key="wait, another for the same before it", act=_wait_first, beside=_wait_first, is_beside_first=True),
-    Scenario(key="wait, a batch beside it", act=_wait_first, beside=_wait_for_all_and_one),
-    Scenario(key="wait_all, a wait beside it", act=_wait_for_all_and_one, beside=_wait_first),
-    Scenario(key="wait_all, out of time", act=_run_out_of_time),
-    Scenario(key="as_finished, left early", act=_leave_batch),
-    Scenario(key="as_finished, dropped", act=_drop_batch, ends_later=True),
-    Scenario(key="watch, left early", act=_leave_watch),
-    Scenario(key="watch, dropped", act=_drop_watch, ends_later=True),
+    Scenario("wait, telling of changes", _wait_at_length),
+    Scenario("translations.wait", _translations(lambda it: it.wait_until_finished(TRANSLATION), _is_completed)),
+    Scenario("translations.wait_all", _translations(lambda it: it.wait_all([TRANSLATION]), _are_of_one)),
+    Scenario("wait, by reference", _call(lambda it: it.wait_until_finished("dub-1"), lambda job: job.id == IDS[1])),
+    Scenario("wait, nudged", _wait_nudged),
+    Scenario("wait, 503 at first", _wait_first, prepare=partial(_fail_once, Fault.status(503))),
+    Scenario("wait, out of reach at first", _wait_first, prepare=_be_out_of_reach, is_slow=True),
+    Scenario("wait, 429 at first", _wait_first, prepare=partial(_fail_once, Fault.rate_limited(_LATE))),
+    Scenario("wait, another for the same behind it", _wait_first, beside=_wait_first),
+    Scenario("wait, another for the same before it", _wait_first, beside=_wait_first, is_beside_first=True),
+    Scenario("wait, a batch beside it", _wait_first, beside=_wait_for_all_and_one),
+    Scenario("wait_all, a wait beside it", _wait_for_all_and_one, beside=_wait_first),
+    Scenario(
+        "wait_all, out of time", _requests(lambda it: it.wait_all(IDS, timeout=0.0), lambda found: {*found} == {*IDS})
+    ),
+    Scenario("as_finished, left early", lambda setup: _take_one(_batch(setup))),
+    Scenario("as_finished, dropped", lambda setup: _take_one(_batch(setup), closes=False), ends_later=True),
+    Scenario("watch, left early", lambda setup: _take_one(_watch(setup))),
+    Scenario("watch, dropped", lambda setup: _take_one(_watch(setup), closes=False), ends_later=True),
 )
-
-
-# Submissions
 
 
 async def _generate_translation(setup: Setup) -> None:
@@ -320,7 +260,7 @@ async def _upload_paths(setup: Setup) -> None:
 
 
 async def _upload_open_file(setup: Setup) -> None:
-    """What is the caller's stays open, and is left where it stood."""
+    """The caller's file stays open, and is left at its position."""
     video, _ = files.media(setup)
     with video.open("rb") as file:
         file.seek(7)
@@ -329,7 +269,8 @@ async def _upload_open_file(setup: Setup) -> None:
             assert accepted.request_id in setup.sandbox.jobs
         finally:
             task = asyncio.current_task()
-            if task is not None and task.cancelling() < 2:  # whoever is cancelled once more does not wait for this
+            # A caller that is cancelled once more does not wait for this.
+            if task is not None and task.cancelling() < 2:
                 assert file.tell() == 7
                 file.seek(3)
                 await threads.all_done()
@@ -337,7 +278,7 @@ async def _upload_open_file(setup: Setup) -> None:
 
 
 async def _upload_chunks(setup: Setup) -> None:
-    """What is the caller's generator is closed before he hears of the end."""
+    """The caller's generator is closed before the call returns."""
     begun, closed = [], []
 
     async def chunks() -> AsyncGenerator[bytes, None]:
@@ -374,44 +315,35 @@ async def _generate(setup: Setup) -> None:
 
 
 _SUBMISSIONS: Final = (
-    Scenario(key="translations.generate", act=_generate_translation),
-    Scenario(key="request, POST", act=_post_raw),
-    Scenario(key="generate, 429 at first", act=_generate, prepare=_refuse_once),
-    Scenario(key="generate, answer lost", act=_generate, prepare=_lose_the_answer, is_slow=True),
-    Scenario(key="generate_with_media, paths", act=_upload_paths, prepare=send_slowly, has_threads=True),
-    Scenario(key="generate_with_media, open file", act=_upload_open_file, prepare=send_slowly, has_threads=True),
-    Scenario(key="generate_with_media, chunks", act=_upload_chunks, prepare=send_slowly),
+    Scenario("translations.generate", _generate_translation),
+    Scenario("request, POST", _post_raw),
+    Scenario("generate, 429 at first", _generate, prepare=_refuse_once),
+    Scenario("generate, answer lost", _generate, prepare=_lose_the_answer, is_slow=True),
+    Scenario("generate_with_media, paths", _upload_paths, prepare=send_slowly, has_threads=True),
+    Scenario("generate_with_media, open file", _upload_open_file, prepare=send_slowly, has_threads=True),
+    Scenario("generate_with_media, chunks", _upload_chunks, prepare=send_slowly),
 )
 
-# Files
-
 _FILES: Final = (
-    Scenario(key="download", act=files.download, prepare=files.finish, check=files.check_part, has_threads=True),
+    Scenario("download", files.download, prepare=files.finish, check=files.check_part, has_threads=True),
     Scenario(
-        key="download, resumed",
-        act=files.download,
-        prepare=files.leave_a_part,
-        check=files.check_part,
-        has_threads=True,
+        "download, resumed", files.download, prepare=files.leave_a_part, check=files.check_part, has_threads=True
     ),
     Scenario(
-        key="download, broken off at first",
-        act=files.download,
+        "download, broken off at first",
+        files.download,
         prepare=files.break_off,
         check=files.check_part,
         has_threads=True,
     ),
     Scenario(
-        key="download, a translation",
-        act=files.download_translation,
+        "download, a translation",
+        files.download_translation,
         prepare=files.finish,
         check=files.check_folder,
         has_threads=True,
     ),
 )
-
-
-# The client itself
 
 
 async def _enter(setup: Setup) -> None:
@@ -453,9 +385,9 @@ async def _serve(setup: Setup) -> None:
 
 
 _LIFE: Final = (
-    Scenario(key="async with AsyncClient", act=_enter),
-    Scenario(key="async with Sandbox", act=_serve_nobody),
-    Scenario(key="async with Sandbox, at work", act=_serve, is_long=True),
+    Scenario("async with AsyncClient", _enter),
+    Scenario("async with Sandbox", _serve_nobody),
+    Scenario("async with Sandbox, at work", _serve, is_long=True),
 )
 
 _OF_THE_MATRIX: Final = ("get", "get_many", "list", "iterate", "wait", "watch", "as_finished", "wait_all")
@@ -463,7 +395,7 @@ _PAID_OF_THE_MATRIX: Final = ("generate", "generate_unnamed")
 
 SCENARIOS: Final = (
     *(
-        Scenario(key=operation.key, act=operation.run)
+        Scenario(operation.key, operation.run)
         for operation in OPERATIONS
         if operation.key in (*_OF_THE_MATRIX, *_PAID_OF_THE_MATRIX)
     ),

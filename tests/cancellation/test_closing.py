@@ -55,7 +55,7 @@ async def while_much_is_under_way(run: Run) -> None:
 def test_whoever_is_cancelled_while_closing_leaves_a_closed_client(
     loop: Loop, beside: Act | None, tmp_path: Path
 ) -> None:
-    scenario = Scenario(key="aclose", act=close, beside=beside, prepare=let_calls_hang)
+    scenario = Scenario("aclose", close, beside=beside, prepare=let_calls_hang)
     walk = Walk(loop=loop, scenario=scenario, folder=tmp_path, perform=while_much_is_under_way)
 
     loop.run(walk.at_every_step_and_again())

@@ -83,8 +83,8 @@ def test_one_that_goes_on_beside_it_is_not_misled(
     is_first: bool, fault: Fault, after: int, moment: Moment, tmp_path: Path
 ) -> None:
     scenario = Scenario(
-        key="generate, another beside it",
-        act=partial(submit, _FIRST),
+        "generate, another beside it",
+        partial(submit, _FIRST),
         beside=partial(submit, _SECOND),
         is_beside_first=is_first,
         prepare=partial(lose, fault, after),
@@ -101,8 +101,8 @@ def test_one_that_goes_on_beside_it_is_not_misled(
 @pytest.mark.parametrize("is_lost", [True, False])
 def test_one_that_follows_it_is_not_misled(is_lost: bool, fault: Fault, moment: Moment, tmp_path: Path) -> None:
     scenario = Scenario(
-        key="generate, another after it",
-        act=partial(submit, _FIRST),
+        "generate, another after it",
+        partial(submit, _FIRST),
         prepare=partial(lose, fault, 0) if is_lost else (lambda _: None),
     )
     walk = Walk(loop=DEFAULT, scenario=scenario, folder=tmp_path, perform=partial(before_another, fault))
