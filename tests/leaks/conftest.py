@@ -7,21 +7,21 @@ import pytest
 
 from chamelaion_async import AsyncClient, PollPolicy
 
-from .service import BASE_URL, Service
-from .wire import connecting
+from .api import BASE_URL, StatelessApi
+from .connections import connecting
 
 
 @pytest.fixture
-async def service(monkeypatch: pytest.MonkeyPatch) -> Service:
-    """The API in memory, at the other end of whatever connection aiohttp opens."""
-    made = Service()
+async def api(monkeypatch: pytest.MonkeyPatch) -> StatelessApi:
+    """The API in memory, at the other end of each connection that aiohttp opens."""
+    made = StatelessApi()
     monkeypatch.setattr(aiohttp.TCPConnector, "_create_connection", connecting(made.answer))
     return made
 
 
 @pytest.fixture
-async def client(service: Service) -> AsyncIterator[AsyncClient]:
-    """A client that looks every second, and would do so for ever."""
+async def client(api: StatelessApi) -> AsyncIterator[AsyncClient]:
+    """A client that polls every second, without end."""
     polling = PollPolicy(max_interval=1.0, outage_budget=1e9)
     async with AsyncClient("sk-test-key", base_url=BASE_URL, polling=polling) as made:
         yield made

@@ -16,8 +16,6 @@ from urllib.parse import quote
 
 import attrs
 
-__all__ = ["KEY", "TOKEN", "Seen", "everything", "leaks", "watching"]
-
 KEY: Final = "sk-live/5up3r+53cr37=key"
 TOKEN: Final = "tok-live/70p+53cr37=token"
 
@@ -48,7 +46,7 @@ def leaks(text: str) -> list[str]:
 
 
 def everything(error: BaseException) -> str:
-    """All that an error may show of itself, of the errors it holds, and of the frames they came through."""
+    """Return all that an error may show of itself, of the errors it holds, and of the frames they came through."""
     shown: list[str] = []
     for link in _links(error):
         shown += [repr(link), str(link), repr(link.args), repr(vars(link)), *getattr(link, "__notes__", [])]
@@ -117,7 +115,7 @@ class _Everything(logging.Handler):
 
 @contextmanager
 def watching() -> Iterator[Seen]:
-    """Take down what any logger says at any level, and what is warned of."""
+    """Record what every logger logs at every level, and all warnings."""
     seen = Seen()
     handler = _Everything(seen)
     loggers: list[Any] = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]

@@ -1,4 +1,4 @@
-"""Everything that a client can be asked to do, as briefly as it can be asked."""
+"""Every operation of a client, as one short call."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from chamelaion_async import AsyncClient, Outcome
-
-__all__ = ["OPERATIONS", "OUTPUT_URL", "Operation"]
 
 OUTPUT_URL: Final = "https://api.test/output/video.mp4"
 _ID: Final = "6f82a2d8-a6d4-4e8a-a0fa-e8b09823a2d8"

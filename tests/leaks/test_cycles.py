@@ -9,7 +9,7 @@ import asyncio
 import gc
 import types
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +19,8 @@ import pytest
 import chamelaion_async
 from chamelaion_async import AsyncClient
 
-from .service import Service
-from .work import WORK, Bench, Step, clients
+from .api import StatelessApi
+from .work import WORK, Bench, Work
 
 pytestmark = pytest.mark.virtual_time
 
@@ -81,19 +81,15 @@ def counted() -> Iterator[None]:
 
 
 @pytest.fixture
-async def bench(client: AsyncClient, service: Service, tmp_path: Path) -> AsyncIterator[Bench]:
-    yield Bench(client, service, tmp_path)
+async def bench(client: AsyncClient, api: StatelessApi, tmp_path: Path) -> AsyncIterator[Bench]:
+    yield Bench(client, api, tmp_path)
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
 
 
 @pytest.mark.usefixtures("counted")
-@pytest.mark.parametrize(
-    "work", [pytest.param(work, id=title) for title, work in WORK.items() if work is not clients]
-)
-async def test_no_work_leaves_anything_to_the_garbage_collector(
-    bench: Bench, work: Callable[[Bench], Awaitable[Step]]
-) -> None:
+@pytest.mark.parametrize("work", [pytest.param(work, id=title) for title, work in WORK.items() if title != "clients"])
+async def test_no_work_leaves_anything_to_the_garbage_collector(bench: Bench, work: Work) -> None:
     step = await work(bench)
     await step()
     gc.collect()

@@ -1,6 +1,6 @@
-"""However often the service is asked, the client holds no more than before.
+"""However many requests the client sends, it holds no more than before.
 
-A short run is part of the tests; ``CHAMELAION_POLLS=100000`` asks that often for each kind of work.
+A short run is part of the tests; ``CHAMELAION_POLLS=100000`` sends so many for each kind of work.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import pytest
 from chamelaion_async import AsyncClient
 from chamelaion_async.resources.expiring_set import CAPACITY
 
-from .service import Service, uuid
-from .work import WORK, Bench, Step
+from .api import StatelessApi, uuid
+from .work import WORK, Bench, Step, Work
 
 pytestmark = pytest.mark.virtual_time
 
@@ -35,13 +35,13 @@ _KEPT_OBJECTS: Final = 255
 _PARTS: Final = 4
 _TURNS: Final = 30
 # In bytes, without the part that grew most: an enlarged table of the interpreter shows in one part, a leak in all.
-_ALLOWED: Final = 32 * 1024  # in the other parts, however often the service is asked: caches of libraries fill up
+_ALLOWED: Final = 32 * 1024  # in the other parts, however many requests are sent: caches of libraries fill up
 _ALLOWED_LATER: Final = 4 * 1024  # in the better part of the second half
 
 
-async def ask(service: Service, step: Step, times: int) -> None:
-    until = service.asked + times
-    while service.asked < until:
+async def repeat(api: StatelessApi, step: Step, times: int) -> None:
+    until = api.asked + times
+    while api.asked < until:
         await step()
 
 
@@ -49,7 +49,7 @@ async def held() -> int:
     """Return the bytes that are held by anything but garbage, once what has ended has been cleared away."""
     for _ in range(_TURNS):
         await asyncio.sleep(0)
-    loop: Any = asyncio.get_running_loop()  # cancelled timers lie about in it for a while
+    loop: Any = asyncio.get_running_loop()  # cancelled timers stay in it for a while
     loop._scheduled[:] = [handle for handle in loop._scheduled if not handle.cancelled()]
     heapq.heapify(loop._scheduled)
     loop._timer_cancelled_count = 0
@@ -76,16 +76,16 @@ async def fill(client: AsyncClient) -> None:
         await client.lipsync.requests.list(limit=1, offset=number)
 
 
-async def growth(client: AsyncClient, service: Service, begin: Callable[[], Awaitable[Step]]) -> list[int]:
+async def growth(client: AsyncClient, api: StatelessApi, begin: Callable[[], Awaitable[Step]]) -> list[int]:
     """Return by how many bytes more is held after each part of the polls."""
     tracemalloc.start()
     try:
         await fill(client)
         step = await begin()
-        await ask(service, step, _WARM_UP)
+        await repeat(api, step, _WARM_UP)
         sizes = [await held()]
         for _ in range(_PARTS):
-            await ask(service, step, POLLS // _PARTS)
+            await repeat(api, step, POLLS // _PARTS)
             sizes.append(await held())
     finally:
         tracemalloc.stop()
@@ -93,19 +93,17 @@ async def growth(client: AsyncClient, service: Service, begin: Callable[[], Awai
 
 
 @pytest.mark.parametrize("work", WORK.values(), ids=WORK)
-async def test_no_work_makes_the_client_hold_more_and_more(
-    client: AsyncClient, service: Service, tmp_path: Path, work: Callable[[Bench], Awaitable[Step]]
+async def test_repeated_work_does_not_grow_the_client(
+    client: AsyncClient, api: StatelessApi, tmp_path: Path, work: Work
 ) -> None:
-    grown = await growth(client, service, partial(work, Bench(client, service, tmp_path)))
+    grown = await growth(client, api, partial(work, Bench(client, api, tmp_path)))
     assert sum(grown) - max(grown) <= _ALLOWED, grown
     assert min(grown[_PARTS // 2 :]) <= _ALLOWED_LATER, grown
 
 
-async def test_work_that_keeps_its_answers_is_found_out(
-    client: AsyncClient, service: Service, tmp_path: Path
-) -> None:
+async def test_work_that_keeps_its_answers_is_noticed(client: AsyncClient, api: StatelessApi, tmp_path: Path) -> None:
     kept = []
-    bench = Bench(client, service, tmp_path)
+    bench = Bench(client, api, tmp_path)
 
     async def careless() -> Step:
         async def step() -> None:
@@ -113,5 +111,5 @@ async def test_work_that_keeps_its_answers_is_found_out(
 
         return step
 
-    grown = await growth(client, service, careless)
+    grown = await growth(client, api, careless)
     assert min(grown[_PARTS // 2 :]) > _ALLOWED_LATER, grown

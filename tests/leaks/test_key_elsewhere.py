@@ -16,9 +16,9 @@ import pytest
 
 from chamelaion_async import AsyncClient, ChamelaionError, RetryPolicy
 
+from .connections import Respond, connecting
 from .key import KEY, TOKEN, everything, leaks
 from .operations import OPERATIONS, OUTPUT_URL, Operation
-from .wire import Respond, connecting
 
 pytestmark = pytest.mark.virtual_time
 

@@ -1,4 +1,4 @@
-"""What stands at the other end of aiohttp's connections, in memory and on the loop's own time.
+"""The other end of aiohttp's connections, in memory and on the loop's own time.
 
 Nothing of the client is replaced: session, pool, HTTP parser and timers are aiohttp's own, and only sockets are
 missing.
@@ -12,8 +12,6 @@ from typing import Any, Final
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
-
-__all__ = ["HANG", "Respond", "connecting"]
 
 HANG: Final = b""
 """The answer of a service that never answers."""

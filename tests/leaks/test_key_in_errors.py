@@ -1,4 +1,4 @@
-"""Whatever the client is asked, and however it fails: the key is in no error, traceback, log record or warning.
+"""Whatever the call, and however it fails: the key is in no error, traceback, log record or warning.
 
 A third of all pairs is part of the tests; ``CHAMELAION_ALL_LEAKS=1`` plays all.
 """
@@ -16,10 +16,10 @@ import pytest
 
 from chamelaion_async import AsyncClient, ChamelaionError, PollPolicy, RetryPolicy
 
-from .failures import FAILURES, honest
+from .answers_with_key import FAILURES, honest
+from .connections import Respond, connecting
 from .key import KEY, TOKEN, everything, leaks, watching
 from .operations import OPERATIONS, Operation
-from .wire import Respond, connecting
 
 pytestmark = pytest.mark.virtual_time
 
@@ -59,7 +59,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("operation", "respond"), PAIRS)
-async def test_the_key_is_nowhere(
+async def test_no_error_log_or_warning_shows_the_key(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, operation: Operation, respond: Respond
 ) -> None:
     monkeypatch.setattr(aiohttp.TCPConnector, "_create_connection", connecting(honest(respond)))

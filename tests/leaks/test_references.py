@@ -1,4 +1,4 @@
-"""What a caller keeps of a client: a request or an error, and nothing that stands behind it."""
+"""What a caller keeps of a client, a request or an error, refers to nothing else of it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from chamelaion_async._http.lifecycle import Lifecycle
 from chamelaion_async.loading.loader import Loader
 from chamelaion_async.polling.subscription import WaitSubscription
 
-from .service import BASE_URL, OUTPUT_URL, Service, refusal, uuid
-from .wire import HANG
+from .api import BASE_URL, OUTPUT_URL, StatelessApi, refusal, uuid
+from .connections import HANG
 
 pytestmark = pytest.mark.virtual_time
 
@@ -44,10 +44,10 @@ def behind(error: BaseException, *, doors: tuple[type[Any], ...] = ()) -> list[A
 
     Args:
         error: What is kept.
-        doors: What is not looked behind.
+        doors: What is not followed further.
     """
     # What every module holds anyway is not the error's doing, and the frames of a test are its own.
-    walls = (type, types.ModuleType, types.BuiltinFunctionType, asyncio.AbstractEventLoop, Service, *doors)
+    walls = (type, types.ModuleType, types.BuiltinFunctionType, asyncio.AbstractEventLoop, StatelessApi, *doors)
     found: dict[int, Any] = {}
     todo: list[Any] = [error]
     while todo:
@@ -77,9 +77,9 @@ CLIENT: Final = (*ANSWERS, aiohttp.ClientSession, AsyncClient, Lifecycle, Loader
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 async def test_the_error_of_an_outcome_holds_nothing_of_the_client(
-    client: AsyncClient, service: Service, failure: bytes | Exception
+    client: AsyncClient, api: StatelessApi, failure: bytes | Exception
 ) -> None:
-    service.trouble = lambda _: failure
+    api.trouble = lambda _: failure
     outcomes = await client.lipsync.requests.wait_all([ID, uuid(8)], polling=HASTY)
     for outcome in outcomes.values():
         error = outcome.error
@@ -111,13 +111,13 @@ async def downloading(client: AsyncClient, folder: Path) -> object:
 @pytest.mark.parametrize("call", [waiting, reading, submitting, uploading, downloading])
 async def test_an_error_holds_no_answer(
     client: AsyncClient,
-    service: Service,
+    api: StatelessApi,
     tmp_path: Path,
     call: Callable[[AsyncClient, Path], Awaitable[object]],
     failure: bytes | Exception,
 ) -> None:
     hasty = client.with_options(retry=RetryPolicy(attempts=2, initial=0.0, max=0.0), timeout=1.0)
-    service.trouble = lambda _: failure
+    api.trouble = lambda _: failure
     try:
         await call(hasty, tmp_path)
     except ChamelaionError as error:
@@ -154,18 +154,18 @@ def _counted() -> Any:
 @pytest.mark.usefixtures("_counted")
 class TestFreedByCounting:
     async def test_a_finished_wait(
-        self, client: AsyncClient, service: Service, subscriptions: weakref.WeakSet[Any]
+        self, client: AsyncClient, api: StatelessApi, subscriptions: weakref.WeakSet[Any]
     ) -> None:
-        service.finished = 8
+        api.finished = 8
         await client.wait_until_finished(ID)
 
         assert len(subscriptions) == 0
 
     async def test_a_cancelled_wait(
-        self, client: AsyncClient, service: Service, subscriptions: weakref.WeakSet[Any]
+        self, client: AsyncClient, api: StatelessApi, subscriptions: weakref.WeakSet[Any]
     ) -> None:
         task = asyncio.create_task(client.wait_until_finished(ID))
-        await service.until_asked(2)
+        await api.until_answered(2)
         assert len(subscriptions) == 1
         task.cancel()
         await asyncio.wait([task])
@@ -185,9 +185,9 @@ class TestFreedByCounting:
 
         assert (len(subscriptions), [error() for error in errors]) == (0, [None])
 
-    async def test_a_client_that_is_closed(self, service: Service) -> None:
+    async def test_a_client_that_is_closed(self, api: StatelessApi) -> None:
         client = AsyncClient("sk-test-key", base_url=BASE_URL)
-        service.finished = 8
+        api.finished = 8
         await client.wait_until_finished(ID)
         await client.aclose()
         seen = weakref.ref(client)
@@ -196,8 +196,8 @@ class TestFreedByCounting:
         assert seen() is None
 
 
-async def test_nothing_of_a_client_that_is_closed_outlives_the_next_collection(service: Service) -> None:
-    service.finished = 8
+async def test_nothing_of_a_client_that_is_closed_outlives_the_next_collection(api: StatelessApi) -> None:
+    api.finished = 8
     async with AsyncClient("sk-test-key", base_url=BASE_URL) as client:
         await client.wait_until_finished(ID)
         lifecycle = client._transport.lifecycle

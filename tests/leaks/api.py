@@ -1,23 +1,22 @@
-"""The API in memory. It keeps nothing of what it is asked, so that whatever grows is the client's."""
+"""The API in memory, byte for byte. It keeps no request, so that whatever grows is the client's."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
-__all__ = ["BASE_URL", "OUTPUT_URL", "Service", "refusal", "uuid"]
+from chamelaion_async._http.paging import PAGE_SIZE
+from tests.support.api import EPOCH, page_body
 
 BASE_URL: Final = "http://127.0.0.1/api"
 OUTPUT_URL: Final = "http://127.0.0.1/output/video.mp4"
 OUTPUT: Final = b"\x00clip" * 20_000
 
 _REQUESTS: Final = "/api/v1/lipsync/requests"
-_PAGE: Final = 100
-_CREATED: Final = datetime(2026, 4, 7, 10, tzinfo=UTC)
 
 Trouble = Callable[[str], "bytes | Exception | None"]
 
@@ -36,14 +35,14 @@ def refusal(status: int, message: str = "no") -> bytes:
     return _answer(status, json.dumps({"error": message}).encode())
 
 
-class Service:
-    """Jobs, told apart by number, that have finished up to a certain one.
+class StatelessApi:
+    """Numbered jobs, of which those below a certain number are completed.
 
     Attributes:
         asked: How many answers it gave; a page is one for each job that it shows.
         finished: The number below which jobs are completed; all others are processing.
         jobs: How many there are in the list, the newest with the highest number.
-        trouble: Answers or fails in place of the service, if it returns something; called with method and path.
+        trouble: Answers or fails in place of the API, if it returns something; called with method and path.
     """
 
     def __init__(self) -> None:
@@ -53,8 +52,8 @@ class Service:
         self.trouble: Trouble | None = None
         self._until: tuple[int, asyncio.Future[None]] | None = None
 
-    async def until_asked(self, times: int) -> None:
-        """Return once it has been asked so often from now on."""
+    async def until_answered(self, times: int) -> None:
+        """Return once it has given so many answers more."""
         arrived = asyncio.get_running_loop().create_future()
         self._until = (self.asked + times, arrived)
         await arrived
@@ -82,21 +81,20 @@ class Service:
         if path == "/api/v1/users/me":
             return _answer(200, b'{"name":"production-key"}')
         if path != _REQUESTS:
-            return _answer(200, json.dumps(self._record(int(path[-12:]))).encode())
+            return _answer(200, self._record(int(path[-12:])))
         asked = dict(pair.split("=") for pair in query.split("&") if pair)
-        offset, limit = int(asked.get("offset", 0)), min(int(asked.get("limit", 20)), _PAGE)
+        offset, limit = int(asked.get("offset", 0)), min(int(asked.get("limit", 20)), PAGE_SIZE)
         total = 0 if "reference_id" in asked else self.jobs
         jobs = range(total - 1, -1, -1)[offset : offset + limit]
         self.asked += max(len(jobs) - 1, 0)
-        pagination = {"limit": limit, "offset": offset, "total": total}
-        page = {"data": [self._record(number) for number in jobs], "pagination": pagination}
-        return _answer(200, json.dumps(page).encode())
+        return _answer(200, page_body(map(self._record, jobs), limit=limit, offset=offset, total=total))
 
-    def _record(self, number: int) -> dict[str, Any]:
+    def _record(self, number: int) -> bytes:
         is_finished = number < self.finished
-        return {
+        record = {
             "id": uuid(number),
             "status": "completed" if is_finished else "processing",
-            "created_at": (_CREATED + timedelta(seconds=number)).isoformat(),
+            "created_at": (EPOCH + timedelta(seconds=number)).isoformat(),
             "output_url": OUTPUT_URL if is_finished else None,
         }
+        return json.dumps(record).encode()

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from typing import Final
 
+from .connections import HANG, Respond
 from .key import KEY, TOKEN
-from .wire import HANG, Respond
-
-__all__ = ["FAILURES", "honest"]
 
 
 def _answer(status: str, body: bytes, **headers: str) -> bytes:
