@@ -4,38 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
+import attrs
 import pytest
 from aiohttp_socks import ProxyConnector
 
 from chamelaion_async import APIConnectionError, AsyncClient, PollPolicy, RetryPolicy, WaitUnreachableError
 from chamelaion_async.sandbox import Sandbox
+from tests.support.raw_server import serve
 
 ONCE = RetryPolicy(attempts=1)
 
 
+@attrs.define
 class Socks5:
-    """A SOCKS 5 proxy (RFC 1928) without authentication that connects, refuses or stays silent."""
+    """A SOCKS 5 proxy (RFC 1928) without authentication that connects, refuses with a reply or never answers."""
 
-    def __init__(self, reply: int | None = 0) -> None:
-        self.reply = reply
-        self.asked = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+    reply: int | None = 0
+    asked: int = 0
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-                await self._serve(reader, writer)
-        finally:
-            writer.close()
-            self._tasks.discard(task)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         _, methods = await reader.readexactly(2)
         await reader.readexactly(methods)
         self.asked += 1
@@ -55,11 +45,6 @@ class Socks5:
         finally:
             back.close()
 
-    async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks)
-
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while data := await reader.read(65536):
@@ -70,19 +55,15 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @asynccontextmanager
 async def behind(proxy: Socks5 | None, sandbox: Sandbox, **settings: object) -> AsyncIterator[AsyncClient]:
-    """A client behind a SOCKS proxy; None for one that nothing listens for."""
-    served = proxy or Socks5()
-    server = await asyncio.start_server(served, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    if proxy is None:
-        server.close()
-    async with (
-        aiohttp.ClientSession(connector=ProxyConnector.from_url(f"socks5://127.0.0.1:{port}")) as session,
-        AsyncClient("sk-key", base_url=sandbox.base_url, session=session, **settings) as client,  # type: ignore[arg-type] # whatever a test passes
-    ):
-        yield client
-    server.close()
-    await served.stop()
+    """A client behind a SOCKS proxy; None for one at an address where nothing listens."""
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(serve(proxy or Socks5()))
+        if proxy is None:
+            await stack.aclose()
+        connector = ProxyConnector.from_url(f"socks5://127.0.0.1:{port}")
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        client = AsyncClient("sk-key", base_url=sandbox.base_url, session=session, **settings)  # type: ignore[arg-type] # whatever a test passes
+        yield await stack.enter_async_context(client)
 
 
 async def test_calls_go_through_the_proxy(sandbox: Sandbox) -> None:

@@ -17,8 +17,6 @@ from chamelaion_async.errors import ConfigurationError, DownloadError
 
 from .target import Target
 
-__all__ = ["ADDRESSES"]
-
 _BASE = "https://api.example.com/api"
 _PREFIX = "/v1/lipsync/requests/"
 _PASSWORD = "hunter2"

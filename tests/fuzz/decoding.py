@@ -32,8 +32,6 @@ from chamelaion_async.models import (
 from .leaks import CREDENTIALS, KEY, assert_nothing_leaks
 from .target import Target
 
-__all__ = ["DECODING"]
-
 _MAX_TEXT = 1300
 _MAX_EXCERPT = 512
 

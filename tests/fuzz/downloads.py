@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import attrs
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from chamelaion_async import AsyncClient, DownloadError, RetryPolicy
+from tests.support.raw_server import serve
 
 from .target import Target
-
-__all__ = ["DOWNLOADS"]
 
 _MAX_REQUESTS = 60  # two attempts without progress, each of ten redirects; and a few that bring a byte
 _MAX_TEXT = 1300
@@ -37,29 +37,24 @@ class _NoNames(AbstractResolver):
         """Hold nothing."""
 
 
+@attrs.define
 class _Server:
-    """Answers each request with the next of its answers, the last one for ever, and hangs up."""
+    """Answers each request with the next of its answers, and then with the last one, and closes the connection."""
 
-    def __init__(self, answers: list[bytes]) -> None:
-        self.requests = 0
-        self._answers = answers
+    answers: list[bytes]
+    requests: int = 0
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            self.requests += 1
-            writer.write(self._answers[min(self.requests, len(self._answers)) - 1])
-            await writer.drain()
-            writer.write_eof()
-            await reader.read()  # hanging up first would be a reset, in which the answer may be lost
-        except (asyncio.IncompleteReadError, OSError):
-            pass
-        finally:
-            writer.close()
+        await reader.readuntil(b"\r\n\r\n")
+        self.requests += 1
+        writer.write(self.answers[min(self.requests, len(self.answers)) - 1])
+        await writer.drain()
+        writer.write_eof()
+        await reader.read()  # closing first would be a reset, in which the answer may be lost
 
 
 def _check(data: bytes) -> None:
-    """Read the answers of a server, whose port is written as ``PORT``, and download from it."""
+    """Download from a server that gives these answers, in which ``PORT`` stands for its port."""
     asyncio.run(_download(data.split(_SEPARATOR)))
 
 
@@ -67,25 +62,29 @@ async def _download(answers: list[bytes]) -> None:
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     served = _Server(answers)
-    server = await asyncio.start_server(served, "127.0.0.1", 0)
-    address = server.sockets[0].getsockname()
-    served._answers = [answer.replace(b"PORT", str(address[1]).encode()) for answer in answers]
+    async with serve(served) as port:
+        served.answers = [answer.replace(b"PORT", b"%d" % port) for answer in answers]
+        await _download_from(port)
+    assert served.requests <= _MAX_REQUESTS
+    assert complaints == []
 
+
+async def _download_from(port: int) -> None:
     def only_here(info: Any) -> socket.socket:
-        if info[-1][:2] != address:
+        if info[-1][:2] != ("127.0.0.1", port):
             raise OSError("nothing else is connected to")
         return socket.socket(*info[:3])
 
     connector = aiohttp.TCPConnector(resolver=_NoNames(), socket_factory=only_here, force_close=True)
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "film.mp4")
-        async with server, aiohttp.ClientSession(connector=connector) as session:
+        async with aiohttp.ClientSession(connector=connector) as session:
             retry = RetryPolicy(attempts=2, initial=0, max=0)
             client = AsyncClient("sk-key", session=session, retry=retry, timeout=_SECONDS)
             async with client, asyncio.timeout(_SECONDS):
                 failure: DownloadError | None = None
                 try:
-                    await client.download(f"http://127.0.0.1:{address[1]}/film.mp4", target)
+                    await client.download(f"http://127.0.0.1:{port}/film.mp4", target)
                 except DownloadError as error:
                     failure = error
         if failure is None:
@@ -93,8 +92,6 @@ async def _download(answers: list[bytes]) -> None:
         else:
             assert len(str(failure)) <= _MAX_TEXT
             _assert_suspended(folder)
-    assert served.requests <= _MAX_REQUESTS
-    assert complaints == []
 
 
 def _names_in(folder: str) -> list[str]:

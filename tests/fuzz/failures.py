@@ -9,29 +9,16 @@ from datetime import UTC, datetime
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from chamelaion_async import errors
 from chamelaion_async._http.answers import status_error
-from chamelaion_async.errors import APIStatusError, InternalServerError, RateLimitError
+from chamelaion_async.errors import RateLimitError
+from tests.support.errors import error_class
 
 from .leaks import CREDENTIALS, KEY, assert_nothing_leaks
 from .target import Target
 
-__all__ = ["FAILURES", "headers_of"]
-
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _MAX_TEXT = 1500
 _HEADER_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CLASSES: dict[int, type[APIStatusError]] = {
-    400: errors.BadRequestError,
-    401: errors.AuthenticationError,
-    403: errors.PermissionDeniedError,
-    404: errors.NotFoundError,
-    409: errors.ConflictError,
-    412: errors.QuotaExceededError,
-    422: errors.UnprocessableEntityError,
-    429: RateLimitError,
-    **dict.fromkeys(range(500, 600), InternalServerError),
-}
 
 
 def headers_of(lines: list[bytes]) -> CIMultiDictProxy[str]:
@@ -59,7 +46,7 @@ def _check(data: bytes) -> None:
         now=_NOW,
         secrets=CREDENTIALS.values(),
     )
-    assert type(error) is _CLASSES.get(status, APIStatusError)
+    assert type(error) is error_class(status)
     assert error.status == status
     assert error.message
     assert len(str(error)) <= _MAX_TEXT

@@ -12,8 +12,6 @@ from chamelaion_async._http.headers import credential_headers
 from chamelaion_async._http.secrets import Secret
 from chamelaion_async.errors import ChamelaionError
 
-__all__ = ["CREDENTIALS", "KEY", "assert_nothing_leaks"]
-
 KEY = "sk-live-5up3r53cr37_key-0123456789ab"
 CREDENTIALS: dict[str, Secret] = credential_headers(KEY, None)
 

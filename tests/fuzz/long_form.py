@@ -22,9 +22,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from .hunt import Hunt, Piece
-
-__all__ = ["main", "plan"]
+from .search import Piece, Search
 
 _BODIES = {"decoding": 0.75, "failures": 0.25}
 _OTHERS = {"addresses": 0.2, "ranges": 0.2, "retry-after": 0.2, "downloads": 0.002}
@@ -106,8 +104,8 @@ def _work(piece: Piece, folder: Path, ends: float, pipe: Connection) -> None:
     def tell(runs: int, finds: dict[str, str]) -> None:
         pipe.send((runs, finds))
 
-    hunt = Hunt(target=piece.load(), folder=folder, count=piece.count, ends=ends, tell=tell)
-    (hunt.by_coverage if piece.engine == "atheris" else hunt.by_chance)(piece.seed)
+    search = Search(target=piece.load(), folder=folder, count=piece.count, ends=ends, tell=tell)
+    (search.by_coverage if piece.engine == "atheris" else search.by_chance)(piece.seed)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,8 +8,6 @@ from random import Random
 
 from .target import Target
 
-__all__ = ["MAX_SIZE", "edited", "mutant"]
-
 MAX_SIZE = 16 * 1024
 _EDITS = (1, 1, 1, 2, 4)
 _RARE = 8

@@ -19,8 +19,6 @@ from chamelaion_async._media.ranges import begin
 from .failures import headers_of
 from .target import Target
 
-__all__ = ["RANGES"]
-
 _URL = URL("https://cdn.example.com/out/film.mp4")
 _MAX_TEXT = 1000
 _FIELD = re.compile(r"[\x20-\x7e]+")

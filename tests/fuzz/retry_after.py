@@ -10,8 +10,6 @@ from chamelaion_async._http.answers import parse_http_date, parse_retry_after
 
 from .target import Target
 
-__all__ = ["RETRY_AFTER"]
-
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _WHOLE = re.compile(r"[0-9]{1,300}")
 _DIGIT = re.compile(r"[0-9]")

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-__all__ = ["Target"]
-
 
 @attrs.frozen(kw_only=True)
 class Target:

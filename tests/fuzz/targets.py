@@ -10,8 +10,6 @@ from .ranges import RANGES
 from .retry_after import RETRY_AFTER
 from .target import Target
 
-__all__ = ["TARGETS"]
-
 TARGETS: dict[str, Target] = {
     target.name: target for target in (DECODING, FAILURES, RETRY_AFTER, ADDRESSES, RANGES, DOWNLOADS)
 }

@@ -1,4 +1,4 @@
-"""The long form as a program: how it divides the work, what it keeps, and what it says."""
+"""The long form as a program: how it divides the work, what it keeps, and what it prints."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from . import long_form
-from .hunt import Hunt
 from .long_form import main, plan
+from .search import Search
 from .target import Target
 from .targets import TARGETS
 
@@ -35,28 +35,30 @@ def fragile(data: bytes) -> None:
     assert len(data) < 10
 
 
-def hunt(folder: Path, told: list[int], count: int = 300, ends: float = inf) -> Hunt:
+def search(folder: Path, reported: list[int], count: int = 300, ends: float = inf) -> Search:
     target = Target(name="toy", check=fragile, seeds=[b"seed"], words=[b"word"])
-    return Hunt(target=target, folder=folder, count=count, ends=ends, tell=lambda runs, finds: told.append(runs))
+    return Search(
+        target=target, folder=folder, count=count, ends=ends, tell=lambda runs, finds: reported.append(runs)
+    )
 
 
 def test_the_first_input_of_each_kind_is_kept_with_its_reason(tmp_path: Path) -> None:
-    told: list[int] = []
-    under_way = hunt(tmp_path, told)
+    reported: list[int] = []
+    under_way = search(tmp_path, reported)
     under_way.by_chance(0)
 
-    assert told == [300]
+    assert reported == [300]
     assert {reason.split()[0] for reason in under_way.finds.values()} == {"LookupError:", "AssertionError:"}
     assert all(reason.rpartition(" ")[2].startswith("(fragile:") for reason in under_way.finds.values())
     kept = sorted(b"word" in Path(file).read_bytes() for file in under_way.finds)
     assert (kept, len(list(tmp_path.iterdir()))) == ([False, True], 2)
 
 
-def test_a_hunt_ends_when_its_time_has_run_out(tmp_path: Path) -> None:
-    told: list[int] = []
-    hunt(tmp_path, told, ends=0).by_chance(0)
+def test_a_search_ends_when_its_time_has_run_out(tmp_path: Path) -> None:
+    reported: list[int] = []
+    search(tmp_path, reported, ends=0).by_chance(0)
 
-    assert told == [1]
+    assert reported == [1]
 
 
 def test_the_program_runs_every_target_in_processes_of_their_own(tmp_path: Path) -> None:
@@ -70,7 +72,7 @@ def test_the_program_runs_every_target_in_processes_of_their_own(tmp_path: Path)
 
 
 @pytest.mark.parametrize(("finds", "code"), [({}, 0), ({"a": "Error: b"}, 1)])
-def test_it_tells_what_was_found_and_that_atheris_is_not_installed(
+def test_the_program_prints_what_was_found_and_that_atheris_is_not_installed(
     finds: dict[str, str], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(long_form, "find_spec", lambda name: None)

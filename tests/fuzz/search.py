@@ -1,4 +1,4 @@
-"""A hunt for inputs that break a target: mutants by chance, or led by the code that they cover."""
+"""The search for inputs that break a target: mutants by chance, or led by the code that they cover."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ import attrs
 
 from .mutation import MAX_SIZE, edited, mutant
 from .target import Target
-
-__all__ = ["Hunt", "Piece"]
 
 _MAX_KINDS = 20
 _SLOW = 5.0
@@ -56,8 +54,8 @@ class Piece:
 
 
 @attrs.define(kw_only=True)
-class Hunt:
-    """The inputs tried, and what they brought to light.
+class Search:
+    """The inputs tried, and those that break the property.
 
     Attributes:
         target: What is tried.
