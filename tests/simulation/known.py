@@ -77,10 +77,7 @@ KNOWN: Final[Mapping[str, World]] = {
         ),
     ),
     "a queue that is no outage": World(
-        settings=_SLOW,
-        jobs=_jobs(300, 1000.0),
-        horizon=1200.0,
-        users=(_all(300, by_reference=True, timeout=300.0),),
+        settings=_SLOW, jobs=_jobs(300, 1000.0), horizon=1200.0, users=(_all(300, by_reference=True, timeout=300.0),)
     ),
     "one failure after a long queue": World(
         settings=_SLOW,

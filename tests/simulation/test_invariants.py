@@ -91,10 +91,7 @@ BAD: Mapping[Invariant, Sequence[tuple[World, Trace]]] = {
         (WORLD, traced(result(5.0, seen()))),
         (WORLD, traced(result(11.0, seen(status="failed")))),
         (WORLD, traced(result(9.0, seen(status="processing")), began=9.0, call="get_many", received=[read(8.9)])),
-        (
-            WORLD,
-            traced(result(1.0, seen(status="processing")), result(2.0, seen(status="queued")), call="watch"),
-        ),
+        (WORLD, traced(result(1.0, seen(status="processing")), result(2.0, seen(status="queued")), call="watch")),
     ],
     the.in_time: [
         (WORLD, traced(result(13.0, seen()))),
@@ -104,7 +101,7 @@ BAD: Mapping[Invariant, Sequence[tuple[World, Trace]]] = {
         (
             attrs.evolve(with_settings(min_interval=60.0, max_interval=60.0), nudges=(Nudge(at=11.0, target=0),)),
             traced(result(13.0, seen())),
-        ),
+        )
     ],
     the.no_poll_is_skipped: [(WORLD, traced(DONE, received=[*POLLS[:3], *POLLS[6:]]))],
     the.first_read_in_time: [(WORLD, traced(DONE, received=POLLS[4:]))],
@@ -149,7 +146,7 @@ BAD: Mapping[Invariant, Sequence[tuple[World, Trace]]] = {
                 result(60.0, seen()),
                 received=[read(2.0 * n, "hang", route="list", timeout=1.0, delay=1.5, takes=1.0) for n in range(5)],
             ),
-        ),
+        )
     ],
     the.nothing_left: [(WORLD, Trace(leftovers=["a task"])), (WORLD, Trace(held_names=[(500, 1)]))],
     the.rate_is_kept: [
