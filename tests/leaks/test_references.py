@@ -13,10 +13,9 @@ from typing import Any, Final
 import aiohttp
 import pytest
 
-from chamelaion_async import AsyncClient, ChamelaionError, PollPolicy, RetryPolicy, WaitTimeoutError
-from chamelaion_async._http.lifecycle import Lifecycle
+from chamelaion_async import AsyncClient, ChamelaionError, PollPolicy, RetryPolicy
+from chamelaion_async._http.session import Connection
 from chamelaion_async.loading.loader import Loader
-from chamelaion_async.polling.subscription import WaitSubscription
 
 from .api import BASE_URL, OUTPUT_URL, StatelessApi, refusal, uuid
 from .connections import HANG
@@ -129,63 +128,10 @@ async def test_an_error_holds_no_answer(
         assert (call, failure) == (downloading, FAILURES["unreadable"])
 
 
-@pytest.fixture
-def subscriptions(monkeypatch: pytest.MonkeyPatch) -> weakref.WeakSet[Any]:
-    """The subscriptions of all waits, as long as they live."""
-    alive: weakref.WeakSet[Any] = weakref.WeakSet()
-
-    class Seen(WaitSubscription[Any]):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            alive.add(self)
-
-    monkeypatch.setattr("chamelaion_async.polling.polls.WaitSubscription", Seen)
-    return alive
-
-
-@pytest.fixture
-def _counted() -> Any:
+async def test_a_client_that_is_closed_is_freed_without_the_collector(api: StatelessApi) -> None:
     gc.collect()
     gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.mark.usefixtures("_counted")
-class TestFreedByCounting:
-    async def test_a_finished_wait(
-        self, client: AsyncClient, api: StatelessApi, subscriptions: weakref.WeakSet[Any]
-    ) -> None:
-        api.finished = 8
-        await client.wait_until_finished(ID)
-
-        assert len(subscriptions) == 0
-
-    async def test_a_cancelled_wait(
-        self, client: AsyncClient, api: StatelessApi, subscriptions: weakref.WeakSet[Any]
-    ) -> None:
-        task = asyncio.create_task(client.wait_until_finished(ID))
-        await api.until_answered(2)
-        assert len(subscriptions) == 1
-        task.cancel()
-        await asyncio.wait([task])
-        del task
-        await asyncio.sleep(0)
-
-        assert len(subscriptions) == 0
-
-    async def test_a_wait_that_timed_out_and_its_error(
-        self, client: AsyncClient, subscriptions: weakref.WeakSet[Any]
-    ) -> None:
-        errors: list[weakref.ref[WaitTimeoutError]] = []
-        try:
-            await client.wait_until_finished(ID, timeout=2.5)
-        except WaitTimeoutError as error:
-            errors.append(weakref.ref(error))
-
-        assert (len(subscriptions), [error() for error in errors]) == (0, [None])
-
-    async def test_a_client_that_is_closed(self, api: StatelessApi) -> None:
+    try:
         client = AsyncClient("sk-test-key", base_url=BASE_URL)
         api.finished = 8
         await client.wait_until_finished(ID)
@@ -194,6 +140,8 @@ class TestFreedByCounting:
         del client
 
         assert seen() is None
+    finally:
+        gc.enable()
 
 
 async def test_nothing_of_a_client_that_is_closed_outlives_the_next_collection(api: StatelessApi) -> None:
