@@ -36,7 +36,7 @@ class Run:
     Attributes:
         scenario: What is done.
         setup: What it is done on.
-        steps: Counts its steps, and strikes.
+        steps: Counts its steps, and interrupts.
         leftovers: See what is made and not cleared away.
         outlasting: Reads that went on when the operation had come to its end.
     """
@@ -87,7 +87,7 @@ class Run:
             # Who is cancelled once more has no time to wait for what ends by itself.
             for _ in range(_TURNS):
                 await threads.all_done()
-        await _turns(2)  # an answer is raised to all in a turn of its own, which nobody waits for
+        await _turns(2)  # an answer is handed on in a turn of its own, which no task awaits
         tasks = [each for each in self.leftovers.tasks() if each != repr(but)]
         assert tasks == [], tasks
         await threads.all_done()
@@ -115,7 +115,7 @@ async def be_cancelled(run: Run) -> None:
         task.result()
         return
     assert task.cancelled(), f"what came out was {task.exception() or task.result()!r}"
-    # Nobody took it back for his own: the blocks around count on that.
+    # The client has taken back no cancellation: the blocks around count on that.
     assert task.cancelling() == 1 + run.steps.cancelled_again
     if not run.may_end_later:
         assert run.outlasting == [], run.outlasting

@@ -12,7 +12,7 @@ from .scenarios import SCENARIOS, Scenario
 IS_WHOLE: Final = bool(os.environ.get("CHAMELAION_ALL_CANCELLATIONS"))
 
 STRIDE: Final = 1 if IS_WHOLE else 3
-"""One suspension of so many is struck, where not all are."""
+"""One suspension of so many is interrupted, where not all are."""
 
 _LONG_STRIDE: Final = 1 if IS_WHOLE else 7
 
@@ -23,7 +23,7 @@ _FEW: Final = frozenset(
 
 
 def stride(scenario: Scenario) -> int:
-    """Return of how many suspensions one is struck on the walk through a scenario."""
+    """Return of how many suspensions one is interrupted on the walk through a scenario."""
     return _LONG_STRIDE if scenario.is_long else 1
 
 

@@ -1,4 +1,4 @@
-"""Counting the suspensions of an operation, and striking at one of them."""
+"""Counting the suspensions of an operation, and interrupting at one of them."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ Interrupt = Callable[[], bool]
 class Steps:
     """The suspensions of all tasks that work for an operation, in the order in which they come.
 
-    What a client does for an operation it may do in tasks of its own, so all of them count. What is struck is always
-    the operation.
+    What a client does for an operation it may do in tasks of its own, so all of them count. What is interrupted is
+    always the operation.
 
     Attributes:
-        number: At which suspension to interrupt, counted from 1; None strikes never.
+        number: At which suspension to interrupt, counted from 1; None never interrupts.
         moment: When, as seen from what is awaited there.
         more: How often to cancel once more afterwards, each time that the operation awaits something.
         interrupt: What happens; by default the operation's task is cancelled.
         task: The operation's task, once it runs.
         count: Suspensions so far.
-        was_reached: Whether the operation came to where it was to be struck.
+        was_reached: Whether the operation came to where it was to be interrupted.
         was_interrupted: Whether it has happened while the operation was under way.
         cancelled_again: How often it was cancelled once more.
-        awaited_after: How often it awaited something after it was struck.
-        was_raised: Whether the operation has been raised.
+        awaited_after: How often it awaited something after it was interrupted.
+        was_raised: Whether the cancellation was raised in the operation.
         is_over: Whether nothing is to be counted any more.
     """
 
@@ -87,7 +87,7 @@ class Steps:
         return self.task.cancel()
 
     def raised(self, error: object) -> None:
-        """Take note that a task which works for the operation is raised of a cancellation, or of something else."""
+        """Take note of what is raised in a task that works for the operation."""
         if isinstance(error, asyncio.CancelledError) and asyncio.current_task() is self.task:
             self.was_raised = True
 

@@ -23,8 +23,8 @@ class InLoop(ThreadPoolExecutor):
     """Instead of threads, a few turns of the loop: what a busy thread does to a caller who leaves.
 
     Args:
-        is_free: Whether work counts as under way as soon as it is handed in, so that it is done whether anybody still
-            waits for it or not. Otherwise it queues, and a cancellation takes it back.
+        is_free: Whether work counts as under way as soon as it is handed in, so that it is done even if its caller
+            no longer waits for it. Otherwise it queues, and a cancellation takes it back.
     """
 
     def __init__(self, *, is_free: bool) -> None:
@@ -46,7 +46,7 @@ class InLoop(ThreadPoolExecutor):
                 return
             try:
                 result = function(*args, **kwargs)
-            except BaseException as error:  # noqa: BLE001 - whoever waits is raised
+            except BaseException as error:  # noqa: BLE001 - it is raised where the work is awaited
                 future.set_exception(error)
             else:
                 future.set_result(result)

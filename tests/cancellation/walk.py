@@ -1,4 +1,4 @@
-"""The walk through a scenario: struck at its first suspension, at its second, and so on to its end."""
+"""The walk through a scenario: interrupted at its first suspension, at its second, and so on to its end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Walk:
         loop: On what loop.
         scenario: Through what.
         folder: For files, empty.
-        perform: Plays the scenario up to the point at which it is struck, and checks what comes of that.
+        perform: Plays the scenario up to the point at which it is interrupted, and checks what comes of that.
         points: How many points there were.
     """
 

@@ -102,7 +102,7 @@ async def test_a_wait_rides_out_a_proxy_that_refuses(sandbox: Sandbox) -> None:
     policy = PollPolicy(min_interval=0.01, max_interval=0.01)
 
     async def recover() -> None:
-        while proxy.asked < 3:  # noqa: ASYNC110 - the proxy tells nobody
+        while proxy.asked < 3:  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.01)
         proxy.reply = 0
 

@@ -1,4 +1,4 @@
-"""OpenTelemetry and Sentry: each call has one span, and neither learns of the key."""
+"""OpenTelemetry and Sentry: each call has one span, and neither gets the key."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class Leftovers:
 
 
 def _open_files() -> dict[str, str]:
-    """Return what is open by number; nothing where the system does not tell."""
+    """Return what is open by number; nothing where the system does not show it."""
     if not _OPEN_FILES.is_dir():
         return {}
     found = {}

@@ -14,7 +14,7 @@ from .setup import IDS, OUTPUT, REFERENCE, Setup
 
 Kind = Literal["read", "wait", "paid", "file"]
 Errors = Sequence[ChamelaionError]
-"""What a batch tells of single jobs; none when all is well."""
+"""The errors in the outcomes of a batch; none when all is well."""
 
 _GET: Final = "GET /v1/lipsync/requests/{id}"
 _LIST: Final = "GET /v1/lipsync/requests"
@@ -139,7 +139,7 @@ async def _download(setup: Setup) -> Errors:
 
 # Three attempts of 60 s, and as many pauses of at most 60 s as lie between them, for the lane and for the call.
 _CALL: Final = 3 * 60.0 + 2 * 60.0 + 10.0
-# Ten refusals for each id, which take turns in what the lane lets through, a little later than it was told.
+# Ten refusals for each id, which take turns in what the lane lets through, a little later than the service ordered.
 _BATCH: Final = len(IDS) * 10 * (60.0 + 8.0)
 
 OPERATIONS: Final = (

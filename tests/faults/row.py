@@ -25,7 +25,7 @@ class Row:
         arrange: Makes it happen, before the client is made or while it is at work.
         once: What is expected where it passes; empty where it cannot.
         always: What is expected where it stays; empty where it cannot.
-        is_injected: Whether it is the sandbox's doing, and is gone once the sandbox is told so.
+        is_injected: Whether the sandbox causes it, and ends it with ``clear_faults``.
         service: Settings of the sandbox that are part of it.
     """
 

@@ -32,7 +32,7 @@ async def _sleep_for_an_hour(setup: Setup) -> None:
     setup.slack = _HOUR
 
     async def leap() -> None:
-        while not latency.hits:  # noqa: ASYNC110 - the sandbox tells nobody
+        while not latency.hits:  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.5)
         asyncio.get_running_loop()._advance(_HOUR)  # type: ignore[attr-defined]  # the loop of tests/support
 

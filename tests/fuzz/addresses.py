@@ -43,7 +43,7 @@ def _check_id(text: str) -> None:
         return
     url = api_url(_BASE, api_path(_PREFIX + segment))
     _assert_below_base(url)
-    # What stands between may parse the URL anew and bring it into normal form.
+    # A proxy may parse the URL again and bring it into normal form.
     for path in (url.raw_path_qs, URL(str(url)).raw_path_qs, urlsplit(str(url)).path):
         assert path.startswith("/api" + _PREFIX)
         tail = path.removeprefix("/api" + _PREFIX)
@@ -82,7 +82,7 @@ def _check_base(text: str) -> None:
         assert check_base_url(checked, allow_http=allow_http).lower() == checked.lower()
         base, url = URL(checked), api_url(checked, "/v1/x")
         assert base.scheme == "https" or (base.scheme == "http" and (allow_http or _is_loopback(base.host or "")))
-        (base.raw_host or "").encode("idna")  # as whoever looks it up
+        (base.raw_host or "").encode("idna")  # as a resolver does
         assert base.host
         assert (base.user, base.password, base.raw_query_string, base.raw_fragment) == (None, None, "", "")
         assert str(url.origin()).lower() == str(base.origin()).lower()
@@ -121,7 +121,7 @@ def _check_output(text: str) -> None:
     except DownloadError as error:
         _assert_password_hidden(text, error)
         return
-    (parse_output_url(text).raw_host or "").encode("idna")  # as whoever looks it up
+    (_address(text).raw_host or "").encode("idna")  # as a resolver does
     assert target.parent == _FOLDER
     assert target.name not in ("", ".", "..")
     assert len(target.name.encode()) <= _MAX_NAME

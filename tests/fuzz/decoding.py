@@ -91,7 +91,7 @@ def _check_sweep(body: bytes) -> None:
     assert page.is_newest_first in (True, False, None)
     for id, record in page.records:
         assert type(id) is str
-        with suppress(ValueError):  # it is read on its own then, and its fault told
+        with suppress(ValueError):  # it is read on its own then, and its error raised
             assert _conforms(page.make(record), LipsyncRequest)
 
 

@@ -1,4 +1,4 @@
-"""``python tests/fuzz/run.py --bodies 1000000`` runs the long form; ``--help`` tells the rest."""
+"""``python tests/fuzz/run.py --bodies 1000000`` runs the long form; see ``--help``."""
 
 from __future__ import annotations
 

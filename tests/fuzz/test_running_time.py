@@ -32,7 +32,7 @@ LIMIT = 24
 """Eight times as much takes eight times as long if it grows in step, and sixty-four times if squared."""
 
 NOTHING = 0.002
-"""Seconds that tell nothing."""
+"""Seconds below which a time says nothing."""
 
 Work = Callable[[], object]
 Make = Callable[[int], Work]

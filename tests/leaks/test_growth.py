@@ -29,7 +29,7 @@ pytestmark = pytest.mark.virtual_time
 
 POLLS: Final = int(os.environ.get("CHAMELAION_POLLS", "300"))
 _WARM_UP: Final = 400  # until the tables of the interpreter and of the read queue have their size
-_REMEMBERED: Final = 1000  # answers of which a lane knows the time, by which it judges its rate
+_REMEMBERED: Final = 1000  # answers whose times a lane keeps for its rate
 _KEPT_URLS: Final = 128
 _KEPT_OBJECTS: Final = 255
 _PARTS: Final = 4

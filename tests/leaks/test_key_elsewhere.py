@@ -33,7 +33,7 @@ NETRC: Final = "".join(
 
 @attrs.define
 class Network:
-    """Every host there is. It notes who was asked for what, and answers as it is told to.
+    """Every host there is. It records each request with its host, and answers with ``respond``.
 
     Attributes:
         respond: Answers a request.
@@ -104,7 +104,7 @@ async def outcome(operation: Operation, client: AsyncClient, folder: Path) -> No
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-async def test_neither_netrc_nor_a_proxy_of_the_environment_is_heeded(
+async def test_neither_netrc_nor_a_proxy_of_the_environment_is_used(
     network: Network, tmp_path: Path, operation: Operation
 ) -> None:
     async with made() as client:

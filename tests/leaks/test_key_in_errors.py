@@ -40,7 +40,7 @@ def made() -> AsyncClient:
 
 @pytest.fixture(autouse=True)
 def _debugging(event_loop_debug: None) -> None:
-    """Asyncio tells all that it can of every step."""
+    """Run asyncio in debug mode, in which it logs the most."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A proxy that a given session trusts is asked for a tunnel, and is told nothing that is meant for the API."""
+"""A proxy that a given session trusts is asked for a tunnel, and gets nothing that is meant for the API."""
 
 from __future__ import annotations
 

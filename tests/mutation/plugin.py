@@ -1,6 +1,6 @@
 """What pytest does otherwise in a mutation run, where each process tries one mutant and ends at the first failure.
 
-Most tests pass through most of the package, and a mutant that lives on would have to live through all of them. What
+Most tests pass through most of the package, and a mutant that survives would have to survive all of them. What
 is tried here are the tests of its own module, the quick ones first.
 """
 
@@ -19,7 +19,7 @@ _SLOWEST: Final = 1.0  # seconds that a test may take to be tried, as mutmut mea
 _STUCK: Final = 20.0  # seconds after which a test will not end any more
 _TIMED_OUT: Final = 36  # the exit code by which mutmut knows it
 
-_WITNESSES: Final = {
+_TESTS_OF: Final = {
     "_http.lanes": ("http/test_lanes", "http/test_concurrency", "http/test_transport", "test_lifecycle"),
     "_http.rate": ("http/test_rate", "http/test_lanes"),
     "_http.concurrency": ("http/test_concurrency",),
@@ -45,9 +45,9 @@ def _mutant() -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the tests that are about the module with the mutant."""
-    for module, witnesses in _WITNESSES.items():
+    for module, tests in _TESTS_OF.items():
         if _mutant().startswith(f"{module}."):
-            places = tuple(f"tests/{place}" for place in witnesses)
+            places = tuple(f"tests/{place}" for place in tests)
             seconds: dict[str, float] = json.loads(Path("mutmut-stats.json").read_text("utf-8"))["duration_by_test"]
             kept = [test for test in config.args if test.startswith(places) and seconds.get(test, 0.0) <= _SLOWEST]
             config.args[:] = sorted(kept, key=lambda test: (seconds.get(test, 0.0) > 0.05, test))

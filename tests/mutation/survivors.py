@@ -1,4 +1,4 @@
-"""The list of mutants that live on, each with the reason why no test is wanted that would notice it."""
+"""The list of mutants that survive, each with the reason why no test is wanted that would notice it."""
 
 from __future__ import annotations
 

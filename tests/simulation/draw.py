@@ -157,7 +157,7 @@ def _outages(rng: Random) -> World:
         _fault(rng, len(jobs), route="all", until=40.0, longest=rng.choice([10.0, 60.0, 200.0]), target=ACCOUNT)
         for _ in range(rng.choice([0, 1, 1, 2]))
     ]
-    # An outage that never ends would leave nothing to tell.
+    # After an outage that never ends there would be nothing to check.
     faults = [attrs.evolve(f, ends=min(f.ends, f.begins + settings.outage_budget * 1.5)) for f in faults]
     if rng.random() < 0.6:
         kind: Any = rng.choice(["status", "reset", "hang", "garbage"])
@@ -281,7 +281,7 @@ def _crowds(rng: Random) -> World:
 
 
 def _submissions(rng: Random) -> World:
-    """POSTs that get lost, and lists that tell late or wrongly which job was whose."""
+    """POSTs that get lost, and lists that show late or wrongly which job a name belongs to."""
     names: list[str | None] = rng.choice([["name"], ["name"], ["name", "name-2"], ["name", "NAME"], ["a", "b", None]])
     clients = 1 if names == ["name"] else rng.choice([1, 2])
     submits = []

@@ -1,4 +1,4 @@
-"""A short form of the soak, and proof that its judge is awake."""
+"""A short form of the soak, and proof that its checks fail where they should."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def test_every_waiter_gets_the_true_end_of_its_job_once_although_the_servi
 @pytest.mark.parametrize(
     ("field", "value"), [("wrong", ["x came twice"]), ("leftovers", ["<Task pending>"]), ("jobs", 1)]
 )
-def test_a_run_with_anything_amiss_is_not_good(field: str, value: object) -> None:
+def test_a_run_with_an_error_is_not_good(field: str, value: object) -> None:
     tally = Tally()
     assert tally.is_good
     setattr(tally, field, value)

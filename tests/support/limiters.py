@@ -1,6 +1,6 @@
 """Rate limiters as services have them, and a client with a lane before each, as a simulation without a loop.
 
-Times are in seconds from the start. A limiter judges a request when it arrives, half of the latency after it was
+Times are in seconds from the start. A limiter counts a request when it arrives, half of the latency after it was
 sent.
 """
 
