@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from chamelaion_async import AsyncClient, PollPolicy
-
-from .service import FamilyName, Requests, Service, end_what_hangs, requests_of, turns, unfinished_timers
+from tests.support.api import FamilyName, MemoryApi, Requests, end_what_hangs, requests_of, unfinished_timers
+from tests.support.loops import turns
 
 TWO_DAYS = 2 * 86400.0
 """Longer than any wait here, on the loop's time."""
@@ -39,9 +39,9 @@ def family(request: pytest.FixtureRequest) -> FamilyName:
 
 
 @pytest.fixture
-async def service(family: FamilyName, monkeypatch: pytest.MonkeyPatch) -> Service:
+async def service(family: FamilyName, monkeypatch: pytest.MonkeyPatch) -> MemoryApi:
     """The API in memory, in place of all that aiohttp would send."""
-    made = Service(family)
+    made = MemoryApi(family)
 
     async def request(_: aiohttp.ClientSession, method: str, url: Any, **options: Any) -> Any:
         return await made.request(method, url, **options)
@@ -51,7 +51,7 @@ async def service(family: FamilyName, monkeypatch: pytest.MonkeyPatch) -> Servic
 
 
 @pytest.fixture
-async def client(service: Service) -> AsyncIterator[AsyncClient]:
+async def client(service: MemoryApi) -> AsyncIterator[AsyncClient]:
     """A client of the service in memory that polls every second."""
     polling = PollPolicy(max_interval=1.0)
     async with AsyncClient("sk-test-key", base_url="https://api.example.com/api", polling=polling) as made:

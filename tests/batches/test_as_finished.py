@@ -19,8 +19,7 @@ from chamelaion_async import (
     RequestFailedError,
     WaitUnreachableError,
 )
-
-from .service import FamilyName, Requests, Service, each, outcomes_of, refusal, requests_of, uuid
+from tests.support.api import FamilyName, MemoryApi, Requests, each, outcomes_of, refusal, requests_of, uuid
 
 pytestmark = pytest.mark.virtual_time
 
@@ -29,14 +28,14 @@ LIPSYNC = pytest.mark.parametrize("family", ["lipsync"], indirect=True)
 
 
 class TestOrder:
-    async def test_each_comes_out_once_when_it_has_finished(self, service: Service, requests: Requests) -> None:
+    async def test_each_comes_out_once_when_it_has_finished(self, service: MemoryApi, requests: Requests) -> None:
         ids = {service.add(name, finishes=end): name for name, end in {"c": 30, "a": 2, "b": 10}.items()}
 
         came = [(ids[outcome.id], service.elapsed) async for outcome in requests.as_finished(ids)]
 
         assert came == [("a", 2), ("b", 10), ("c", 30)]
 
-    async def test_what_has_finished_already_comes_out_at_once(self, service: Service, requests: Requests) -> None:
+    async def test_what_has_finished_already_comes_out_at_once(self, service: MemoryApi, requests: Requests) -> None:
         ids = [service.add(name, finishes=-1) for name in "ab"]
 
         outcomes = [outcome async for outcome in requests.as_finished(ids)]
@@ -44,7 +43,7 @@ class TestOrder:
         assert {outcome.unwrap().id for outcome in outcomes} == set(ids)
         assert (service.elapsed, len(service.asked)) == (0, 1)
 
-    async def test_an_hour_of_waiting_drops_nothing(self, service: Service, requests: Requests) -> None:
+    async def test_an_hour_of_waiting_drops_nothing(self, service: MemoryApi, requests: Requests) -> None:
         ends = {service.add(f"job-{minute}", finishes=60 * minute): 60 * minute for minute in range(60)}
         policy = PollPolicy(min_interval=10.0, max_interval=10.0)
 
@@ -54,7 +53,7 @@ class TestOrder:
         assert 0 <= min(late) <= max(late) <= 10
 
     async def test_wait_all_and_get_many_answer_in_the_order_of_the_ids(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         ids = [service.add(name, finishes=end) for name, end in {"c": 9, "a": 1, "b": 5}.items()]
         ids[1:1] = ["", uuid("missing")]
@@ -70,7 +69,7 @@ class TestIds:
         ids=["list", "tuple", "set", "frozenset", "iterator", "dict", "keys"],
     )
     async def test_ids_come_from_any_iterable(
-        self, service: Service, requests: Requests, give: Callable[[list[str]], Iterable[str]]
+        self, service: MemoryApi, requests: Requests, give: Callable[[list[str]], Iterable[str]]
     ) -> None:
         ids = [service.add(name, finishes=-1) for name in "abc"]
 
@@ -78,12 +77,12 @@ class TestIds:
 
         assert sorted(came) == sorted(ids)
 
-    async def test_a_generator_is_read_once(self, service: Service, requests: Requests) -> None:
+    async def test_a_generator_is_read_once(self, service: MemoryApi, requests: Requests) -> None:
         ids = (service.add(name, finishes=-1) for name in "abc")
 
         assert len(await requests.wait_all(ids)) == 3
 
-    async def test_an_id_that_comes_twice_counts_once(self, service: Service, requests: Requests) -> None:
+    async def test_an_id_that_comes_twice_counts_once(self, service: MemoryApi, requests: Requests) -> None:
         a, b = service.add("a", finishes=1), service.add("b", finishes=2)
 
         came = [outcome.id async for outcome in requests.as_finished([a, b, a, a, b])]
@@ -92,7 +91,7 @@ class TestIds:
 
     @pytest.mark.parametrize("call", ["as_finished", "wait_all", "get_many"])
     async def test_no_ids_end_at_once_without_a_request(
-        self, service: Service, requests: Requests, call: str
+        self, service: MemoryApi, requests: Requests, call: str
     ) -> None:
         assert await outcomes_of(requests, call, []) == []
         assert (service.elapsed, service.asked) == (0, [])
@@ -102,7 +101,7 @@ class TestIds:
         "bad", ["", ".", "..", "\ud800", "x" * 513], ids=["empty", "dot", "dots", "lone", "long"]
     )
     async def test_an_impossible_id_is_refused_on_its_own(
-        self, service: Service, requests: Requests, call: str, bad: str
+        self, service: MemoryApi, requests: Requests, call: str, bad: str
     ) -> None:
         good = service.add("good", finishes=-1)
 
@@ -119,7 +118,7 @@ class TestIds:
         ids=["string", "bytes", "none", "number", "with-none", "nested", "of-bytes"],
     )
     async def test_ids_that_are_no_iterable_of_strings_are_refused_before_anything_is_sent(
-        self, service: Service, requests: Requests, call: str, bad: Any
+        self, service: MemoryApi, requests: Requests, call: str, bad: Any
     ) -> None:
         with pytest.raises(ConfigurationError):
             await outcomes_of(requests, call, bad)
@@ -131,7 +130,7 @@ class TestIds:
             requests.as_finished("dub-42")
 
     @LIPSYNC
-    async def test_a_reference_comes_out_as_it_was_given(self, service: Service, requests: Requests) -> None:
+    async def test_a_reference_comes_out_as_it_was_given(self, service: MemoryApi, requests: Requests) -> None:
         id = service.add("a", finishes=3, reference="dub-42")
 
         outcomes = await requests.wait_all(["dub-42"])
@@ -140,7 +139,7 @@ class TestIds:
         assert outcomes["dub-42"].unwrap().id == id
 
     @LIPSYNC
-    async def test_two_names_of_one_request_both_come_out(self, service: Service, requests: Requests) -> None:
+    async def test_two_names_of_one_request_both_come_out(self, service: MemoryApi, requests: Requests) -> None:
         id = service.add("a", finishes=3, reference="dub-42")
 
         outcomes = await requests.wait_all([id, "dub-42"])
@@ -150,7 +149,7 @@ class TestIds:
 
 
 class TestOutcomes:
-    async def test_a_failed_job_is_a_result(self, service: Service, requests: Requests) -> None:
+    async def test_a_failed_job_is_a_result(self, service: MemoryApi, requests: Requests) -> None:
         id = service.add("a", finishes=2, as_="failed")
 
         (outcome,) = (await requests.wait_all([id])).values()
@@ -159,7 +158,7 @@ class TestOutcomes:
         with pytest.raises(RequestFailedError):
             outcome.unwrap().raise_for_failure()
 
-    async def test_an_id_that_is_not_known_is_given_its_grace(self, service: Service, requests: Requests) -> None:
+    async def test_an_id_that_is_not_known_is_given_its_grace(self, service: MemoryApi, requests: Requests) -> None:
         known, missing = service.add("a", finishes=20), uuid("missing")
 
         came = {
@@ -170,7 +169,7 @@ class TestOutcomes:
         assert (came[missing][1], came[known]) == (5, (None, 20))
 
     async def test_a_job_that_appears_within_the_grace_is_followed(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         id = service.add("late", finishes=10)
         service.trouble = lambda asked: refusal(404) if asked.at < 3 else None
@@ -179,7 +178,7 @@ class TestOutcomes:
 
         assert outcomes[id].unwrap().is_completed
 
-    async def test_a_refusal_is_the_outcome_of_that_id_alone(self, service: Service, requests: Requests) -> None:
+    async def test_a_refusal_is_the_outcome_of_that_id_alone(self, service: MemoryApi, requests: Requests) -> None:
         good, barred = service.add("good", finishes=5), uuid("barred")
         service.trouble = lambda asked: refusal(403) if asked.id == barred else None
 
@@ -189,7 +188,7 @@ class TestOutcomes:
         assert outcomes[good].unwrap().is_completed
 
     async def test_an_outage_beyond_the_budget_is_the_outcome_of_all(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         ids = service.add_many(150)
         service.trouble = lambda asked: refusal(503) if asked.at > 10 else None
@@ -204,7 +203,7 @@ class TestOutcomes:
             assert error.last is not None
             assert 30 <= elapsed <= 41 + 1
 
-    async def test_an_outage_within_the_budget_is_ridden_out(self, service: Service, requests: Requests) -> None:
+    async def test_an_outage_within_the_budget_is_ridden_out(self, service: MemoryApi, requests: Requests) -> None:
         ids = service.add_many(150, finishes=20)
         service.trouble = lambda asked: refusal(503) if 10 < asked.at < 35 else None
 
@@ -215,7 +214,7 @@ class TestOutcomes:
 
 
 class TestErrorsOfAll:
-    async def test_refused_credentials_end_the_iteration(self, service: Service, requests: Requests) -> None:
+    async def test_refused_credentials_end_the_iteration(self, service: MemoryApi, requests: Requests) -> None:
         service.trouble = lambda _: refusal(401, "invalid token")
 
         with pytest.raises(AuthenticationError, match="invalid token"):
@@ -226,7 +225,7 @@ class TestErrorsOfAll:
         assert len(service.pages) == 1
         assert 1 <= len(service.gets) <= 3
 
-    async def test_earlier_outcomes_come_before_an_error_of_all(self, service: Service, requests: Requests) -> None:
+    async def test_earlier_outcomes_come_before_an_error_of_all(self, service: MemoryApi, requests: Requests) -> None:
         first, second, open_ = (service.add(name, finishes=end) for name, end in {"a": 1, "b": 2, "c": 60}.items())
         service.trouble = lambda asked: refusal(401) if asked.at > 3 else None
         came: list[str] = []
@@ -242,7 +241,7 @@ class TestErrorsOfAll:
 
     @LIPSYNC
     async def test_outcomes_of_the_same_turn_come_before_an_error_of_all(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         for name in ("dub-1", "dub-2"):
             service.add(name, reference=name, finishes=-1)
@@ -255,7 +254,7 @@ class TestErrorsOfAll:
 
         assert came == ["dub-1"]
 
-    async def test_without_credentials_nothing_is_sent(self, family: FamilyName, service: Service) -> None:
+    async def test_without_credentials_nothing_is_sent(self, family: FamilyName, service: MemoryApi) -> None:
         async with AsyncClient(base_url="https://api.example.com/api") as client:
             for call in ("as_finished", "wait_all", "get_many"):
                 with pytest.raises(ConfigurationError, match="CHAMELAION_API_KEY"):
@@ -265,7 +264,7 @@ class TestErrorsOfAll:
 
     @pytest.mark.parametrize("count", [2, 1200])
     async def test_a_closed_client_is_an_error_of_all(
-        self, service: Service, client: AsyncClient, requests: Requests, count: int
+        self, service: MemoryApi, client: AsyncClient, requests: Requests, count: int
     ) -> None:
         await client.aclose()
 

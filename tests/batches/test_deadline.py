@@ -17,8 +17,7 @@ from chamelaion_async import (
     RateLimitError,
     WaitTimeoutError,
 )
-
-from .service import Requests, Service, refusal, uuid
+from tests.support.api import MemoryApi, Requests, refusal, uuid
 
 pytestmark = pytest.mark.virtual_time
 
@@ -26,7 +25,7 @@ EVERY_7_SECONDS = PollPolicy(min_interval=7.0, max_interval=7.0)
 RARELY = PollPolicy(wait=lambda _: 100.0)
 
 
-async def test_at_the_deadline_every_open_id_comes_with_its_error(service: Service, requests: Requests) -> None:
+async def test_at_the_deadline_every_open_id_comes_with_its_error(service: MemoryApi, requests: Requests) -> None:
     done, *open_ = service.add("done", finishes=5), service.add("b"), service.add("c")
 
     came = [(outcome, service.elapsed) async for outcome in requests.as_finished([done, *open_], timeout=10.5)]
@@ -41,7 +40,7 @@ async def test_at_the_deadline_every_open_id_comes_with_its_error(service: Servi
         assert (error.last.id, error.last.status) == (outcome.id, "processing")
 
 
-async def test_the_last_polls_are_gets_at_the_deadline(service: Service, requests: Requests) -> None:
+async def test_the_last_polls_are_gets_at_the_deadline(service: MemoryApi, requests: Requests) -> None:
     a, b = service.add("a", finishes=9.9), service.add("b")
 
     outcomes = await requests.wait_all([a, b], timeout=10, polling=EVERY_7_SECONDS)
@@ -51,7 +50,7 @@ async def test_the_last_polls_are_gets_at_the_deadline(service: Service, request
     assert isinstance(outcomes[b].error, WaitTimeoutError)
 
 
-async def test_the_last_poll_begins_early_by_what_a_poll_takes(service: Service, requests: Requests) -> None:
+async def test_the_last_poll_begins_early_by_what_a_poll_takes(service: MemoryApi, requests: Requests) -> None:
     service.latency = 0.25
     ids = [service.add("a"), service.add("b")]
 
@@ -62,7 +61,9 @@ async def test_the_last_poll_begins_early_by_what_a_poll_takes(service: Service,
     assert service.elapsed == 10
 
 
-async def test_the_last_poll_of_very_many_is_one_page_for_each_hundred(service: Service, requests: Requests) -> None:
+async def test_the_last_poll_of_very_many_is_one_page_for_each_hundred(
+    service: MemoryApi, requests: Requests
+) -> None:
     service.latency = 0.25
 
     outcomes = await requests.wait_all(service.add_many(300), timeout=10, polling=EVERY_7_SECONDS)
@@ -72,7 +73,7 @@ async def test_the_last_poll_of_very_many_is_one_page_for_each_hundred(service: 
     assert service.elapsed == 10
 
 
-async def test_the_deadline_holds_if_the_last_poll_is_not_answered(service: Service, requests: Requests) -> None:
+async def test_the_deadline_holds_if_the_last_poll_is_not_answered(service: MemoryApi, requests: Requests) -> None:
     """A poll at the deadline may outlast it by a second, and not by more."""
     waiting = service.meanwhile(requests.wait_all([service.add("a"), service.add("b")], timeout=10))
     await service.until(9.5)
@@ -85,7 +86,7 @@ async def test_the_deadline_holds_if_the_last_poll_is_not_answered(service: Serv
     assert service.under_way == 0
 
 
-async def test_the_deadline_holds_if_nothing_is_ever_answered(service: Service, requests: Requests) -> None:
+async def test_the_deadline_holds_if_nothing_is_ever_answered(service: MemoryApi, requests: Requests) -> None:
     service.latency = 3600.0
     ids = service.add_many(250)
 
@@ -99,7 +100,7 @@ async def test_the_deadline_holds_if_nothing_is_ever_answered(service: Service, 
     assert service.elapsed == 8
 
 
-async def test_the_deadline_comes_before_a_longer_outage_budget(service: Service, requests: Requests) -> None:
+async def test_the_deadline_comes_before_a_longer_outage_budget(service: MemoryApi, requests: Requests) -> None:
     service.trouble = lambda _: refusal(503)
 
     outcomes = await requests.wait_all(service.add_many(3), timeout=30)
@@ -110,7 +111,7 @@ async def test_the_deadline_comes_before_a_longer_outage_budget(service: Service
     assert 30 <= service.elapsed <= 31
 
 
-async def test_a_retry_after_beyond_the_deadline_does_not_move_it(service: Service, requests: Requests) -> None:
+async def test_a_retry_after_beyond_the_deadline_does_not_move_it(service: MemoryApi, requests: Requests) -> None:
     service.trouble = lambda _: refusal(429, Retry_After="30")
 
     outcomes = await requests.wait_all(service.add_many(3), timeout=10)
@@ -122,7 +123,7 @@ async def test_a_retry_after_beyond_the_deadline_does_not_move_it(service: Servi
 
 
 async def test_the_deadline_holds_while_a_429_to_another_call_delays_the_last_poll(
-    service: Service, requests: Requests
+    service: MemoryApi, requests: Requests
 ) -> None:
     waiting = service.meanwhile(requests.wait_all([service.add("a")], timeout=10))
     await service.until(9.5)
@@ -138,7 +139,7 @@ async def test_the_deadline_holds_while_a_429_to_another_call_delays_the_last_po
 
 
 async def test_a_missing_id_is_not_found_if_the_deadline_comes_within_the_grace(
-    service: Service, requests: Requests
+    service: MemoryApi, requests: Requests
 ) -> None:
     missing = uuid("missing")
 
@@ -148,7 +149,7 @@ async def test_a_missing_id_is_not_found_if_the_deadline_comes_within_the_grace(
     assert service.elapsed == 2
 
 
-async def test_without_a_deadline_a_job_of_a_day_is_waited_for(service: Service, requests: Requests) -> None:
+async def test_without_a_deadline_a_job_of_a_day_is_waited_for(service: MemoryApi, requests: Requests) -> None:
     day = 86400.0
     id = service.add("a", finishes=day)
 
@@ -159,7 +160,7 @@ async def test_without_a_deadline_a_job_of_a_day_is_waited_for(service: Service,
 
 
 class TestZero:
-    async def test_a_timeout_of_zero_polls_once(self, service: Service, requests: Requests) -> None:
+    async def test_a_timeout_of_zero_polls_once(self, service: MemoryApi, requests: Requests) -> None:
         done, open_ = service.add("done", finishes=-1), service.add("open")
 
         outcomes = await requests.wait_all([done, open_], timeout=0)
@@ -171,7 +172,7 @@ class TestZero:
         assert (service.polls, service.elapsed) == ([0], 0)
 
     async def test_a_timeout_of_zero_leaves_the_poll_the_time_to_be_answered(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         service.latency = 5.0
         id = service.add("a", finishes=-1)
@@ -181,7 +182,7 @@ class TestZero:
         assert outcomes[id].unwrap().is_completed
 
     async def test_a_timeout_of_zero_polls_although_others_have_just_polled(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         id = service.add("a")
         async for _ in requests.watch(id):
@@ -191,7 +192,7 @@ class TestZero:
 
         assert len(service.asked) == before + 1
 
-    async def test_a_timeout_of_zero_ends_with_a_failed_poll(self, service: Service, requests: Requests) -> None:
+    async def test_a_timeout_of_zero_ends_with_a_failed_poll(self, service: MemoryApi, requests: Requests) -> None:
         service.trouble = lambda _: refusal(503)
         id = service.add("a")
 
@@ -203,7 +204,7 @@ class TestZero:
 
 @pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf"), True, "5"])
 async def test_an_invalid_timeout_is_refused_before_anything_is_sent(
-    service: Service, requests: Requests, timeout: Any
+    service: MemoryApi, requests: Requests, timeout: Any
 ) -> None:
     with pytest.raises(ConfigurationError, match="timeout"):
         requests.as_finished([uuid("a")], timeout=timeout)
@@ -217,7 +218,7 @@ class TestEarlierNews:
     """News shortly before the last poll leave time for further polls."""
 
     async def test_a_nudge_before_the_deadline_does_not_end_a_batch(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         id = service.add("a", finishes=9.5)
         pauses = iter([100.0, 2.0] + [100.0] * 9)
@@ -231,7 +232,7 @@ class TestEarlierNews:
         assert service.polls == [0, 3, 5, 10]
 
     async def test_a_change_before_the_deadline_does_not_end_a_wait(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         id = service.add("a", statuses={float("-inf"): "queued", 2: "processing"}, finishes=9.5)
 
@@ -243,7 +244,7 @@ class TestEarlierNews:
         assert service.elapsed == 10
 
 
-async def test_a_deadline_does_not_fill_the_schedule(service: Service, requests: Requests) -> None:
+async def test_a_deadline_does_not_fill_the_schedule(service: MemoryApi, requests: Requests) -> None:
     """Each poll puts the deadline down once more in the schedule: it must not pile up there."""
     waiting = service.meanwhile(requests.wait_all(service.add_many(100), timeout=1500))
     tracemalloc.start()

@@ -19,15 +19,25 @@ from chamelaion_async import (
     RateLimitError,
     RetryPolicy,
 )
-
-from .service import PATHS, Answer, Asked, FamilyName, Requests, Service, Trouble, refusal, requests_of, uuid
+from tests.support.api import (
+    PATHS,
+    Answer,
+    Asked,
+    FamilyName,
+    MemoryApi,
+    Requests,
+    Trouble,
+    refusal,
+    requests_of,
+    uuid,
+)
 
 pytestmark = pytest.mark.virtual_time
 
 LIPSYNC = pytest.mark.parametrize("family", ["lipsync"], indirect=True)
 
 
-async def test_each_request_comes_with_its_present_status(service: Service, requests: Requests) -> None:
+async def test_each_request_comes_with_its_present_status(service: MemoryApi, requests: Requests) -> None:
     ids = [
         service.add("a", statuses={float("-inf"): "queued"}),
         service.add("b"),
@@ -46,7 +56,7 @@ async def test_each_request_comes_with_its_present_status(service: Service, requ
     assert service.elapsed == 0
 
 
-async def test_ten_thousand_cost_little_more_than_a_hundred_pages(service: Service, requests: Requests) -> None:
+async def test_ten_thousand_cost_little_more_than_a_hundred_pages(service: MemoryApi, requests: Requests) -> None:
     ids = service.add_many(10_000)
 
     outcomes = await requests.get_many(ids)
@@ -56,7 +66,7 @@ async def test_ten_thousand_cost_little_more_than_a_hundred_pages(service: Servi
     assert len(service.asked) <= 130
 
 
-async def test_a_few_are_read_one_by_one_where_pages_would_cost_more(service: Service, requests: Requests) -> None:
+async def test_a_few_are_read_one_by_one_where_pages_would_cost_more(service: MemoryApi, requests: Requests) -> None:
     ids = service.add_many(5_000)
 
     outcomes = await requests.get_many(ids[::1000])
@@ -67,15 +77,15 @@ async def test_a_few_are_read_one_by_one_where_pages_would_cost_more(service: Se
 
 @pytest.mark.parametrize("slower", [2, 3, 10])
 async def test_a_first_page_that_is_slower_than_a_get_leaves_the_rest_to_pages(
-    service: Service, requests: Requests, monkeypatch: pytest.MonkeyPatch, slower: int
+    service: MemoryApi, requests: Requests, monkeypatch: pytest.MonkeyPatch, slower: int
 ) -> None:
-    answer = Service.request
+    answer = MemoryApi.request
 
-    async def request(service: Service, method: str, url: Any, **options: Any) -> Any:
+    async def request(service: MemoryApi, method: str, url: Any, **options: Any) -> Any:
         service.latency = 0.03 if url.path.removeprefix(PATHS[service.family]) else 0.03 * slower
         return await answer(service, method, url, **options)
 
-    monkeypatch.setattr(Service, "request", request)
+    monkeypatch.setattr(MemoryApi, "request", request)
 
     outcomes = await requests.get_many(service.add_many(10_000))
 
@@ -85,7 +95,7 @@ async def test_a_first_page_that_is_slower_than_a_get_leaves_the_rest_to_pages(
     assert service.elapsed < 1
 
 
-async def test_unknown_ids_are_outcomes_at_once(service: Service, requests: Requests) -> None:
+async def test_unknown_ids_are_outcomes_at_once(service: MemoryApi, requests: Requests) -> None:
     known, missing = service.add_many(300), [uuid(f"missing-{number}") for number in range(30)]
 
     outcomes = await requests.get_many([*missing, *known])
@@ -96,7 +106,7 @@ async def test_unknown_ids_are_outcomes_at_once(service: Service, requests: Requ
 
 
 @LIPSYNC
-async def test_references_are_answered_one_by_one(service: Service, requests: Requests) -> None:
+async def test_references_are_answered_one_by_one(service: MemoryApi, requests: Requests) -> None:
     ids = {f"dub-{number}": service.add(f"job-{number}", reference=f"dub-{number}") for number in range(40)}
 
     outcomes = await requests.get_many(ids)
@@ -107,7 +117,7 @@ async def test_references_are_answered_one_by_one(service: Service, requests: Re
 
 
 class TestFreshness:
-    async def test_a_read_of_an_earlier_wait_is_not_used(self, service: Service, requests: Requests) -> None:
+    async def test_a_read_of_an_earlier_wait_is_not_used(self, service: MemoryApi, requests: Requests) -> None:
         ids = [service.add("a", finishes=5), service.add("b", finishes=5)]
         waiting = service.meanwhile(requests.wait_all(ids))
         await service.until(4.5)
@@ -119,7 +129,7 @@ class TestFreshness:
         assert all(outcome.unwrap().is_completed for outcome in outcomes.values())
         await waiting
 
-    async def test_each_call_polls_again(self, service: Service, requests: Requests) -> None:
+    async def test_each_call_polls_again(self, service: MemoryApi, requests: Requests) -> None:
         ids = service.add_many(3)
 
         for _ in range(3):
@@ -127,7 +137,7 @@ class TestFreshness:
 
         assert len(service.asked) == 3
 
-    async def test_two_calls_at_once_share_their_poll(self, service: Service, requests: Requests) -> None:
+    async def test_two_calls_at_once_share_their_poll(self, service: MemoryApi, requests: Requests) -> None:
         ids = service.add_many(100)
 
         await asyncio.gather(requests.get_many(ids), requests.get_many(ids))
@@ -159,7 +169,9 @@ class TestRetries:
         """Those of a view whose calls are tried once."""
         return requests_of(client.with_options(retry=RetryPolicy(attempts=1)), family)
 
-    async def test_with_one_attempt_the_first_failure_is_the_outcome(self, service: Service, once: Requests) -> None:
+    async def test_with_one_attempt_the_first_failure_is_the_outcome(
+        self, service: MemoryApi, once: Requests
+    ) -> None:
         service.trouble = fails(DOWN, DOWN_AGAIN)
         id = service.add("a")
 
@@ -169,7 +181,7 @@ class TestRetries:
         assert "the first failure" in str(outcomes[id].error)
         assert len(service.asked) == 1
 
-    async def test_with_three_attempts_the_third_may_succeed(self, service: Service, requests: Requests) -> None:
+    async def test_with_three_attempts_the_third_may_succeed(self, service: MemoryApi, requests: Requests) -> None:
         service.trouble = fails(DOWN, DOWN_AGAIN)
         id = service.add("a")
 
@@ -180,7 +192,7 @@ class TestRetries:
         assert 0.75 <= service.elapsed <= 1.5
 
     async def test_after_three_attempts_the_last_failure_is_the_outcome(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         service.trouble = fails(DOWN, DOWN, DOWN_AGAIN)
         id = service.add("a")
@@ -190,7 +202,7 @@ class TestRetries:
         assert "another failure" in str(outcomes[id].error)
         assert len(service.asked) == 3
 
-    async def test_a_page_that_cannot_be_read_is_replaced_by_gets(self, service: Service, once: Requests) -> None:
+    async def test_a_page_that_cannot_be_read_is_replaced_by_gets(self, service: MemoryApi, once: Requests) -> None:
         service.trouble = lambda asked: DOWN if asked.id is None else None
         ids = service.add_many(10)
 
@@ -200,7 +212,7 @@ class TestRetries:
         assert len(service.asked) == 11
 
     async def test_a_service_that_is_down_is_the_outcome_of_each_after_its_own_attempts_within_seconds(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         service.trouble = lambda _: DOWN
 
@@ -212,7 +224,7 @@ class TestRetries:
         assert set(attempts.values()) == {3}
         assert len(service.pages) <= 2
 
-    async def test_a_refusal_is_not_repeated(self, service: Service, requests: Requests) -> None:
+    async def test_a_refusal_is_not_repeated(self, service: MemoryApi, requests: Requests) -> None:
         service.trouble = fails_alone(refusal(403))
         id = service.add("a")
 
@@ -221,7 +233,7 @@ class TestRetries:
         assert isinstance(outcomes[id].error, PermissionDeniedError)
         assert len(service.asked) == 1
 
-    async def test_refused_credentials_are_raised(self, service: Service, requests: Requests) -> None:
+    async def test_refused_credentials_are_raised(self, service: MemoryApi, requests: Requests) -> None:
         service.trouble = lambda _: refusal(401)
 
         with pytest.raises(AuthenticationError):
@@ -231,7 +243,7 @@ class TestRetries:
 
 
 class TestRateLimit:
-    async def test_a_429_is_waited_out(self, service: Service, requests: Requests) -> None:
+    async def test_a_429_is_waited_out(self, service: MemoryApi, requests: Requests) -> None:
         service.trouble = fails(FULL, FULL)
         ids = service.add_many(150)
 
@@ -240,7 +252,7 @@ class TestRateLimit:
         assert all(outcome.request is not None for outcome in outcomes.values())
         assert 7 <= service.elapsed <= 8  # the page's pause and the GET's are one and the same
 
-    async def test_429s_are_waited_out_more_often_than_failures(self, service: Service, requests: Requests) -> None:
+    async def test_429s_are_waited_out_more_often_than_failures(self, service: MemoryApi, requests: Requests) -> None:
         service.trouble = fails(*[FULL] * 6)
         id = service.add("a")
 
@@ -250,7 +262,7 @@ class TestRateLimit:
         assert len(service.asked) == 7
         assert all(later - earlier >= 7 for earlier, later in pairwise(service.gets))
 
-    async def test_429s_without_end_are_the_outcome(self, service: Service, requests: Requests) -> None:
+    async def test_429s_without_end_are_the_outcome(self, service: MemoryApi, requests: Requests) -> None:
         service.trouble = lambda _: FULL
         id = service.add("a")
 
@@ -261,7 +273,7 @@ class TestRateLimit:
 
     @pytest.mark.parametrize("count", [1, 3, 3000])
     async def test_a_retry_after_beyond_the_longest_is_the_outcome_at_once(
-        self, service: Service, requests: Requests, count: int
+        self, service: MemoryApi, requests: Requests, count: int
     ) -> None:
         service.trouble = lambda _: refusal(429, Retry_After="3600")
 

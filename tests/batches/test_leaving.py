@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from chamelaion_async import AsyncClient, ClientClosedError
-
-from .service import Requests, Service, refusal, turns, unfinished_timers
+from tests.support.api import MemoryApi, Requests, refusal, unfinished_timers
+from tests.support.loops import turns
 
 pytestmark = pytest.mark.virtual_time
 
@@ -95,7 +95,7 @@ Leave = Callable[[Outcomes], Awaitable[None]]
 
 
 @LEAVING
-async def test_after_leaving_nothing_is_polled(service: Service, requests: Requests, leave: Leave) -> None:
+async def test_after_leaving_nothing_is_polled(service: MemoryApi, requests: Requests, leave: Leave) -> None:
     ids = [service.add("first", finishes=2), *service.add_many(150)]
 
     await leave(requests.as_finished(ids))
@@ -110,7 +110,7 @@ async def test_after_leaving_nothing_is_polled(service: Service, requests: Reque
 
 
 @LEAVING
-async def test_leaving_cancels_the_reads_under_way(service: Service, requests: Requests, leave: Leave) -> None:
+async def test_leaving_cancels_the_reads_under_way(service: MemoryApi, requests: Requests, leave: Leave) -> None:
     ids = [service.add("first", finishes=-1), service.add("second")]
     service.trouble = lambda asked: setattr(service, "latency", 3600.0)
 
@@ -122,7 +122,7 @@ async def test_leaving_cancels_the_reads_under_way(service: Service, requests: R
 
 
 @LEAVING
-async def test_after_leaving_the_client_stays_usable(service: Service, requests: Requests, leave: Leave) -> None:
+async def test_after_leaving_the_client_stays_usable(service: MemoryApi, requests: Requests, leave: Leave) -> None:
     ids = [service.add("first", finishes=2), service.add("second", finishes=30)]
 
     await leave(requests.as_finished(ids))
@@ -132,7 +132,7 @@ async def test_after_leaving_the_client_stays_usable(service: Service, requests:
 
 
 @LEAVING
-async def test_leaving_does_not_affect_another_batch(service: Service, requests: Requests, leave: Leave) -> None:
+async def test_leaving_does_not_affect_another_batch(service: MemoryApi, requests: Requests, leave: Leave) -> None:
     ids = [service.add("first", finishes=2), service.add("second", finishes=30)]
     neighbour = service.meanwhile(requests.wait_all(ids))
 
@@ -142,7 +142,7 @@ async def test_leaving_does_not_affect_another_batch(service: Service, requests:
     assert service.elapsed == 30
 
 
-async def test_a_batch_that_is_never_iterated_polls_nothing(service: Service, requests: Requests) -> None:
+async def test_a_batch_that_is_never_iterated_polls_nothing(service: MemoryApi, requests: Requests) -> None:
     requests.as_finished([service.add("a")])
     gc.collect()
     await turns(2)
@@ -151,7 +151,7 @@ async def test_a_batch_that_is_never_iterated_polls_nothing(service: Service, re
 
 
 @pytest.mark.parametrize("turn", range(8))
-async def test_a_batch_may_be_cancelled_while_it_begins(service: Service, requests: Requests, turn: int) -> None:
+async def test_a_batch_may_be_cancelled_while_it_begins(service: MemoryApi, requests: Requests, turn: int) -> None:
     waiting = service.meanwhile(requests.wait_all(service.add_many(MANY)))
     await turns(turn)
     waiting.cancel()
@@ -164,7 +164,9 @@ async def test_a_batch_may_be_cancelled_while_it_begins(service: Service, reques
 
 
 @pytest.mark.parametrize("turn", range(1, 4))
-async def test_a_batch_may_be_cancelled_again_while_it_ends(service: Service, requests: Requests, turn: int) -> None:
+async def test_a_batch_may_be_cancelled_again_while_it_ends(
+    service: MemoryApi, requests: Requests, turn: int
+) -> None:
     ids = service.add_many(MANY)
     waiting = service.meanwhile(requests.wait_all(ids))
     await service.until(5)
@@ -182,7 +184,7 @@ async def test_a_batch_may_be_cancelled_again_while_it_ends(service: Service, re
 
 
 @LEAVING
-async def test_a_batch_may_be_left_during_a_retry_after(service: Service, requests: Requests, leave: Leave) -> None:
+async def test_a_batch_may_be_left_during_a_retry_after(service: MemoryApi, requests: Requests, leave: Leave) -> None:
     ids = [service.add("first", finishes=-1), *service.add_many(150)]
     service.trouble = lambda asked: refusal(429, Retry_After="60") if len(service.asked) == 2 else None
 
@@ -193,7 +195,7 @@ async def test_a_batch_may_be_left_during_a_retry_after(service: Service, reques
     assert unfinished_timers() == []
 
 
-async def test_wait_all_and_get_many_may_be_cancelled(service: Service, requests: Requests) -> None:
+async def test_wait_all_and_get_many_may_be_cancelled(service: MemoryApi, requests: Requests) -> None:
     service.latency = 3600.0
     ids = service.add_many(150)
 
@@ -202,7 +204,7 @@ async def test_wait_all_and_get_many_may_be_cancelled(service: Service, requests
         assert service.under_way == 0
 
 
-async def test_a_watch_may_be_left(service: Service, requests: Requests) -> None:
+async def test_a_watch_may_be_left(service: MemoryApi, requests: Requests) -> None:
     id = service.add("a")
 
     async for request in requests.watch(id):
@@ -217,7 +219,7 @@ async def test_a_watch_may_be_left(service: Service, requests: Requests) -> None
 
 class TestClosingTheClient:
     async def test_closing_the_client_ends_a_batch_at_once(
-        self, service: Service, client: AsyncClient, requests: Requests
+        self, service: MemoryApi, client: AsyncClient, requests: Requests
     ) -> None:
         waiting = [
             service.meanwhile(requests.wait_all(service.add_many(MANY))),
@@ -232,7 +234,7 @@ class TestClosingTheClient:
         assert service.elapsed == 5
 
     async def test_closing_the_client_ends_a_batch_during_a_poll(
-        self, service: Service, client: AsyncClient, requests: Requests
+        self, service: MemoryApi, client: AsyncClient, requests: Requests
     ) -> None:
         service.latency = 3600.0
         waiting = service.meanwhile(requests.get_many(service.add_many(MANY)))
@@ -244,7 +246,7 @@ class TestClosingTheClient:
         assert (service.elapsed, service.under_way) == (5, 0)
 
     async def test_a_busy_consumer_receives_earlier_outcomes_after_the_close(
-        self, service: Service, client: AsyncClient, requests: Requests
+        self, service: MemoryApi, client: AsyncClient, requests: Requests
     ) -> None:
         ids = [service.add(name, finishes=end) for name, end in {"a": 1, "b": 2, "c": 60}.items()]
         came = []

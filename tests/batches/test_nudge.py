@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from chamelaion_async import AsyncClient, PollPolicy
-
-from .service import FamilyName, Requests, Service, each, requests_of, turns, uuid
+from tests.support.api import FamilyName, MemoryApi, Requests, each, requests_of, uuid
+from tests.support.loops import turns
 
 pytestmark = pytest.mark.virtual_time
 
@@ -16,7 +16,7 @@ LIPSYNC = pytest.mark.parametrize("family", ["lipsync"], indirect=True)
 RARELY = PollPolicy(min_interval=60.0, max_interval=60.0)
 
 
-async def test_a_nudge_polls_at_once(service: Service, requests: Requests) -> None:
+async def test_a_nudge_polls_at_once(service: MemoryApi, requests: Requests) -> None:
     id = service.add("a", finishes=12)
     waiting = [
         service.meanwhile(requests.wait_all([id, service.add("b", finishes=-1)], polling=RARELY)),
@@ -31,7 +31,7 @@ async def test_a_nudge_polls_at_once(service: Service, requests: Requests) -> No
     assert len(service.asked) == 2
 
 
-async def test_a_job_that_goes_on_is_polled_again_after_a_whole_pause(service: Service, requests: Requests) -> None:
+async def test_a_job_that_goes_on_is_polled_again_after_a_whole_pause(service: MemoryApi, requests: Requests) -> None:
     id = service.add("a", finishes=70)
     waiting = service.meanwhile(requests.wait_all([id], polling=RARELY))
     await service.until(12.5)
@@ -41,7 +41,7 @@ async def test_a_job_that_goes_on_is_polled_again_after_a_whole_pause(service: S
     assert service.polls == [0, 12.5, 72.5]
 
 
-async def test_a_nudge_polls_one_id_alone(service: Service, requests: Requests) -> None:
+async def test_a_nudge_polls_one_id_alone(service: MemoryApi, requests: Requests) -> None:
     a, b = service.add("a", finishes=1), service.add("b", finishes=1)
     came: list[tuple[str, float]] = []
     await requests.get_many([service.add("elsewhere")])
@@ -62,7 +62,7 @@ class TestNames:
     @LIPSYNC
     @pytest.mark.parametrize("by", ["reference", "uuid"])
     async def test_a_wait_by_reference_is_nudged_by_either_name(
-        self, service: Service, requests: Requests, by: str
+        self, service: MemoryApi, requests: Requests, by: str
     ) -> None:
         id = service.add("a", finishes=12, reference="dub-42")
         waiting = service.meanwhile(requests.wait_all(["dub-42"], polling=RARELY))
@@ -74,7 +74,7 @@ class TestNames:
 
     @pytest.mark.parametrize("stranger", [uuid("stranger"), "dub-99", "", "..", "\ud800"])
     async def test_a_nudge_of_an_unknown_id_does_nothing(
-        self, service: Service, requests: Requests, stranger: str
+        self, service: MemoryApi, requests: Requests, stranger: str
     ) -> None:
         id = service.add("a", finishes=60)
         waiting = service.meanwhile(requests.wait_all([id], polling=RARELY))
@@ -85,7 +85,7 @@ class TestNames:
         assert service.polls == [0, 60]
 
     @LIPSYNC
-    async def test_a_nudge_after_the_end_does_nothing(self, service: Service, requests: Requests) -> None:
+    async def test_a_nudge_after_the_end_does_nothing(self, service: MemoryApi, requests: Requests) -> None:
         id = service.add("a", finishes=-1, reference="dub-42")
         await requests.wait_all([id, "dub-42"])
         asked = len(service.asked)
@@ -98,14 +98,14 @@ class TestNames:
 
 
 class TestClients:
-    async def test_a_nudge_of_an_unused_client_does_nothing(self, service: Service, requests: Requests) -> None:
+    async def test_a_nudge_of_an_unused_client_does_nothing(self, service: MemoryApi, requests: Requests) -> None:
         requests.nudge(uuid("a"))
         await asyncio.sleep(60)
 
         assert service.asked == []
 
     async def test_a_nudge_of_a_closed_client_does_nothing(
-        self, service: Service, client: AsyncClient, requests: Requests
+        self, service: MemoryApi, client: AsyncClient, requests: Requests
     ) -> None:
         await requests.get_many([service.add("a")])
         await client.aclose()
@@ -116,7 +116,7 @@ class TestClients:
         assert len(service.asked) == 1
 
     async def test_a_view_nudges_the_waits_of_all_views(
-        self, service: Service, family: FamilyName, client: AsyncClient
+        self, service: MemoryApi, family: FamilyName, client: AsyncClient
     ) -> None:
         id = service.add("a", finishes=12)
         waiting = service.meanwhile(requests_of(client, family).wait_all([id], polling=RARELY))
@@ -131,7 +131,7 @@ def test_a_nudge_without_a_loop_does_nothing() -> None:
     AsyncClient("k").lipsync.requests.nudge("dub-42")
 
 
-async def test_a_nudge_may_come_from_another_thread(service: Service, requests: Requests) -> None:
+async def test_a_nudge_may_come_from_another_thread(service: MemoryApi, requests: Requests) -> None:
     id = service.add("a", finishes=12)
     waiting = service.meanwhile(requests.wait_all([id], polling=RARELY))
     await service.until(12.5)
@@ -141,7 +141,7 @@ async def test_a_nudge_may_come_from_another_thread(service: Service, requests: 
     assert service.elapsed == 12.5
 
 
-async def test_a_nudge_during_a_poll_polls_once_more(service: Service, requests: Requests) -> None:
+async def test_a_nudge_during_a_poll_polls_once_more(service: MemoryApi, requests: Requests) -> None:
     """What is under way may have been answered before the job ended."""
     service.latency = 2.0
     id = service.add("a", finishes=10)
@@ -156,7 +156,7 @@ async def test_a_nudge_during_a_poll_polls_once_more(service: Service, requests:
 
 
 @pytest.mark.parametrize("pauses", [0, 10], ids=["in one turn of the loop", "while a poll is under way"])
-async def test_many_nudges_cost_two_polls_at_most(service: Service, requests: Requests, pauses: int) -> None:
+async def test_many_nudges_cost_two_polls_at_most(service: MemoryApi, requests: Requests, pauses: int) -> None:
     id = service.add("a", finishes=100)
     waiting = service.meanwhile(requests.wait_all([id], polling=RARELY))
     await service.until(10)
@@ -172,7 +172,7 @@ async def test_many_nudges_cost_two_polls_at_most(service: Service, requests: Re
     await waiting
 
 
-async def test_a_nudge_alone_yields_nothing(service: Service, requests: Requests) -> None:
+async def test_a_nudge_alone_yields_nothing(service: MemoryApi, requests: Requests) -> None:
     id = service.add("a", finishes=40)
     seen: list[tuple[str, float]] = []
 

@@ -12,8 +12,7 @@ import pytest
 
 from chamelaion_async import AsyncClient, PollPolicy
 from chamelaion_async.sandbox import Fault, Sandbox
-
-from .service import FamilyName, Requests, requests_of
+from tests.support.api import FamilyName, Requests, requests_of
 
 OFTEN = PollPolicy(min_interval=0.01, max_interval=0.01)
 

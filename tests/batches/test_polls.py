@@ -10,8 +10,7 @@ import pytest
 from tenacity import RetryCallState, wait_chain, wait_exponential, wait_fixed, wait_incrementing
 
 from chamelaion_async import AsyncClient, ConfigurationError, InternalServerError, PollPolicy
-
-from .service import FamilyName, Requests, Service, are_audits, refusal, requests_of
+from tests.support.api import FamilyName, MemoryApi, Requests, are_audits, refusal, requests_of
 
 pytestmark = pytest.mark.virtual_time
 
@@ -20,7 +19,7 @@ STEADY = PollPolicy(jitter=0.0)
 
 class TestPolicy:
     async def test_the_clients_policy_holds_unless_another_is_given(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         ids = [service.add("a", finishes=3), service.add("b", finishes=3)]
 
@@ -34,7 +33,7 @@ class TestPolicy:
         assert are_audits(service.gets)
 
     async def test_polls_grow_rarer_with_age_and_never_rarer_than_the_longest_interval(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         ids = [service.add("a", finishes=300), service.add("b", finishes=300)]
 
@@ -47,7 +46,7 @@ class TestPolicy:
         assert are_audits(service.gets)
 
     async def test_all_ids_of_an_answer_are_jittered_alike_and_stay_on_one_page(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         ids = service.add_many(100, finishes=200)
 
@@ -71,7 +70,7 @@ class TestStrategy:
         ids=["fixed", "incrementing", "exponential", "chain"],
     )
     async def test_a_strategy_sets_the_times(
-        self, service: Service, requests: Requests, strategy: Any, polls: list[float]
+        self, service: MemoryApi, requests: Requests, strategy: Any, polls: list[float]
     ) -> None:
         ids = [service.add("a", finishes=20), service.add("b", finishes=20)]
 
@@ -81,7 +80,7 @@ class TestStrategy:
         assert are_audits(service.gets)
 
     async def test_a_strategy_receives_the_number_and_the_outcome_of_each_poll(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         id = service.add("a", statuses={float("-inf"): "queued", 5: "processing"}, finishes=9)
         service.trouble = lambda asked: refusal(503) if asked.at == 4 else None
@@ -100,7 +99,7 @@ class TestStrategy:
         assert service.polls == [0, 4, 5, 9]
 
     async def test_the_numbers_of_a_strategy_begin_with_one_although_others_polled_before(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         id = service.add("a", finishes=20)
         numbers: list[int] = []
@@ -117,7 +116,7 @@ class TestStrategy:
         assert min(numbers) == 1
 
     async def test_a_strategy_receives_the_elapsed_time_as_in_a_single_wait(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         id = service.add("a", finishes=9)
 
@@ -132,14 +131,14 @@ class TestStrategy:
 
     @pytest.mark.parametrize("pause", [-1.0, float("nan"), float("inf")])
     async def test_a_strategy_that_returns_nonsense_is_named_in_the_error(
-        self, service: Service, requests: Requests, pause: float
+        self, service: MemoryApi, requests: Requests, pause: float
     ) -> None:
         with pytest.raises(ConfigurationError, match=r"PollPolicy\.wait"):
             await requests.wait_all([service.add("a")], polling=PollPolicy(wait=lambda _: pause))
 
     @pytest.mark.parametrize("answer", [None, refusal(503)], ids=["after an answer", "after a failure"])
     async def test_an_error_of_a_strategy_reaches_its_caller_alone(
-        self, service: Service, requests: Requests, answer: Any
+        self, service: MemoryApi, requests: Requests, answer: Any
     ) -> None:
         def burst(_: RetryCallState) -> float:
             raise LookupError("mine")
@@ -153,7 +152,7 @@ class TestStrategy:
 
         assert all(outcome.unwrap().is_completed for outcome in (await neighbour).values())
 
-    async def test_a_retry_after_overrides_a_strategy(self, service: Service, requests: Requests) -> None:
+    async def test_a_retry_after_overrides_a_strategy(self, service: MemoryApi, requests: Requests) -> None:
         id = service.add("a", finishes=15)
         service.trouble = lambda asked: refusal(429, Retry_After="7") if asked.at == 2 else None
 
@@ -164,7 +163,7 @@ class TestStrategy:
 
 class TestBusyConsumer:
     async def test_polls_go_on_and_later_results_are_there_at_once(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         ends = {service.add(name, finishes=end): end for name, end in {"a": 1, "b": 10, "c": 25, "d": 40}.items()}
         came = []
@@ -177,7 +176,7 @@ class TestBusyConsumer:
         assert came == [(1, 1), (10, 30), (25, 30), (40, 40)]
         assert sorted({*service.polls}) == [float(second) for second in range(41)]
 
-    async def test_a_busy_consumer_does_not_move_the_deadline(self, service: Service, requests: Requests) -> None:
+    async def test_a_busy_consumer_does_not_move_the_deadline(self, service: MemoryApi, requests: Requests) -> None:
         ids = [service.add("a", finishes=1), service.add("b"), service.add("c")]
         came = []
 
@@ -191,7 +190,7 @@ class TestBusyConsumer:
 
 class TestSharing:
     async def test_batches_and_waits_for_the_same_ids_cost_no_more_than_one(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         ids = service.add_many(100, finishes=20)
 
@@ -205,7 +204,7 @@ class TestSharing:
         assert service.pages == [float(second) for second in range(21)]
         assert are_audits(service.gets)
 
-    async def test_a_later_batch_takes_what_was_just_read(self, service: Service, requests: Requests) -> None:
+    async def test_a_later_batch_takes_what_was_just_read(self, service: MemoryApi, requests: Requests) -> None:
         ids = service.add_many(100, finishes=20)
 
         first = service.meanwhile(requests.wait_all(ids))
@@ -217,7 +216,7 @@ class TestSharing:
         assert are_audits(service.gets)
 
     async def test_batches_that_share_reads_keep_their_own_deadlines(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         id = service.add("a", finishes=20)
 
@@ -228,7 +227,7 @@ class TestSharing:
         assert (await long)[id].unwrap().is_completed
 
     async def test_views_of_one_client_share_as_well(
-        self, service: Service, family: FamilyName, client: AsyncClient
+        self, service: MemoryApi, family: FamilyName, client: AsyncClient
     ) -> None:
         ids = service.add_many(100, finishes=20)
         view = client.with_options(timeout=30.0)
@@ -238,7 +237,7 @@ class TestSharing:
         assert service.pages == [float(second) for second in range(21)]
         assert are_audits(service.gets)
 
-    async def test_one_page_answers_for_as_many_as_it_shows(self, service: Service, requests: Requests) -> None:
+    async def test_one_page_answers_for_as_many_as_it_shows(self, service: MemoryApi, requests: Requests) -> None:
         ids = service.add_many(250, finishes=5)
 
         await requests.wait_all(ids)

@@ -25,8 +25,7 @@ from chamelaion_async.loading.loader import Loader
 from chamelaion_async.loading.read_queue import ReadQueue
 from chamelaion_async.polling.batch import Batch
 from chamelaion_async.polling.state import PollState
-
-from .service import Requests, Service, refusal, uuid
+from tests.support.api import MemoryApi, Requests, refusal, uuid
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.parametrize("family", ["lipsync"], indirect=True)]
 
@@ -91,7 +90,7 @@ async def consume(outcomes: Any) -> list[ChamelaionError | None]:
 
 class TestTurns:
     async def test_slices_at_the_beginning_and_the_end(
-        self, service: Service, requests: Requests, loop_turns: Turns
+        self, service: MemoryApi, requests: Requests, loop_turns: Turns
     ) -> None:
         ids = service.add_many(20_000, finishes=20)
 
@@ -100,7 +99,7 @@ class TestTurns:
         assert errors == [None] * 20_000
         assert 0 < loop_turns.most <= SLICE
 
-    async def test_slices_at_a_deadline(self, service: Service, requests: Requests, loop_turns: Turns) -> None:
+    async def test_slices_at_a_deadline(self, service: MemoryApi, requests: Requests, loop_turns: Turns) -> None:
         errors = await consume(requests.as_finished(service.add_many(MANY), timeout=20, polling=RARELY))
 
         assert {type(error) for error in errors} == {WaitTimeoutError}
@@ -108,7 +107,7 @@ class TestTurns:
         assert loop_turns.most <= SLICE
 
     async def test_slices_at_a_deadline_without_any_answer(
-        self, service: Service, requests: Requests, loop_turns: Turns
+        self, service: MemoryApi, requests: Requests, loop_turns: Turns
     ) -> None:
         service.latency = 3600.0
 
@@ -118,7 +117,7 @@ class TestTurns:
         assert service.elapsed == 20
         assert loop_turns.most <= SLICE
 
-    async def test_slices_in_an_outage(self, service: Service, requests: Requests, loop_turns: Turns) -> None:
+    async def test_slices_in_an_outage(self, service: MemoryApi, requests: Requests, loop_turns: Turns) -> None:
         service.trouble = lambda _: refusal(503)
 
         errors = await consume(requests.as_finished(service.add_many(MANY), polling=RARELY))
@@ -127,7 +126,7 @@ class TestTurns:
         assert loop_turns.most <= SLICE
 
     async def test_slices_of_ids_that_the_list_does_not_show(
-        self, service: Service, requests: Requests, loop_turns: Turns
+        self, service: MemoryApi, requests: Requests, loop_turns: Turns
     ) -> None:
         service.add_many(10)
         service.latency = 0.1
@@ -138,7 +137,7 @@ class TestTurns:
         assert len(errors) == MANY
         assert loop_turns.most <= SLICE
 
-    async def test_slices_in_a_cancellation(self, service: Service, requests: Requests, loop_turns: Turns) -> None:
+    async def test_slices_in_a_cancellation(self, service: MemoryApi, requests: Requests, loop_turns: Turns) -> None:
         waiting = service.meanwhile(consume(requests.as_finished(service.add_many(MANY), polling=RARELY)))
         await service.until(10)
         waiting.cancel()
@@ -148,7 +147,7 @@ class TestTurns:
         assert loop_turns.most <= SLICE
 
     async def test_slices_when_the_client_is_closed(
-        self, service: Service, client: AsyncClient, requests: Requests, loop_turns: Turns
+        self, service: MemoryApi, client: AsyncClient, requests: Requests, loop_turns: Turns
     ) -> None:
         waiting = service.meanwhile(consume(requests.as_finished(service.add_many(MANY), polling=RARELY)))
         await service.until(10)
@@ -159,7 +158,7 @@ class TestTurns:
         assert loop_turns.most <= SLICE
 
     async def test_pages_that_come_together_are_decoded_one_after_the_other(
-        self, service: Service, requests: Requests, monkeypatch: pytest.MonkeyPatch
+        self, service: MemoryApi, requests: Requests, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Decoding a page and handing its snapshots out takes time, so other callbacks run after each page."""
         service.latency = 1.0
@@ -193,7 +192,7 @@ class TestTurns:
         assert set(decoded.values()) == {1}
         assert told == decoded.keys()
 
-    async def test_results_are_handed_over_with_breaks(self, service: Service, requests: Requests) -> None:
+    async def test_results_are_handed_over_with_breaks(self, service: MemoryApi, requests: Requests) -> None:
         """Each costs its consumer a millisecond, and others wait no longer than for a few of them."""
         ids = service.add_many(1000, finishes=-1)
         loop: Any = asyncio.get_running_loop()
@@ -220,7 +219,7 @@ class TestMemory:
     """Bytes for each, once all have been seen; ids and jobs were there before."""
 
     @staticmethod
-    async def grown(service: Service, wait: Callable[[list[str]], Any], count: int) -> float:
+    async def grown(service: MemoryApi, wait: Callable[[list[str]], Any], count: int) -> float:
         ids = service.add_many(count)
         few = service.meanwhile(wait(ids[:200]))
         await service.until(1)
@@ -243,12 +242,12 @@ class TestMemory:
         await asyncio.wait([waiting])
         return grown / count
 
-    async def test_memory_of_a_batch(self, service: Service, requests: Requests) -> None:
+    async def test_memory_of_a_batch(self, service: MemoryApi, requests: Requests) -> None:
         wait = partial(requests.wait_all, timeout=3600, polling=RARELY)
 
         assert 100 < await self.grown(service, wait, MANY) <= 2_048
 
-    async def test_memory_of_separate_waits(self, service: Service, requests: Requests) -> None:
+    async def test_memory_of_separate_waits(self, service: MemoryApi, requests: Requests) -> None:
         async def wait(ids: list[str]) -> None:
             async with asyncio.TaskGroup() as group:
                 for id in ids:
@@ -259,7 +258,7 @@ class TestMemory:
 
 class TestObjects:
     async def test_a_request_of_a_batch_is_two_objects_to_the_garbage_collector(
-        self, service: Service, requests: Requests
+        self, service: MemoryApi, requests: Requests
     ) -> None:
         ids = service.add_many(2_000)
         following = asyncio.create_task(consume(requests.as_finished(ids, timeout=7200, polling=RARELY)))

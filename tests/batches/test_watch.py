@@ -14,8 +14,7 @@ from chamelaion_async import (
     WaitTimeoutError,
     WaitUnreachableError,
 )
-
-from .service import Requests, Service, each, refusal, uuid
+from tests.support.api import MemoryApi, Requests, each, refusal, uuid
 
 pytestmark = pytest.mark.virtual_time
 
@@ -23,7 +22,7 @@ STAGES = {float("-inf"): "queued", 3: "uploading", 6: "processing"}
 
 
 async def test_a_watch_yields_the_first_read_and_each_change_and_ends_when_finished(
-    service: Service, requests: Requests
+    service: MemoryApi, requests: Requests
 ) -> None:
     id = service.add("a", statuses=STAGES, finishes=9)
 
@@ -33,7 +32,7 @@ async def test_a_watch_yields_the_first_read_and_each_change_and_ends_when_finis
     assert service.polls == [float(second) for second in range(10)]
 
 
-async def test_a_finished_request_comes_out_once(service: Service, requests: Requests) -> None:
+async def test_a_finished_request_comes_out_once(service: MemoryApi, requests: Requests) -> None:
     id = service.add("a", finishes=-1, as_="failed")
 
     seen = [request.status async for request in requests.watch(id)]
@@ -41,7 +40,7 @@ async def test_a_finished_request_comes_out_once(service: Service, requests: Req
     assert (seen, service.polls) == (["failed"], [0])
 
 
-async def test_changes_while_the_consumer_is_busy_are_kept_in_order(service: Service, requests: Requests) -> None:
+async def test_changes_while_the_consumer_is_busy_are_kept_in_order(service: MemoryApi, requests: Requests) -> None:
     id = service.add("a", statuses=STAGES, finishes=9)
     seen = []
 
@@ -52,7 +51,7 @@ async def test_changes_while_the_consumer_is_busy_are_kept_in_order(service: Ser
     assert seen == [("queued", 0), ("uploading", 30), ("processing", 60), ("completed", 90)]
 
 
-async def test_two_watches_of_one_request_each_yield_all_changes(service: Service, requests: Requests) -> None:
+async def test_two_watches_of_one_request_each_yield_all_changes(service: MemoryApi, requests: Requests) -> None:
     id = service.add("a", statuses=STAGES, finishes=9)
 
     async def follow() -> list[str]:
@@ -64,7 +63,7 @@ async def test_two_watches_of_one_request_each_yield_all_changes(service: Servic
     assert len(service.asked) == 10
 
 
-async def test_a_later_watch_begins_with_the_present_status(service: Service, requests: Requests) -> None:
+async def test_a_later_watch_begins_with_the_present_status(service: MemoryApi, requests: Requests) -> None:
     id = service.add("a", statuses=STAGES, finishes=9)
     first = service.meanwhile(requests.wait_until_finished(id))
     await service.until(4.5)
@@ -75,7 +74,7 @@ async def test_a_later_watch_begins_with_the_present_status(service: Service, re
     await first
 
 
-async def test_a_watch_raises_at_the_deadline(service: Service, requests: Requests) -> None:
+async def test_a_watch_raises_at_the_deadline(service: MemoryApi, requests: Requests) -> None:
     id = service.add("a", statuses=STAGES)
     seen: list[str] = []
 
@@ -89,14 +88,14 @@ async def test_a_watch_raises_at_the_deadline(service: Service, requests: Reques
     assert (error.id, error.last.status, error.elapsed) == (id, "uploading", 4.5)
 
 
-async def test_an_unknown_id_is_raised_after_the_grace(service: Service, requests: Requests) -> None:
+async def test_an_unknown_id_is_raised_after_the_grace(service: MemoryApi, requests: Requests) -> None:
     with pytest.raises(NotFoundError):
         await anext(requests.watch(uuid("missing")))
 
     assert service.elapsed == 5
 
 
-async def test_an_outage_is_raised_after_the_budget(service: Service, requests: Requests) -> None:
+async def test_an_outage_is_raised_after_the_budget(service: MemoryApi, requests: Requests) -> None:
     id = service.add("a")
     service.trouble = lambda asked: refusal(503) if asked.at > 3 else None
     policy = PollPolicy(max_interval=1.0, outage_budget=20.0)
@@ -109,7 +108,7 @@ async def test_an_outage_is_raised_after_the_budget(service: Service, requests: 
     assert 23 <= service.elapsed <= 24
 
 
-async def test_refused_credentials_are_raised(service: Service, requests: Requests) -> None:
+async def test_refused_credentials_are_raised(service: MemoryApi, requests: Requests) -> None:
     service.trouble = lambda _: refusal(401)
 
     with pytest.raises(AuthenticationError):
@@ -118,7 +117,7 @@ async def test_refused_credentials_are_raised(service: Service, requests: Reques
 
 @pytest.mark.parametrize("bad", ["", "..", "x" * 513], ids=["empty", "dots", "long"])
 async def test_an_impossible_id_is_refused_before_the_first_iteration(
-    service: Service, requests: Requests, bad: str
+    service: MemoryApi, requests: Requests, bad: str
 ) -> None:
     with pytest.raises(ConfigurationError):
         requests.watch(bad)

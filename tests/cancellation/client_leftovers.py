@@ -74,10 +74,13 @@ def _of_waits(client: AsyncClient) -> Iterator[str]:
 
 
 def _loaders(client: AsyncClient) -> Iterator[Loader[Any]]:
-    made: list[Any] = [client._shared.lipsync_polls, client._shared.translation_polls]
-    for polls in made:
-        if polls.cache_info().currsize:  # else there was no wait yet
-            yield polls()._loader
+    for family in _families(client):
+        if "polls" in vars(family):  # made by the first wait
+            yield family.polls._loader
+
+
+def _families(client: AsyncClient) -> list[FamilyState[Any]]:
+    return [client._shared.lipsync, client._shared.translations]
 
 
 def _of_loader(loader: Loader[Any]) -> Iterator[str]:

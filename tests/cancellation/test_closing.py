@@ -44,7 +44,7 @@ async def while_much_is_under_way(run: Run) -> None:
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(result) for result in results] == [ClientClosedError] * len(calls)
     await run.check_nothing_is_left()
-    session = client._transport.connection._session
+    session = client._transport.lifecycle._session
     assert session is not None
     assert session.closed
     await client.aclose()

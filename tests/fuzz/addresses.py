@@ -121,7 +121,7 @@ def _check_output(text: str) -> None:
     except DownloadError as error:
         _assert_password_hidden(text, error)
         return
-    (_address(text).raw_host or "").encode("idna")  # as a resolver does
+    (parse_output_url(text).raw_host or "").encode("idna")  # as a resolver does
     assert target.parent == _FOLDER
     assert target.name not in ("", ".", "..")
     assert len(target.name.encode()) <= _MAX_NAME

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from chamelaion_async import AsyncClient, ChamelaionError, PollPolicy, RetryPolicy
-from chamelaion_async._http.session import Connection
+from chamelaion_async._http.lifecycle import Lifecycle
 from chamelaion_async.loading.loader import Loader
 
 from .api import BASE_URL, OUTPUT_URL, StatelessApi, refusal, uuid

@@ -22,8 +22,8 @@ from chamelaion_async import (
     WaitTimeoutError,
     WaitUnreachableError,
 )
-
-from .memory_service import FIXED, MemoryService, Received, refused_with, troubles
+from tests.support.errors import FAILURES, status_error
+from tests.support.source import FIXED, MemorySource, Received
 
 pytestmark = pytest.mark.virtual_time
 
@@ -36,19 +36,19 @@ def completed(outcomes: Mapping[str, Any]) -> int:
     return sum(outcome.request is not None and outcome.request.is_completed for outcome in outcomes.values())
 
 
-def most_audits(service: MemoryService) -> float:
+def most_audits(service: MemorySource) -> float:
     """How many GETs may only check what pages say, one of them beside the very first page."""
     return 1 + service.elapsed / 5 + 1
 
 
-def times(received: list[Received], service: MemoryService) -> list[float]:
+def times(received: list[Received], service: MemorySource) -> list[float]:
     return [round(each.at - service.began, 3) for each in received]
 
 
 class TestOne:
     @pytest.mark.parametrize("lasts", [0.0, 3.0, 30.0])
     async def test_a_single_wait_polls_as_often_as_without_a_loader(self, lasts: float) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add(lasts=lasts)
         await service.wait(id)
         expected = [0.0]
@@ -57,21 +57,21 @@ class TestOne:
         assert service.polls == pytest.approx(expected, abs=1e-3)
 
     async def test_a_single_wait_never_reads_a_page(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         service.add(500)
         (id,) = service.add(lasts=300.0)
         await service.wait(id)
         assert service.pages == []
 
     async def test_the_last_poll_of_a_wait_is_at_its_deadline(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add()
         with pytest.raises(WaitTimeoutError):
             await service.wait(id, timeout=10.5)
         assert service.polls[-2:] == [10.0, 10.5]
 
     async def test_a_job_that_is_not_known_is_not_found(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         with pytest.raises(NotFoundError):
             await service.wait("unknown")
         assert service.elapsed == 5.0
@@ -79,14 +79,14 @@ class TestOne:
 
 class TestFew:
     async def test_two_waits_share_pages_once_their_polls_fall_together(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         ids = service.add(2, lasts=3.0)
         await asyncio.gather(service.start(ids[0], policy=FIXED), service.start(ids[1], at=0.4, policy=FIXED))
         assert times(service.gets, service) == [0.0, 0.4, 2.0]  # the last one is an audit
         assert times(service.pages, service) == [1.0, 2.0, 3.0]
 
     async def test_a_request_that_was_just_polled_is_no_reason_for_a_page(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         ids = service.add(2, lasts=10.0)
         slow = service.start(ids[0], policy=PollPolicy(min_interval=100, max_interval=100, jitter=0))
         await service.start(ids[1], at=0.5)
@@ -97,13 +97,13 @@ class TestFew:
 
 class TestMany:
     async def test_finished_ones_cost_a_page_for_each_hundred(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids = service.add(1000, lasts=0.0)
         outcomes = await service.follow(ids)
         assert (completed(outcomes), len(service.pages), len(service.gets)) == (1000, 10, 1)
 
     async def test_a_page_for_each_hundred_is_read_at_each_poll(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids = service.add(300, lasts=8.5)
         outcomes = await service.follow(ids, policy=FIXED)
         assert completed(outcomes) == 300
@@ -111,7 +111,7 @@ class TestMany:
         assert len(service.pages) <= 3 * 10
 
     async def test_requests_that_fall_due_while_their_page_is_read_share_it(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         under_way: list[tuple[float, int]] = []
         service.on_request = lambda received: under_way.append(
             (received.at, received.offset if received.is_page else -1)
@@ -128,7 +128,7 @@ class TestMany:
         assert doubled == []
 
     async def test_a_finished_request_on_a_page_wakes_its_wait_at_once(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids = service.add(50, lasts=4.0)
         slow = PollPolicy(min_interval=60, max_interval=60, jitter=0)
         sleeping = service.start(ids[0], policy=slow)
@@ -137,14 +137,14 @@ class TestMany:
         assert service.elapsed < 6
 
     async def test_thousands_under_a_rate_limit_end_within_a_few_pages(self) -> None:
-        service = MemoryService(rate=5.0, latency=0.1)
+        service = MemorySource(rate=5.0, latency=0.1)
         ids = service.add(1000, lasts=20.0)
         outcomes = await service.follow(ids)
         assert completed(outcomes) == 1000
         assert service.elapsed < 30
 
     async def test_as_many_are_under_way_as_the_lane_lets_through(self) -> None:
-        service = MemoryService(latency=1.0, at_once=40)
+        service = MemorySource(latency=1.0, at_once=40)
         names = [f"dub-{number}" for number in range(400)]
         for name in names:
             service.add(reference=name)
@@ -152,7 +152,7 @@ class TestMany:
         assert service.most_under_way == 40
 
     async def test_one_get_beside_the_first_page_measures_how_long_answers_take(self) -> None:
-        service = MemoryService(latency=1.0)
+        service = MemorySource(latency=1.0)
         following = asyncio.create_task(service.follow(service.add(50)))
         await asyncio.sleep(0.9)
         assert (times(service.pages, service), times(service.gets, service)) == ([0.0], [0.05])
@@ -160,7 +160,7 @@ class TestMany:
         await asyncio.wait([following])
 
     async def test_get_many_reads_each_request_once(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids = service.add(250)
         outcomes = await service.follow(ids, attempts=3)
         assert all(outcome.unwrap().status == "processing" for outcome in outcomes.values())
@@ -171,7 +171,7 @@ class TestWhatListsAreLike:
     @pytest.mark.parametrize("is_newest_first", [True, False])
     @pytest.mark.parametrize(("cap", "says"), [(100, None), (20, None), (20, 100), (50, 100), (100, 1000), (7, 0)])
     async def test_order_and_cap_are_learned(self, is_newest_first: bool, cap: int, says: int | None) -> None:
-        service = MemoryService(latency=0.1, is_newest_first=is_newest_first, cap=cap, says=says)
+        service = MemorySource(latency=0.1, is_newest_first=is_newest_first, cap=cap, says=says)
         service.add(1000)
         ids = service.add(300, lasts=0.0)
         outcomes = await service.follow(ids)
@@ -185,13 +185,13 @@ class TestWhatListsAreLike:
         assert len(service.gets) <= (299 if is_misled else 1 if is_newest_first else 50)
 
     async def test_the_young_end_is_read_where_the_oldest_come_first(self) -> None:
-        service = MemoryService(latency=0.1, is_newest_first=False)
+        service = MemorySource(latency=0.1, is_newest_first=False)
         service.add(5000)
         await service.follow(service.add(100, lasts=0.0))
         assert [page.offset for page in service.pages] == [0, 5000]
 
     async def test_the_young_end_is_read_once_where_the_oldest_come_first(self) -> None:
-        service = MemoryService(latency=0.1, is_newest_first=False)
+        service = MemorySource(latency=0.1, is_newest_first=False)
         ids = service.add(500, lasts=0.0)
         await service.follow(ids[-50:])
         known = len(service.pages)
@@ -204,7 +204,7 @@ class TestWhatListsAreLike:
     async def test_a_list_that_shifts_while_it_is_read_loses_no_request(
         self, is_newest_first: bool, new: int
     ) -> None:
-        service = MemoryService(latency=0.1, is_newest_first=is_newest_first, cap=20)
+        service = MemorySource(latency=0.1, is_newest_first=is_newest_first, cap=20)
         service.on_request = lambda _: service.add(new)
         ids = service.add(100, lasts=10.0)
         outcomes = await service.follow(ids, policy=FIXED)
@@ -213,7 +213,7 @@ class TestWhatListsAreLike:
         assert len(service.received) <= 100 * 11
 
     async def test_a_cap_that_changes_later_is_learned_again(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids = service.add(300, lasts=20.0)
         following = asyncio.create_task(service.follow(ids, policy=FIXED))
         await asyncio.sleep(5.5)
@@ -223,7 +223,7 @@ class TestWhatListsAreLike:
         assert len(service.gets) <= 300
 
     async def test_an_order_that_changes_later_is_learned_again(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         service.add(1000)
         ids = service.add(300, lasts=20.0)
         following = asyncio.create_task(service.follow(ids, policy=FIXED))
@@ -234,28 +234,28 @@ class TestWhatListsAreLike:
         assert len(service.gets) <= 300
 
     async def test_jobs_that_lists_omit_are_read_with_get(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         shown, omitted = service.add(50, lasts=0.0), service.add(20, lasts=0.0, is_listed=False)
         outcomes = await service.follow([*shown, *omitted])
         assert completed(outcomes) == 70
         assert {received.id for received in service.gets} == {*omitted, shown[0]}  # that tells how long answers take
 
     async def test_a_job_that_a_scan_did_not_find_is_scanned_for_after_growing_pauses(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         service.add(1)
         ids = service.add(2, is_listed=False)
         await service.follow(ids, policy=FIXED, timeout=150)
         assert times(service.pages, service) == [0.0, 15.0, 45.0, 105.0]
 
     async def test_a_job_that_appears_in_the_list_later_is_found_there(self) -> None:
-        service = MemoryService(lag=10.0, latency=0.1)
+        service = MemorySource(lag=10.0, latency=0.1)
         ids = service.add(100, lasts=60.0)
         outcomes = await service.follow(ids, policy=FIXED)
         assert completed(outcomes) == 100
         assert len([at for at in times(service.gets, service) if at > 17]) <= most_audits(service)
 
     async def test_a_job_that_leaves_the_list_is_read_with_get(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids = service.add(100, lasts=20.0)
         following = asyncio.create_task(service.follow(ids, policy=FIXED))
         await asyncio.sleep(5.5)
@@ -266,7 +266,7 @@ class TestWhatListsAreLike:
         assert {received.id for received in service.gets} >= set(ids[::10])
 
     async def test_a_bad_record_on_a_page_affects_no_other(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids = service.add(50, lasts=0.0)
         service.job(ids[7]).is_readable_on_pages = False
         outcomes = await service.follow(ids)
@@ -278,7 +278,7 @@ class TestWhatListsAreLike:
     async def test_a_service_that_ignores_the_offset_costs_little_more_than_single_reads(
         self, is_newest_first: bool
     ) -> None:
-        service = MemoryService(latency=0.1, ignores_offset=True, is_newest_first=is_newest_first, cap=20)
+        service = MemorySource(latency=0.1, ignores_offset=True, is_newest_first=is_newest_first, cap=20)
         ids = service.add(300, lasts=5.0, reference="all-of-them")
         service.add(200)
         outcomes = await service.follow(ids, policy=FIXED)
@@ -287,7 +287,7 @@ class TestWhatListsAreLike:
 
     @pytest.mark.parametrize("total", [0, 1, 50, 10_000])
     async def test_a_service_that_lies_about_its_total_costs_little_more_than_single_reads(self, total: int) -> None:
-        service = MemoryService(latency=0.1, alter=lambda said: attrs.evolve(said, total=total))
+        service = MemorySource(latency=0.1, alter=lambda said: attrs.evolve(said, total=total))
         service.add(300)
         ids = service.add(300, lasts=5.0)
         outcomes = await service.follow(ids, policy=FIXED)
@@ -298,14 +298,14 @@ class TestWhatListsAreLike:
     async def test_a_service_that_lies_about_the_offset_costs_little_more_than_single_reads(
         self, offset: int
     ) -> None:
-        service = MemoryService(latency=0.1, alter=lambda said: attrs.evolve(said, offset=offset))
+        service = MemorySource(latency=0.1, alter=lambda said: attrs.evolve(said, offset=offset))
         ids = service.add(300, lasts=5.0)
         outcomes = await service.follow(ids, policy=FIXED)
         assert completed(outcomes) == 300
         assert len(service.received) <= 300 * 7 + 100
 
     async def test_all_are_read_with_get_if_the_list_is_empty(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids = service.add(20, lasts=0.0, is_listed=False)
         assert completed(await service.follow(ids)) == 20
         assert (len(service.pages), len(service.gets)) == (1, 20)
@@ -314,7 +314,7 @@ class TestWhatListsAreLike:
 class TestSearching:
     @pytest.mark.parametrize("count", [2, 8, 9, 40, 200])
     async def test_old_jobs_cost_few_fruitless_pages(self, count: int) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         old = service.add(count, lasts=0.0)
         service.add(10_000)
         assert completed(await service.follow(old)) == count
@@ -322,7 +322,7 @@ class TestSearching:
         assert len(service.pages) <= count / 8 + 1
 
     async def test_old_jobs_do_not_delay_young_ones(self) -> None:
-        service = MemoryService(latency=0.1, rate=5.0)
+        service = MemorySource(latency=0.1, rate=5.0)
         old = service.add(10, lasts=0.0)
         service.add(10_000)
         young = service.add(100, lasts=0.0)
@@ -331,7 +331,7 @@ class TestSearching:
         assert len(service.pages) <= 1 + 10 / 8 + 1
 
     async def test_waits_that_join_a_scan_before_it_begins_share_it(self) -> None:
-        service = MemoryService(rate=1.0, latency=0.1)
+        service = MemorySource(rate=1.0, latency=0.1)
         ids = service.add(90, lasts=0.0)
         await service.wait(service.add(lasts=0.0)[0])
         tasks = [service.start(id, at=number / 100) for number, id in enumerate(ids)]
@@ -340,7 +340,7 @@ class TestSearching:
         assert (len(service.pages), len(service.gets)) == (1, 1)
 
     async def test_references_are_not_scanned_for_if_ids_are_uuids(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids = service.add(30, lasts=0.0)
         await service.follow(ids)
         pages = len(service.pages)
@@ -353,14 +353,14 @@ class TestSearching:
         assert service.pages[pages:] == [page for page in service.pages[pages:] if page.at > first_reads[-1].at]
 
     async def test_references_cost_one_fruitless_page_before_the_shape_of_ids_is_known(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         for number in range(20):
             service.add(lasts=0.0, reference=f"dub-{number}")
         assert completed(await service.follow([f"dub-{number}" for number in range(20)])) == 20
         assert (len(service.pages), len(service.gets)) == (1, 20)
 
     async def test_ids_of_any_shape_are_scanned_for_if_ids_are_not_uuids(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids = [service.add(id=f"job-{number}", lasts=0.0)[0] for number in range(80)]
         assert completed(await service.follow(ids[:40])) == 40
         assert completed(await service.follow(ids[40:])) == 40
@@ -370,7 +370,7 @@ class TestSearching:
 class TestListTrouble:
     @pytest.mark.parametrize("name", ["503", "403", "404", "garbage", "timeout", "unreachable"])
     async def test_all_are_read_with_get_while_lists_fail(self, name: str) -> None:
-        service = MemoryService(latency=0.1, refuse=lambda received: troubles[name]() if received.is_page else None)
+        service = MemorySource(latency=0.1, refuse=lambda received: FAILURES[name]() if received.is_page else None)
         ids = service.add(50, lasts=4.0)
         assert completed(await service.follow(ids)) == 50
         assert len(service.pages) == 1
@@ -378,29 +378,29 @@ class TestListTrouble:
 
     @pytest.mark.parametrize("name", ["503", "403"])
     async def test_failing_lists_are_read_again_after_growing_pauses(self, name: str) -> None:
-        service = MemoryService(refuse=lambda received: troubles[name]() if received.is_page else None)
+        service = MemorySource(refuse=lambda received: FAILURES[name]() if received.is_page else None)
         ids = service.add(2)
         await service.follow(ids, policy=FIXED, timeout=700)
         assert times(service.pages, service)[:8] == pytest.approx([0, 5, 15, 35, 75, 155, 315, 615], abs=1)
 
     async def test_pages_that_fail_together_count_as_one_failure(self) -> None:
-        service = MemoryService(latency=0.1, bears=20_000)
-        service.refuse = lambda received: troubles["503"]() if received.is_page and 5 < service.elapsed < 14 else None
+        service = MemorySource(latency=0.1, bears=20_000)
+        service.refuse = lambda received: FAILURES["503"]() if received.is_page and 5 < service.elapsed < 14 else None
         await service.follow(service.add(300), policy=FIXED, timeout=40)
         assert [page for page in service.pages if page.at > service.began + 25]
 
     async def test_lists_are_used_again_once_they_answer(self) -> None:
-        service = MemoryService(latency=0.1)
-        service.refuse = lambda received: troubles["503"]() if received.is_page and service.elapsed < 3 else None
+        service = MemorySource(latency=0.1)
+        service.refuse = lambda received: FAILURES["503"]() if received.is_page and service.elapsed < 3 else None
         ids = service.add(100, lasts=30.0)
         assert completed(await service.follow(ids, policy=FIXED)) == 100
         assert len([at for at in times(service.gets, service) if at > 7]) <= most_audits(service)
 
     async def test_a_list_that_fails_again_after_a_good_page_gets_the_shortest_pause(self) -> None:
         bad = [(0.0, 12.0), (30.0, 31.0)]
-        service = MemoryService()
+        service = MemorySource()
         service.refuse = lambda received: (
-            troubles["503"]() if received.is_page and any(a <= service.elapsed <= b for a, b in bad) else None
+            FAILURES["503"]() if received.is_page and any(a <= service.elapsed <= b for a, b in bad) else None
         )
         ids = service.add(2)
         await service.follow(ids, policy=FIXED, timeout=40)
@@ -409,35 +409,35 @@ class TestListTrouble:
         assert [at for at in pages if 34.9 < at < 37]
 
     async def test_a_list_that_hangs_delays_no_poll_by_more_than_a_moment(self) -> None:
-        service = MemoryService(latency=lambda received: 10_000.0 if received.is_page else 0.1)
+        service = MemorySource(latency=lambda received: 10_000.0 if received.is_page else 0.1)
         ids = service.add(50, lasts=0.0)
         outcomes = await service.follow(ids)
         assert completed(outcomes) == 50
         assert service.elapsed < 0.5
 
     async def test_a_bucket_whose_page_fails_is_read_with_gets(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         ids = service.add(50, lasts=20.0)
-        service.refuse = lambda received: troubles["403"]() if received.is_page and service.elapsed > 10 else None
+        service.refuse = lambda received: FAILURES["403"]() if received.is_page and service.elapsed > 10 else None
         assert completed(await service.follow(ids, policy=FIXED)) == 50
         assert service.elapsed < 22
 
 
 class TestSingleReadTrouble:
     async def test_a_request_whose_gets_fail_is_scanned_for_on_pages(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add(lasts=0.0, is_readable=False)
         assert (await service.wait(id, policy=FIXED)).is_completed
         assert (len(service.gets), len(service.pages)) == (3, 1)
 
     async def test_many_requests_whose_gets_fail_are_found_on_pages(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids = service.add(50, lasts=5.0, is_readable=False)
         assert completed(await service.follow(ids)) == 50
         assert len(service.gets) <= most_audits(service)
 
     async def test_a_request_that_is_readable_nowhere_ends_and_affects_no_other(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids = service.add(20, lasts=0.0)
         bad = service.job(ids[3])
         bad.is_readable = bad.is_readable_on_pages = False
@@ -448,7 +448,7 @@ class TestSingleReadTrouble:
         assert len(service.received) < 150
 
     async def test_unknown_ids_end_and_affect_no_other(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids = service.add(20, lasts=15.0)
         outcomes = await service.follow([*ids, "unknown", "nothing"])
         assert completed(outcomes) == 20
@@ -458,10 +458,10 @@ class TestSingleReadTrouble:
         }
 
     async def test_a_refusal_of_one_request_affects_no_other(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids = service.add(10, lasts=10.0)
         closed = service.add(lasts=10.0, is_listed=False)[0]
-        service.refuse = lambda received: troubles["403"]() if received.id == closed else None
+        service.refuse = lambda received: FAILURES["403"]() if received.id == closed else None
         outcomes = await service.follow([*ids, closed])
         assert completed(outcomes) == 10
         assert isinstance(outcomes[closed].error, PermissionDeniedError)
@@ -471,25 +471,25 @@ class TestTooManyRequests:
     @pytest.mark.parametrize("count", [1, 50, 500])
     @pytest.mark.parametrize("retry_after", [None, 0.0, 3.0, 30.0])
     async def test_refused_requests_back_off_and_none_is_lost(self, count: int, retry_after: float | None) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         service.refuse = lambda received: (
-            refused_with(429, retry_after=retry_after) if len(service.received) % 3 == 1 else None
+            status_error(429, retry_after=retry_after) if len(service.received) % 3 == 1 else None
         )
         ids = service.add(count, lasts=10.0)
         outcomes = await service.follow(ids)
         assert completed(outcomes) == count
 
     async def test_a_limit_of_the_list_alone_pauses_pages_and_no_get(self) -> None:
-        service = MemoryService()
-        service.refuse = lambda received: refused_with(429, retry_after=30.0) if received.is_page else None
+        service = MemorySource()
+        service.refuse = lambda received: status_error(429, retry_after=30.0) if received.is_page else None
         ids = service.add(50, lasts=20.0)
         assert completed(await service.follow(ids, policy=FIXED)) == 50
         assert times(service.pages, service) == [0.0]
         assert service.elapsed < 22
 
     async def test_after_a_refused_page_one_get_is_sent_before_all_others(self) -> None:
-        service = MemoryService(latency=0.1)
-        service.refuse = lambda received: refused_with(429) if received.is_page else None
+        service = MemorySource(latency=0.1)
+        service.refuse = lambda received: status_error(429) if received.is_page else None
         following = asyncio.create_task(service.follow(service.add(50)))
         await asyncio.sleep(0.19)
         assert (times(service.pages, service), times(service.gets, service)) == ([0.0], [0.05, 0.1])
@@ -499,7 +499,7 @@ class TestTooManyRequests:
         await asyncio.wait([following])
 
     async def test_a_limit_of_all_reads_is_found_by_one_get(self) -> None:
-        service = MemoryService(refuse=lambda _: refused_with(429, retry_after=4.0))
+        service = MemorySource(refuse=lambda _: status_error(429, retry_after=4.0))
         results = await service.wait_for(service.add(30), timeout=3.0)
         errors = [result.last_error for result in results]
         assert sum(isinstance(error, RateLimitError) for error in errors) == len(service.gets) == 1
@@ -508,8 +508,8 @@ class TestTooManyRequests:
 
 class TestOutage:
     async def test_an_outage_costs_no_more_than_a_loop_of_gets_and_all_jobs_are_found_after_it(self) -> None:
-        service = MemoryService(latency=0.1)
-        service.refuse = lambda _: troubles["503"]() if 5 < service.elapsed < 95 else None
+        service = MemorySource(latency=0.1)
+        service.refuse = lambda _: FAILURES["503"]() if 5 < service.elapsed < 95 else None
         ids = service.add(100, lasts=30.0)
         assert completed(await service.follow(ids)) == 100
         down = [at for at in times(service.received, service) if 5 < at < 95]
@@ -518,23 +518,23 @@ class TestOutage:
 
     @pytest.mark.parametrize("name", ["503", "garbage", "unreachable", "timeout"])
     async def test_an_outage_from_the_start_ends_all_within_the_budget(self, name: str) -> None:
-        service = MemoryService(latency=0.1, refuse=lambda _: troubles[name]())
+        service = MemorySource(latency=0.1, refuse=lambda _: FAILURES[name]())
         outcomes = await service.follow(service.add(100))
         assert all(isinstance(outcome.error, WaitUnreachableError) for outcome in outcomes.values())
         assert service.elapsed < 120 + 2
         assert len(service.received) < 100 * 18
 
     async def test_a_service_that_hangs_ends_all_within_the_budget(self) -> None:
-        service = MemoryService(latency=10_000.0)
+        service = MemorySource(latency=10_000.0)
         outcomes = await service.follow(service.add(90))
         assert all(isinstance(outcome.error, WaitUnreachableError) for outcome in outcomes.values())
         # GETs begin when the page is late, after 2 s, eight every quarter of a second, and are given up after 20 s.
         assert service.elapsed <= 120 + 20 + 2 + 3
 
     async def test_a_request_that_fails_does_not_delay_the_others(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids, bad = service.add(10, is_listed=False, lasts=8.0), service.add(5, is_listed=False)
-        service.refuse = lambda received: troubles["503"]() if received.id in bad else None
+        service.refuse = lambda received: FAILURES["503"]() if received.id in bad else None
         outcomes = await service.follow([*bad, *ids], policy=PollPolicy(outage_budget=30, jitter=0, max_interval=1.0))
         assert completed(outcomes) == 10
         polls = [received for received in service.gets if received.id == ids[0]]
@@ -544,15 +544,15 @@ class TestOutage:
 class TestTheEnd:
     @pytest.mark.parametrize("count", [1, 30])
     async def test_wrong_credentials_end_all_waits(self, count: int) -> None:
-        service = MemoryService(latency=0.1)
-        service.refuse = lambda _: refused_with(401) if service.elapsed > 3 else None
+        service = MemorySource(latency=0.1)
+        service.refuse = lambda _: status_error(401) if service.elapsed > 3 else None
         results = await service.wait_for(service.add(count))
         assert all(isinstance(result, AuthenticationError) for result in results)
         assert service.elapsed < 4.5
 
     async def test_credentials_that_work_again_serve_the_next_waits(self) -> None:
-        service = MemoryService(latency=0.1)
-        service.refuse = lambda _: refused_with(401) if service.elapsed < 1 else None
+        service = MemorySource(latency=0.1)
+        service.refuse = lambda _: status_error(401) if service.elapsed < 1 else None
         ids = service.add(30, lasts=0.0)
         await service.wait_for(ids)
         await asyncio.sleep(1)
@@ -560,7 +560,7 @@ class TestTheEnd:
 
     @pytest.mark.parametrize("at", [0.05, 0.9, 2.05])
     async def test_closing_ends_all_waits_at_once(self, at: float) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         tasks = [service.start(id) for id in service.add(30)]
         tasks.append(asyncio.create_task(service.follow(service.add(30))))  # type: ignore[arg-type] # ends likewise
         await asyncio.sleep(at)
@@ -572,7 +572,7 @@ class TestTheEnd:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     async def test_a_wait_after_the_close_is_refused(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add()
         await service.lifecycle.aclose()
         with pytest.raises(ClientClosedError):
@@ -580,14 +580,14 @@ class TestTheEnd:
 
     @pytest.mark.parametrize("count", [1, 2, 30])
     async def test_a_defect_ends_the_waits(self, count: int) -> None:
-        service = MemoryService(latency=0.1, refuse=lambda _: LookupError("a defect"))
+        service = MemorySource(latency=0.1, refuse=lambda _: LookupError("a defect"))
         results = await service.wait_for(service.add(count))
         assert all(isinstance(result, LookupError) for result in results)
         assert service.elapsed < 1
 
     @pytest.mark.parametrize("count", [1, 2, 30])
     async def test_a_defect_does_not_affect_later_waits(self, count: int) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         service.refuse = lambda _: LookupError("a defect") if service.elapsed < 1 else None
         ids = service.add(count, lasts=0.0)
         await service.wait_for(ids)
@@ -597,7 +597,7 @@ class TestTheEnd:
 
     @pytest.mark.parametrize("error", [LookupError("mine"), None], ids=["raises", "nonsense"])
     async def test_a_strategy_that_fails_ends_its_own_batch_and_no_other_wait(self, error: Exception | None) -> None:
-        service = MemoryService()
+        service = MemorySource()
         ids = service.add(2, lasts=10.0)
         other = service.start(ids[0])
         await asyncio.sleep(0.5)
@@ -617,7 +617,7 @@ class TestNudge:
     SLOW = PollPolicy(min_interval=60, max_interval=60, jitter=0)
 
     async def test_a_nudged_request_in_the_queue_is_read_first(self) -> None:
-        service = MemoryService(rate=1.0)
+        service = MemorySource(rate=1.0)
         names = [f"dub-{number}" for number in range(5)]
         for name in names:
             service.add(lasts=0.0, reference=name, is_listed=False)
@@ -629,7 +629,7 @@ class TestNudge:
         assert [received.id for received in service.gets][-5:] == ["dub-4", "dub-0", "dub-1", "dub-2", "dub-3"]
 
     async def test_a_nudged_request_of_a_scan_is_read_first(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids = service.add(3, lasts=5.0)
         tasks = [service.start(id, policy=self.SLOW) for id in ids]
         await asyncio.sleep(6)
@@ -639,8 +639,8 @@ class TestNudge:
         assert service.elapsed < 6.5
 
     async def test_a_nudged_poll_that_fails_does_not_affect_the_wait(self) -> None:
-        service = MemoryService()
-        service.refuse = lambda _: troubles["404"]() if 5 < service.elapsed < 7 else None
+        service = MemorySource()
+        service.refuse = lambda _: FAILURES["404"]() if 5 < service.elapsed < 7 else None
         (id,) = service.add(lasts=30.0)
         task = service.start(id, policy=self.SLOW)
         await asyncio.sleep(6)
@@ -649,7 +649,7 @@ class TestNudge:
         assert service.elapsed == 60.0
 
     async def test_a_nudged_poll_has_the_timeout_of_any_read(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add()
         task = service.start(id, policy=self.SLOW)
         await asyncio.sleep(6)
@@ -662,7 +662,7 @@ class TestNudge:
 
 class TestAListThatLags:
     async def test_after_a_get_shows_an_end_before_pages_do_all_reads_are_gets(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids = service.add(40, lasts=20.0, page_lag=30.0)
         outcomes = await service.follow(ids, policy=FIXED)
         assert completed(outcomes) == 40
@@ -670,7 +670,7 @@ class TestAListThatLags:
         assert len([page for page in service.pages if page.at > service.began + 27]) == 0
 
     async def test_an_end_without_an_output_is_read_with_get_once(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids = service.add(40, lasts=0.0, page_shows_output=False)
         outcomes = await service.follow(ids)
         assert all(outcome.unwrap().output_url for outcome in outcomes.values())
@@ -678,7 +678,7 @@ class TestAListThatLags:
         assert len(service.gets) <= 41
 
     async def test_every_five_seconds_one_request_of_a_page_is_read_with_get(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         await service.follow(service.add(40), policy=FIXED, timeout=30.0)
         audits = [at for at in times(service.gets, service) if 0.5 < at < 29]
         assert audits == pytest.approx([1.0, 6.0, 11.0, 16.0, 21.0, 26.0], abs=1.0)
@@ -686,14 +686,14 @@ class TestAListThatLags:
 
 class TestTheLastPoll:
     async def test_the_last_poll_is_a_get_in_a_batch_of_a_few_hundred(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         ids = service.add(20)
         await service.follow(ids, policy=FIXED, timeout=5.0)
         last = [str(received.id) for received in service.gets if received.at > service.began + 4.85]
         assert sorted(last) == sorted(ids)
 
     async def test_the_last_poll_is_a_page_in_a_batch_of_very_many(self) -> None:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
         outcomes = await service.follow(service.add(300), policy=FIXED, timeout=5.0)
         assert sum(at > 4.5 for at in times(service.pages, service)) == 3
         assert max(times(service.gets, service)) < 4.5
@@ -702,19 +702,19 @@ class TestTheLastPoll:
         assert service.elapsed == pytest.approx(5.0, abs=0.01)
 
     async def test_the_last_polls_of_more_than_eight_in_a_bucket_include_its_page(self) -> None:
-        service = MemoryService(latency=lambda received: 0.1 if received.is_page or service.elapsed < 4 else 3.0)
+        service = MemorySource(latency=lambda received: 0.1 if received.is_page or service.elapsed < 4 else 3.0)
         ids = service.add(20, lasts=4.5)
         outcomes = await service.follow(ids, policy=FIXED, timeout=5.0)
         assert completed(outcomes) == 20
 
     async def test_a_page_that_comes_first_costs_no_second_get(self) -> None:
-        service = MemoryService(latency=lambda received: 0.05 if received.is_page else 0.1)
+        service = MemorySource(latency=lambda received: 0.05 if received.is_page else 0.1)
         ids = service.add(20)
         await service.follow(ids, policy=FIXED, timeout=5.0)
         assert len([get for get in service.gets if get.at > service.began + 4.85]) == 20
 
     async def test_a_wait_ends_although_the_clock_stands_still_while_answers_come(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         outcomes = await service.follow(service.add(20), policy=FIXED, timeout=2.5)
         assert all(isinstance(outcome.error, WaitTimeoutError) for outcome in outcomes.values())
         assert len(service.gets) <= 23
@@ -745,10 +745,10 @@ class TestThePrice:
     ) -> None:
         alone = 0
         for lasts in ends:
-            service = MemoryService(latency=latency)
+            service = MemorySource(latency=latency)
             await service.follow(service.add(lasts=lasts))
             alone += len(service.received)
-        service = MemoryService(latency=latency, cap=cap, is_newest_first=is_newest_first, lag=lag)
+        service = MemorySource(latency=latency, cap=cap, is_newest_first=is_newest_first, lag=lag)
         service.on_request = lambda _: service.add(new)
         ids = []
         for number, lasts in enumerate(ends):
@@ -773,9 +773,9 @@ class TestThePrice:
         name: str,
         rate: float | None,
     ) -> None:
-        service = MemoryService(latency=0.1, rate=rate)
+        service = MemorySource(latency=0.1, rate=rate)
         service.refuse = lambda received: (
-            troubles[name]() if len(service.received) in failing and (received.is_page or name != "404") else None
+            FAILURES[name]() if len(service.received) in failing and (received.is_page or name != "404") else None
         )
         tasks = [service.start(id, at=at) for at, lasts in plan for id in service.add(lasts=lasts)]
         results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -789,8 +789,8 @@ class TestThePrice:
         throttled: set[int],
         after: float | None,
     ) -> None:
-        service = MemoryService(latency=0.1, cap=20)
-        error = refused_with(429, retry_after=after)
+        service = MemorySource(latency=0.1, cap=20)
+        error = status_error(429, retry_after=after)
         service.refuse = lambda _: error if len(service.received) in throttled else None
         outcomes = await service.follow(service.add(150, lasts=5.0), policy=PollPolicy(outage_budget=600, jitter=0))
         assert completed(outcomes) == 150

@@ -22,7 +22,8 @@ from chamelaion_async.loading.slices import SLICE
 from chamelaion_async.loading.snapshot import ReadStamp, Snapshot
 from chamelaion_async.polling.batch import Batch
 from chamelaion_async.polling.failures import MOST_REFUSALS
-from tests.loading.memory_service import MemoryService, Received, refused_with
+from tests.support.errors import status_error
+from tests.support.source import MemorySource, Received
 
 pytestmark = pytest.mark.virtual_time
 
@@ -55,14 +56,14 @@ def calls_a_turn(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[int]]:
 
 async def test_polls_that_fall_due_at_the_same_time_run_in_slices(calls_a_turn: Any) -> None:
     counts = calls_a_turn("_come_due")
-    service = MemoryService(cap=MANY)
+    service = MemorySource(cap=MANY)
     await service.follow(service.add(MANY, lasts=1.5))
     assert counts[:3] == [SLICE, SLICE, 100]
 
 
 async def test_polls_that_end_with_the_deadline_end_in_slices(calls_a_turn: Any) -> None:
     counts = calls_a_turn("_give_up")
-    service = MemoryService(latency=1000.0)
+    service = MemorySource(latency=1000.0)
     ids = service.add(MANY)
     outcomes = await service.follow(ids, timeout=5.0)
     assert counts[:3] == [SLICE, SLICE, 100]
@@ -76,8 +77,8 @@ async def test_polls_that_end_with_the_deadline_end_in_slices(calls_a_turn: Any)
 async def test_a_429_ends_the_other_requests_only_if_its_pause_is_too_long(
     retry_after: float | None, holds_for_all: bool
 ) -> None:
-    service = MemoryService()
-    service.refuse = lambda _: refused_with(429, retry_after=retry_after) if len(service.gets) == 1 else None
+    service = MemorySource()
+    service.refuse = lambda _: status_error(429, retry_after=retry_after) if len(service.gets) == 1 else None
     ids = service.add(5, is_listed=False)
     outcomes = await service.follow(ids, policy=PollPolicy(max_retry_after=0.5, jitter=0.0), attempts=1)
     errors = [type(outcome.error) for outcome in outcomes.values() if outcome.error is not None]
@@ -89,12 +90,12 @@ def refusing() -> Callable[..., Any]:
     """Make a service without pages that answers GETs with 429, except the one with a certain number."""
 
     def make(lets_through: int = 0) -> Any:
-        service = MemoryService(latency=0.1)
+        service = MemorySource(latency=0.1)
 
         def refuse(received: Received) -> Exception | None:
             if not received.is_page and len(service.gets) == lets_through:
                 return None
-            error: Exception = refused_with(503 if received.is_page else 429)
+            error: Exception = status_error(503 if received.is_page else 429)
             return error
 
         service.refuse = refuse
@@ -126,14 +127,14 @@ async def test_a_good_answer_resets_the_count_of_429s(refusing: Any) -> None:
 
 
 async def test_waits_go_on_after_any_number_of_429s() -> None:
-    service = MemoryService()
-    service.refuse = lambda _: refused_with(429) if len(service.received) <= 2 * MOST_REFUSALS else None
+    service = MemorySource()
+    service.refuse = lambda _: status_error(429) if len(service.received) <= 2 * MOST_REFUSALS else None
     outcomes = await service.follow(service.add(5, lasts=1.0), policy=PollPolicy(outage_budget=3600.0))
     assert [outcome.error for outcome in outcomes.values()] == [None] * 5
 
 
 async def test_polls_that_may_last_until_the_deadline_have_no_timer_of_their_own() -> None:
-    service = MemoryService(latency=50.0)
+    service = MemorySource(latency=50.0)
     batch = service.batch(timeout=15.0, policy=PollPolicy())
     async with aclosing(batch.follow(service.add(10))) as outcomes:
         polling = asyncio.ensure_future(anext(outcomes))
@@ -143,7 +144,7 @@ async def test_polls_that_may_last_until_the_deadline_have_no_timer_of_their_own
 
 
 async def test_every_change_is_told_with_its_id() -> None:
-    service = MemoryService()
+    service = MemorySource()
     ids = service.add(3, lasts=2.5)
     batch = service.batch(every_change=True)
     told = []
@@ -185,7 +186,7 @@ def runs(events: list[str], name: str) -> list[int]:
 
 
 async def test_a_batch_begins_and_ends_in_slices(events: list[str]) -> None:
-    service = MemoryService(latency=1000.0)
+    service = MemorySource(latency=1000.0)
     batch = service.batch(policy=PollPolicy())
     outcomes = batch.follow(service.add(MANY))
     polling = asyncio.ensure_future(anext(outcomes))
@@ -199,7 +200,7 @@ async def test_a_batch_begins_and_ends_in_slices(events: list[str]) -> None:
 async def test_a_request_that_finishes_while_the_batch_begins_is_not_polled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    service, asked = MemoryService(), list[str]()
+    service, asked = MemorySource(), list[str]()
     loader, ids = service.loader, service.add(MANY, lasts=0.0)
     ask, now = loader.ask, asyncio.get_running_loop().time()
     stamp = ReadStamp(began=now, at=now, server_time=None, jitter_draw=0.5)
@@ -218,7 +219,7 @@ async def test_a_request_that_finishes_while_the_batch_begins_is_not_polled(
 
 
 async def test_the_schedule_is_freed_in_slices_without_delay() -> None:
-    service, pauses = MemoryService(), iter(range(100, 100 + MANY))
+    service, pauses = MemorySource(), iter(range(100, 100 + MANY))
     policy = PollPolicy(wait=lambda _: next(pauses))
     batch = service.batch(policy=policy)
     outcomes = batch.follow(service.add(MANY))
@@ -231,14 +232,14 @@ async def test_the_schedule_is_freed_in_slices_without_delay() -> None:
 
 
 async def test_outcomes_that_come_together_are_yielded_together(events: list[str]) -> None:
-    service = MemoryService()
+    service = MemorySource()
     outcomes = await service.follow(service.add(100, lasts=0.0))
     assert (len(outcomes), events.count("sleep")) == (100, len(service.received))  # one for the service's answer
 
 
 @pytest.mark.parametrize("retry_after", [5.0, 60.0])
 async def test_a_pause_that_is_too_long_to_wait_for_ends_what_is_queued_in_slices(retry_after: float) -> None:
-    service = MemoryService(at_once=1, refuse=lambda _: refused_with(429, retry_after=retry_after))
+    service = MemorySource(at_once=1, refuse=lambda _: status_error(429, retry_after=retry_after))
     policy = PollPolicy(max_retry_after=1.0, jitter=0.0)
     outcomes = await service.follow(service.add(MANY, is_listed=False), policy=policy, attempts=3)
     assert {type(outcome.error) for outcome in outcomes.values()} == {RateLimitError}
@@ -248,7 +249,7 @@ async def test_a_pause_that_is_too_long_to_wait_for_ends_what_is_queued_in_slice
 async def test_a_wait_strategy_receives_the_arguments_that_tenacity_would_pass() -> None:
     from tenacity import AsyncRetrying, RetryCallState
 
-    service, given = MemoryService(), []
+    service, given = MemorySource(), []
 
     def strategy(attempt: RetryCallState) -> float:
         outcome = attempt.outcome

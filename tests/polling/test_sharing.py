@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chamelaion_async import APITimeoutError, ClientClosedError, LipsyncRequest, PollPolicy, WaitTimeoutError
-from tests.loading.memory_service import MemoryService, Received
+from tests.support.source import MemorySource, Received
 
 pytestmark = pytest.mark.virtual_time
 
@@ -18,7 +18,7 @@ MANY = 60
 
 async def polls_of_one(*, lasts: float, latency: float = 0.0) -> list[float]:
     """When a service is asked by a single wait."""
-    service = MemoryService(latency=latency)
+    service = MemorySource(latency=latency)
     (id,) = service.add(lasts=lasts)
     await service.wait(id)
     return service.polls
@@ -32,7 +32,7 @@ class TestTheCost:
     @pytest.mark.parametrize("latency", [0.0, 0.25])
     @pytest.mark.parametrize("lasts", [0.0, 5.0, 30.0, 200.0])
     async def test_many_waits_cost_the_reads_of_one(self, lasts: float, latency: float) -> None:
-        service = MemoryService(latency=latency)
+        service = MemorySource(latency=latency)
         (id,) = service.add(lasts=lasts)
         results = await service.wait_for([id] * MANY)
         assert service.polls == pytest.approx(await polls_of_one(lasts=lasts, latency=latency), abs=0.001)
@@ -41,7 +41,7 @@ class TestTheCost:
     @pytest.mark.parametrize("apart", [0.01, 0.1, 0.37])
     async def test_later_waits_share_the_reads_of_the_first(self, apart: float) -> None:
         """Each polls a second after its first snapshot, so the first seconds of a later wait may cost a few polls."""
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add(lasts=100.0)
         tasks = [service.start(id, at=number * apart) for number in range(MANY)]
         await asyncio.gather(*tasks)
@@ -49,7 +49,7 @@ class TestTheCost:
         assert min(later - earlier for earlier, later in pairwise(service.polls)) >= 0.9
 
     async def test_a_wait_that_joins_during_a_read_gets_its_answer(self) -> None:
-        service = MemoryService(latency=2.0)
+        service = MemorySource(latency=2.0)
         ids = service.add(2, lasts=1.0)
         await service.wait(ids[0])  # tells how long a GET takes
         began = service.elapsed
@@ -57,14 +57,14 @@ class TestTheCost:
         assert (service.polls, service.elapsed) == ([0.0, began], began + 2.0)
 
     async def test_a_wait_that_joins_during_a_slow_read_does_not_depend_on_it(self) -> None:
-        service = MemoryService(latency=lambda _: 0.1 if service.elapsed else 15.0)
+        service = MemorySource(latency=lambda _: 0.1 if service.elapsed else 15.0)
         (id,) = service.add(lasts=1.0)
         await asyncio.gather(service.start(id), service.start(id, at=5.0))
         assert service.polls == [0.0, 5.25]
         assert service.elapsed == pytest.approx(5.35)
 
     async def test_a_wait_that_polls_once_does_not_wait_for_the_next_poll_of_others(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add(lasts=0.5)
         first = service.start(id)
         await asyncio.sleep(0.5)
@@ -73,7 +73,7 @@ class TestTheCost:
         assert (await first).is_completed
 
     async def test_a_batch_and_waits_share_their_reads(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add(lasts=30.0)
         waits = [service.start(id) for _ in range(10)]
         outcomes = await service.follow([id])
@@ -82,14 +82,14 @@ class TestTheCost:
         assert service.polls == pytest.approx(await polls_of_one(lasts=30.0), abs=0.001)
 
     async def test_the_shortest_interval_decides_how_often_a_request_is_read(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add(lasts=30.0)
         slow = PollPolicy(min_interval=10, max_interval=10, jitter=0)
         await asyncio.gather(service.start(id, policy=slow), service.start(id))
         assert service.polls == pytest.approx(await polls_of_one(lasts=30.0), abs=0.001)
 
     async def test_the_end_of_a_request_ends_all_its_waits_at_once(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add(lasts=4.0)
         slow = PollPolicy(min_interval=60, max_interval=60, jitter=0)
         patient = service.start(id, policy=slow)
@@ -98,7 +98,7 @@ class TestTheCost:
         assert service.elapsed == 4.0
 
     async def test_each_wait_receives_every_change_once(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add(lasts=10.0)
         seen: list[list[str]] = [[] for _ in range(20)]
 
@@ -118,7 +118,7 @@ class TestCancellation:
     )
     @pytest.mark.parametrize("at", [0.0, 0.1, 2.5, 3.1], ids=["at the start", "first poll", "pause", "later poll"])
     async def test_a_cancellation_affects_no_other_wait(self, cancelled: list[int], at: float) -> None:
-        service = MemoryService(latency=0.25)
+        service = MemorySource(latency=0.25)
         (id,) = service.add(lasts=20.0)
         tasks = [service.start(id) for _ in range(MANY)]
         await asyncio.sleep(at)
@@ -132,7 +132,7 @@ class TestCancellation:
 
     @pytest.mark.parametrize("at", [2.1, 2.6], ids=["during a poll", "during a pause"])
     async def test_the_last_cancelled_wait_ends_the_polls(self, at: float) -> None:
-        service = MemoryService(latency=0.25)
+        service = MemorySource(latency=0.25)
         (id,) = service.add()
         tasks = [service.start(id) for _ in range(MANY)]
         await asyncio.sleep(at)
@@ -144,7 +144,7 @@ class TestCancellation:
         assert len(service.received) == asked
 
     async def test_the_last_cancelled_wait_ends_with_its_read(self) -> None:
-        service = MemoryService(latency=10.0, lingers=0.5)
+        service = MemorySource(latency=10.0, lingers=0.5)
         task = service.start(service.add()[0])
         await asyncio.sleep(1)
         task.cancel()
@@ -153,7 +153,7 @@ class TestCancellation:
         assert others_than_this() == set()
 
     async def test_the_last_cancelled_wait_ends_its_read_while_other_requests_are_polled(self) -> None:
-        service = MemoryService(latency=lambda received: 10.0 if received.id == ids[0] else 0.0)
+        service = MemorySource(latency=lambda received: 10.0 if received.id == ids[0] else 0.0)
         ids = service.add(2)
         other = service.start(ids[1], policy=PollPolicy(min_interval=500, max_interval=500))
         await asyncio.sleep(1.5)
@@ -167,7 +167,7 @@ class TestCancellation:
         await asyncio.wait([other])
 
     async def test_a_cancelled_waiter_leaves_the_queue(self) -> None:
-        service = MemoryService(rate=0.5)
+        service = MemorySource(rate=0.5)
         first, second = service.add(2)
         staying, leaving = service.start(first), service.start(second, at=0.5)
         await asyncio.sleep(1)
@@ -181,7 +181,7 @@ class TestCancellation:
     @pytest.mark.parametrize("rate", [None, 0.1], ids=["free lane", "closed lane"])
     @pytest.mark.parametrize("at", [0.0, 0.1, 1.1, 1.6])
     async def test_no_task_is_left_when_the_cancelled_one_has_ended(self, at: float, rate: float | None) -> None:
-        service = MemoryService(latency=0.5, rate=rate)
+        service = MemorySource(latency=0.5, rate=rate)
         ids = service.add(3)
         tasks = [service.start(id) for id in ids]
         await asyncio.sleep(at)
@@ -192,7 +192,7 @@ class TestCancellation:
         assert service.under_way == 0
 
     async def test_no_task_is_left_after_a_batch_that_was_cancelled(self) -> None:
-        service = MemoryService(latency=0.5, cap=10)
+        service = MemorySource(latency=0.5, cap=10)
         task = asyncio.create_task(service.follow(service.add(200)))
         await asyncio.sleep(0.6)
         task.cancel()
@@ -200,7 +200,7 @@ class TestCancellation:
         assert others_than_this() == set()
 
     async def test_a_wait_that_joins_just_before_the_last_one_leaves_shares_the_read(self) -> None:
-        service = MemoryService(latency=1.0)
+        service = MemorySource(latency=1.0)
         (id,) = service.add(lasts=0.0)
         leaving = service.start(id)
         await asyncio.sleep(0.5)
@@ -209,7 +209,7 @@ class TestCancellation:
         assert (service.polls, service.elapsed) == ([0.0, 0.75], 1.0)  # the second one in case the first one hangs
 
     async def test_a_wait_that_joins_just_after_the_last_one_left_has_its_own_read(self) -> None:
-        service = MemoryService(latency=1.0)
+        service = MemorySource(latency=1.0)
         (id,) = service.add(lasts=0.0)
         leaving = service.start(id)
         await asyncio.sleep(0.5)
@@ -219,7 +219,7 @@ class TestCancellation:
         assert service.polls == [0.0, 0.5]
 
     async def test_waits_that_join_while_the_last_ones_of_a_scan_leave_are_served(self) -> None:
-        service = MemoryService(latency=1.0)
+        service = MemorySource(latency=1.0)
         ids = service.add(10, lasts=0.0)
         leaving = [service.start(id) for id in ids]
         await asyncio.sleep(0.5)
@@ -232,7 +232,7 @@ class TestCancellation:
 
 class TestTimeouts:
     async def test_the_deadline_of_one_wait_does_not_end_another(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add(lasts=60.0)
         hasty, patient = service.start(id, timeout=3.5), service.start(id)
         with pytest.raises(WaitTimeoutError):
@@ -243,7 +243,7 @@ class TestTimeouts:
 
     @pytest.mark.parametrize("is_hasty_first", [True, False])
     async def test_a_slow_read_reaches_the_wait_with_the_longer_timeout(self, is_hasty_first: bool) -> None:
-        service = MemoryService(latency=10.0)
+        service = MemorySource(latency=10.0)
         (id,) = service.add(lasts=0.0)
         order = [2.0, 600.0] if is_hasty_first else [600.0, 2.0]
         tasks = {timeout: service.start(id, timeout=timeout) for timeout in order}
@@ -255,7 +255,7 @@ class TestTimeouts:
         assert (service.polls, service.elapsed) == ([0.0], 10.0)
 
     async def test_a_slow_page_reaches_the_wait_with_the_longer_timeout(self) -> None:
-        service = MemoryService(latency=10.0)
+        service = MemorySource(latency=10.0)
         ids = service.add(30, lasts=0.0)
         hasty = [service.start(id, timeout=2.0) for id in ids[:-1]]
         patient = service.start(ids[-1])
@@ -264,7 +264,7 @@ class TestTimeouts:
         assert (service.elapsed, len(service.pages)) == (10.0, 1)
 
     async def test_a_wait_that_joins_a_read_is_not_bound_by_the_timeout_of_the_first(self) -> None:
-        service = MemoryService(latency=10.0)
+        service = MemorySource(latency=10.0)
         (id,) = service.add(lasts=0.0)
         hasty = service.start(id, timeout=2.0)
         patient = service.start(id, at=1.0, timeout=0)
@@ -273,14 +273,14 @@ class TestTimeouts:
         assert (await patient).is_completed
 
     async def test_a_read_has_the_longest_timeout_that_was_asked_for(self) -> None:
-        service = MemoryService(latency=100.0)
+        service = MemorySource(latency=100.0)
         (id,) = service.add()
         results = await service.wait_for([id] * 3, timeout=0, policy=PollPolicy(request_timeout=7, jitter=0))
         assert [received.timeout for received in service.received] == [7.0]
         assert all(isinstance(result.last_error, APITimeoutError) for result in results)
 
     async def test_a_read_has_the_time_of_a_request_whatever_is_left_of_the_wait(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add()
         await asyncio.gather(service.start(id, timeout=1.0), service.start(id, timeout=3.5), return_exceptions=True)
         assert [received.timeout for received in service.received] == [20.0] * 5
@@ -288,7 +288,7 @@ class TestTimeouts:
 
 class TestNames:
     async def test_a_request_asked_for_by_both_names_is_one_after_the_first_read(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add(lasts=30.0, reference="dub-1")
         results = await service.wait_for([id, "dub-1"])
         assert [result.id for result in results] == [id, id]
@@ -296,7 +296,7 @@ class TestNames:
         assert len(service.received) <= len(await polls_of_one(lasts=30.0)) + 2
 
     async def test_waits_by_both_names_in_turn_cost_the_first_read_of_each_name(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add(lasts=30.0, reference="dub-1")
         tasks = [service.start(id if number % 2 else "dub-1", at=number * 0.01) for number in range(MANY)]
         await asyncio.gather(*tasks)
@@ -306,13 +306,13 @@ class TestNames:
         assert len(service.received) - len(by_name) <= len(await polls_of_one(lasts=30.0))
 
     async def test_a_reference_is_asked_for_by_its_uuid_once_that_is_known(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add(lasts=3.0, reference="dub-1")
         await service.wait("dub-1")
         assert [received.id for received in service.received] == ["dub-1", id, id, id]
 
     async def test_a_reference_that_later_means_another_job_is_read_again(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (old,) = service.add(lasts=20.0, reference="dub-1")
         first = service.start("dub-1")
         await asyncio.sleep(5)
@@ -321,7 +321,7 @@ class TestNames:
         assert ((await first).id, (await second).id) == (old, new)
 
     async def test_a_job_that_shares_its_reference_does_not_take_the_place_of_another(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (old,) = service.add(lasts=5.0, reference="dub-1")
         first = service.start("dub-1")
         await asyncio.sleep(1.5)
@@ -334,7 +334,7 @@ class TestNames:
 
     @pytest.mark.parametrize("is_uuid_first", [True, False])
     async def test_two_names_turn_out_to_mean_one_request_while_one_is_queued(self, is_uuid_first: bool) -> None:
-        service = MemoryService(rate=1.0)
+        service = MemorySource(rate=1.0)
         (id,) = service.add(lasts=0.0, reference="dub-1")
         (other,) = service.add(lasts=0.0)
         names = [id, "dub-1"] if is_uuid_first else ["dub-1", id]
@@ -342,7 +342,7 @@ class TestNames:
         assert [result.id for result in results] == [id, id, other]
 
     async def test_a_page_answers_the_wait_by_uuid_while_the_reference_is_read(self) -> None:
-        service = MemoryService(latency=lambda received: 0.5 if received.is_page else 3.0)
+        service = MemorySource(latency=lambda received: 0.5 if received.is_page else 3.0)
         ids = service.add(10, lasts=0.0, is_listed=True)
         service.job(ids[0]).reference = "dub-1"
         service._by_name["dub-1"] = service.job(ids[0])
@@ -353,14 +353,14 @@ class TestNames:
         assert (await by_reference).id == ids[0]
 
     async def test_a_batch_of_both_names_of_a_job_yields_both(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add(lasts=5.0, reference="dub-1")
         outcomes = await service.follow([id, "dub-1"])
         assert {name: outcome.unwrap().id for name, outcome in outcomes.items()} == {id: id, "dub-1": id}
 
     @pytest.mark.parametrize("leaver", [0, 1])
     async def test_leaving_after_two_names_became_one_affects_no_other(self, leaver: int) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add(lasts=10.0, reference="dub-1")
         tasks = [service.start(id), service.start("dub-1")]
         await asyncio.sleep(3.5)
@@ -370,7 +370,7 @@ class TestNames:
 
     async def test_a_job_without_waits_by_any_name_is_not_polled(self) -> None:
         """Both names are asked for before either is known to mean the other."""
-        service = MemoryService(latency=0.5)
+        service = MemorySource(latency=0.5)
         (id,) = service.add(lasts=5.0, reference="dub-1")
         await asyncio.gather(service.start("dub-1"), service.start(id, at=0.1))
         asked = len(service.received)
@@ -382,7 +382,7 @@ class TestNames:
 
 class TestTheEnd:
     async def test_closing_ends_all_who_wait_for_it(self) -> None:
-        service = MemoryService(latency=0.5)
+        service = MemorySource(latency=0.5)
         (id,) = service.add()
         tasks = [service.start(id) for _ in range(MANY)]
         await asyncio.sleep(3.2)
@@ -399,7 +399,7 @@ class TestTheEnd:
             return unavailable if next(answers, 200) == 503 else None
 
         unavailable = APITimeoutError("slow", sent="maybe", method="GET", path="/x")
-        service = MemoryService(refuse=refuse)
+        service = MemorySource(refuse=refuse)
         (id,) = service.add(lasts=2.5)
         results = await service.wait_for([id] * 10)
         assert all(result.is_completed for result in results)

@@ -15,7 +15,7 @@ from chamelaion_async import APITimeoutError, AsyncClient, LipsyncRequest, WaitT
 from chamelaion_async.loading.snapshot import ReadStamp, Snapshot
 from chamelaion_async.polling.state import PollState, make_plan
 from chamelaion_async.polling.subscription import WaitSubscription
-from tests.loading.memory_service import FIXED, STEADY, MemoryService
+from tests.support.source import FIXED, STEADY, MemorySource
 
 REQUESTS = "https://api.example.com/api/v1/lipsync/requests"
 JOB = str(UUID(int=1))
@@ -32,7 +32,7 @@ def snapshot(id: str, status: str, *, is_page: bool = False) -> Snapshot[Lipsync
     return Snapshot(LipsyncRequest(id=id, status=status, created_at=datetime(2026, 4, 7, tzinfo=UTC)), stamp)
 
 
-def subscribe(service: MemoryService, id: str, *, timeout: float | None = None) -> Subscription:
+def subscribe(service: MemorySource, id: str, *, timeout: float | None = None) -> Subscription:
     plan = make_plan(timeout, STEADY, lambda: 0.5, started=now())
     return WaitSubscription(service.loader, PollState(id=id, plan=plan), service.lifecycle.sleep)
 
@@ -41,7 +41,7 @@ def subscribe(service: MemoryService, id: str, *, timeout: float | None = None) 
 class TestWaking:
     @pytest.fixture
     async def subscription(self) -> AsyncIterator[Subscription]:
-        service = MemoryService()
+        service = MemorySource()
         made = subscribe(service, *service.add())
         yield made
         await made.aclose()
@@ -97,7 +97,7 @@ class TestWhatIsKnown:
     async def test_a_read_of_another_wait_within_the_shortest_interval_is_news_at_once(
         self, after: float, is_known: bool
     ) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add()
         first = subscribe(service, id)
         first._state.begin_poll(now())
@@ -109,7 +109,7 @@ class TestWhatIsKnown:
             await each.aclose()
 
     async def test_a_wait_that_polls_once_takes_no_earlier_read(self) -> None:
-        service = MemoryService()
+        service = MemorySource()
         (id,) = service.add()
         first = subscribe(service, id)
         first._state.begin_poll(now())
@@ -120,7 +120,7 @@ class TestWhatIsKnown:
             await each.aclose()
 
     async def test_a_page_is_news_and_no_answer_to_the_last_poll(self) -> None:
-        service = MemoryService(latency=1.0)
+        service = MemorySource(latency=1.0)
         (id,) = service.add()
         subscription = subscribe(service, id, timeout=5.0)
         await asyncio.sleep(5.0)
@@ -137,7 +137,7 @@ class TestWhatIsKnown:
 class TestWithoutAnAnswer:
     @pytest.mark.parametrize("in_a_batch", [False, True])
     async def test_the_error_of_an_unanswered_poll_names_its_time(self, in_a_batch: bool) -> None:
-        service = MemoryService(latency=1000.0)
+        service = MemorySource(latency=1000.0)
         (id,) = service.add()
         if in_a_batch:
             verdict: Any = (await service.follow([id], timeout=5.0))[id].error
@@ -151,7 +151,7 @@ class TestWithoutAnAnswer:
 
     @pytest.mark.parametrize("in_a_batch", [False, True])
     async def test_the_error_of_a_poll_that_never_left_the_queue_says_so(self, in_a_batch: bool) -> None:
-        service = MemoryService(at_once=1, latency=100.0)
+        service = MemorySource(at_once=1, latency=100.0)
         long, short = service.add(2, is_listed=False)
         waiting = service.start(long)
         await asyncio.sleep(1.0)

@@ -149,7 +149,7 @@ class _Job:
 
 
 @attrs.define
-class InMemoryApi:
+class MemoryApi:
     """Jobs of one family whose statuses follow the loop's time.
 
     Attributes:

@@ -13,12 +13,11 @@ import attrs
 
 from chamelaion_async import APIStatusError, LipsyncRequest, Pace, PollPolicy, RateLimitError
 from chamelaion_async._http.lanes import make_lanes
+from chamelaion_async._http.lifecycle import CancelScope, Lifecycle
 from chamelaion_async._http.paging import PAGE_SIZE
-from chamelaion_async._http.session import Connection, Scope
 from chamelaion_async.loading.entries import Read
 from chamelaion_async.loading.loader import Loader
-from chamelaion_async.loading.packing import Packer
-from chamelaion_async.loading.reads import Answer
+from chamelaion_async.loading.reads import Answer, SendRead
 from chamelaion_async.models import Outcome, Pagination
 from chamelaion_async.polling.batch import Batch
 from chamelaion_async.polling.state import PollState, make_plan
@@ -126,15 +125,15 @@ class MemorySource:
     received: list[Received] = attrs.field(init=False, factory=list)
     under_way: int = attrs.field(init=False, default=0)
     most_under_way: int = attrs.field(init=False, default=0)
-    connection: Connection = attrs.field(init=False, factory=Connection)
+    lifecycle: Lifecycle = attrs.field(init=False, factory=Lifecycle)
     loader: Loader[LipsyncRequest] = attrs.field(init=False)
     _lane: Any = attrs.field(init=False)
     _by_name: dict[str, Record] = attrs.field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self._lane = make_lanes(Pace(max_rate=self.rate, max_concurrency=self.at_once))["status"]
-        self.loader = Loader(self, Packer(LipsyncRequest), random=lambda: 0.5, read_timeout=20.0)
-        self.connection.at_close(self.loader.close)
+        self.loader = Loader(self, random=lambda: 0.5, read_timeout=20.0)
+        self.lifecycle.at_close(self.loader.close)
 
     def add(self, count: int = 1, *, age: float = 0.0, lasts: float = NEVER, **details: Any) -> list[str]:
         """Accept jobs that end ``lasts`` seconds from now, and return their ids, oldest first."""
@@ -161,7 +160,7 @@ class MemorySource:
         """Wait as ``requests.wait_until_finished`` does."""
         plan = make_plan(timeout, policy, lambda: 0.5, started=now())
         state: PollState[LipsyncRequest] = PollState(id=id, plan=plan)
-        subscription = WaitSubscription(self.loader, state, self.connection.sleep)
+        subscription = WaitSubscription(self.loader, state, self.lifecycle.sleep)
         try:
             return await poll_until_finished(state, subscription, **options)
         finally:
@@ -226,14 +225,14 @@ class MemorySource:
         return self.at_once
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[_Turn]:
+    async def turn(self) -> AsyncIterator[SendRead[LipsyncRequest]]:
         """Wait for the lane, as ``Transport.turn`` does."""
-        with Scope(self.connection):
+        with CancelScope(self.lifecycle):
             if not self._lane.try_acquire():
                 await self._lane.acquire()
             turn = _Turn(self)
             try:
-                yield turn
+                yield turn.send
             finally:
                 if not turn.was_used:
                     self._lane.release()
