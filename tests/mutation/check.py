@@ -57,10 +57,10 @@ def survivor_of(module: Path, name: str) -> Survivor:
 
 
 def room(module: Path) -> str:
-    """Return what a module is a part of; rate and width belong to the pace that is kept with them."""
+    """Return what a module is a part of; rate and concurrency belong to the lanes."""
     if module.parent.name in {"loading", "polling"}:
         return module.parent.name
-    return "_pace" if module.stem in {"_rate", "_width"} else module.stem
+    return "lanes" if module.stem in {"rate", "concurrency"} else module.stem
 
 
 def report(counts: Mapping[Path, Counter[str]], new: Collection[Survivor], gone: Collection[Survivor]) -> str:
