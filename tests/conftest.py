@@ -14,7 +14,7 @@ import aiohttp
 import hypothesis
 import pytest
 from aioresponses import aioresponses
-from chamelaion_async.sandbox.answers import ApiError
+from chamelaion_async.sandbox.endpoints.answers import ApiError
 
 from chamelaion_async import AsyncClient
 from chamelaion_async.sandbox import Sandbox
