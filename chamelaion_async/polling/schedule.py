@@ -46,10 +46,9 @@ class Schedule(Generic[T]):
             self._items[time] = [others, item]
 
     def stop(self) -> None:
-        """Call back no more, unless an item is added."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Call back no more. Nothing may be added from here on."""
+        self._cancel_timer()
+        del self._come_due  # a cycle, if it is a method of an object that holds this
 
     async def clear(self) -> None:
         """Remove all items, in slices: these may be the last references, and freeing the items takes time."""
@@ -60,10 +59,15 @@ class Schedule(Generic[T]):
         self._items.clear()
         self._times.clear()
 
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _set_timer(self) -> None:
         first = self._times[0]
         if self._timer is None or first < self._timer_due:
-            self.stop()
+            self._cancel_timer()
             self._timer_due = first
             self._timer = asyncio.get_running_loop().call_at(first, self._run)
 

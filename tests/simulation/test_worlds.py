@@ -19,7 +19,7 @@ SEEDS = {"waits": 120, "outages": 100, "lists": 50, "limits": 30, "crowds": 15, 
 ROOT = Path(__file__).parents[2]
 PROMISE = (
     "a wait that shares its polls learns of the end no later and no worse than the same wait would alone, "
-    "but for the time of two answers and for what the rate limit needs."
+    "except for the time of two answers and for what the rate limit needs."
 )
 
 
