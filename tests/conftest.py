@@ -14,10 +14,10 @@ import aiohttp
 import hypothesis
 import pytest
 from aioresponses import aioresponses
-from chamelaion_async.sandbox.endpoints.answers import ApiError
 
 from chamelaion_async import AsyncClient
 from chamelaion_async.sandbox import Sandbox
+from chamelaion_async.sandbox.endpoints.answers import ApiError
 from tests.support.loops import VirtualTimeLoop, tasks_left
 from tests.support.raw_server import Exchange, one_by_one, serve
 

@@ -4,7 +4,7 @@
 
     Polls.wait ---> poll_until_finished (_Wait, tenacity) ---> WaitSubscription --+
                              |                                                    v
-                         PollState (WaitPlan, FailureStreak, spacing, verdicts)  Loader (loading/)
+                         PollState (WaitPlan, FailureStreak, spacing, wait_errors)  Loader (loading/)
                              |                                                    ^
     Polls.follow --> Batch (Schedule, Refusals) ---> Member (a PollState) --------+
 
@@ -17,7 +17,7 @@
 - ``PollState``: decides whether a snapshot answers the poll, when to poll next, and when the wait is over. It takes
   times as arguments and does no I/O. ``WaitPlan``: what the requests of one wait share.
 - ``FailureStreak``: how long failures may go on. ``Refusals``: when a 429 ends all requests of ``get_many``.
-- ``spacing``: the pause by the age of a job. ``verdicts``: the texts of the errors that end waits.
+- ``spacing``: the pause by the age of a job. ``wait_errors``: the texts of the errors that end waits.
 
 The life of one poll: the state begins it, and the loader is asked for it. A snapshot that answers the poll ends it,
 and the job is finished or the next pause begins; an error adds to the failure streak, which ends the wait or sets the

@@ -30,10 +30,10 @@ from ..loading.slices import SLICE, in_slices
 from ..loading.snapshot import Snapshot
 from ..loading.times import NEVER
 from ..models import Job, Outcome
+from .due_times import Schedule
+from .intervals import EARLY
 from .member import Member
-from .refusals import Refusals
-from .schedule import Schedule
-from .spacing import EARLY
+from .rate_limits import Refusals
 from .state import WaitPlan
 from .wait import attempt_of
 

@@ -22,9 +22,9 @@ from ..loading.packing import Packed, created_at_of, unpack
 from ..loading.snapshot import ReadStamp, Snapshot
 from ..loading.times import ALWAYS, NEVER
 from ..models import Job
-from .failures import FailureStreak
-from .spacing import EARLY, age_of, spacing
-from .verdicts import unanswered, unfinished
+from .failed_polls import FailureStreak
+from .intervals import EARLY, age_of, spacing
+from .wait_errors import unanswered, unfinished
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState

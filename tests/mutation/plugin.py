@@ -27,7 +27,7 @@ _TESTS_OF: Final = {
     "_http": ("http/", "test_errors", "test_secrets", "resources/test_resources"),
     "loading.source": ("loading/test_source", "polling/test_sharing", "resources/test_resources"),
     "loading": ("loading/", "polling/", "batches/"),
-    "polling.spacing": ("polling/test_spacing", "test_wait"),
+    "polling.intervals": ("polling/test_intervals", "test_wait"),
     "polling.state": ("polling/test_state", "test_wait", "polling/", "batches/"),
     "polling.wait": ("test_wait", "polling/test_subscription", "polling/test_sharing"),
     "polling.subscription": ("polling/test_subscription", "test_wait", "polling/test_sharing"),

@@ -21,7 +21,7 @@ from chamelaion_async.loading.loader import Loader
 from chamelaion_async.loading.slices import SLICE
 from chamelaion_async.loading.snapshot import ReadStamp, Snapshot
 from chamelaion_async.polling.batch import Batch
-from chamelaion_async.polling.failures import MOST_REFUSALS
+from chamelaion_async.polling.failed_polls import MOST_REFUSALS
 from tests.support.errors import status_error
 from tests.support.source import MemorySource, Received
 

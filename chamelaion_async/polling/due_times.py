@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from .._http.clock import loop_time
 from ..loading.slices import SLICE
 from ..loading.times import NEVER
-from .spacing import EARLY
+from .intervals import EARLY
 
 __all__ = ["Schedule"]
 

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chamelaion_async.config import PollPolicy
-from chamelaion_async.polling.spacing import age_of, spacing
+from chamelaion_async.polling.intervals import age_of, spacing
 
 CREATED = datetime(2026, 4, 7, 10, tzinfo=UTC)
 STEADY = PollPolicy(jitter=0)

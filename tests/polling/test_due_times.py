@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from chamelaion_async._http.clock import loop_time
-from chamelaion_async.polling.schedule import Schedule
+from chamelaion_async.polling.due_times import Schedule
 
 pytestmark = pytest.mark.virtual_time
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..config import PollPolicy
 from ..errors import RateLimitError
 from ..loading.times import ALWAYS
-from .failures import is_hopeless
+from .failed_polls import is_hopeless
 
 __all__ = ["Refusals"]
 
