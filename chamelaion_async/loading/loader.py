@@ -75,6 +75,7 @@ class Loader(Generic[J]):
         self._registry: Registry[J] = Registry()
         self._pool = ReaderPool(self._queue, self._read_once, self._brisk_reads, source.most_at_once)
         self._reads: dict[asyncio.Task[Any], Read[J] | None] = {}
+        self._gets = 0  # under way; while there is none, very many subscribers may leave at no cost
         self._overdue_timer: asyncio.TimerHandle | None = None
         self._audit_at = ALWAYS
         self._ended_by_audit: str | None = None
@@ -103,6 +104,8 @@ class Loader(Generic[J]):
             self._queue.clear()
             self._pool.stop()
             self._stop_overdue_timer()
+        if not was_last and not self._gets:
+            return
         current = asyncio.current_task()
         for task, read in self._reads.items():
             is_unwanted = was_last or (read is not None and read.entry is entry)
@@ -159,6 +162,7 @@ class Loader(Generic[J]):
                 read = self._reads[task] = self._queue.choose()
                 if read is None:
                     return
+                self._gets += not read.is_page
                 if read.overdue_at < NEVER:
                     self._check_overdue()
                 if read.covered:
@@ -179,6 +183,7 @@ class Loader(Generic[J]):
             self._fail_all(error)
         finally:
             self._reads.pop(task, None)
+            self._gets -= read is not None and not read.is_page
             del task  # a cycle: the task holds its error, whose traceback holds this frame
 
     def _check_overdue(self) -> None:
@@ -261,7 +266,7 @@ class Loader(Generic[J]):
         ranks = index.ranks(pagination.offset, len(answer.records))
         shown, found = self._shown_by(read, answer, stamp, ranks)
         for entry, snapshot, rank in sorted(shown, key=_end_of):
-            if self._is_outdated(entry, snapshot):
+            if entry.stamp is not None and self._is_outdated(entry, snapshot):
                 continue
             if _lacks_end(snapshot.request) and not entry.rare.is_end_checked:
                 entry.note(is_end_checked=True)
@@ -427,9 +432,9 @@ def _page_was_late(stamp: ReadStamp | None, snapshot: Snapshot[J]) -> bool:
 
 def _lacks_end(request: Job) -> bool:
     """Whether a page shows an end without the output or the reason, as a list that lags would."""
-    if request.is_failed:
-        return request.error_message is None
-    return request.is_completed and getattr(request, "output_url", "") is None
+    if request.is_completed:
+        return getattr(request, "output_url", "") is None
+    return request.is_failed and request.error_message is None
 
 
 def _end_of(shown: tuple[Entry[Any], Snapshot[Any], int]) -> datetime:

@@ -151,7 +151,8 @@ class ReadQueue(Generic[J]):
 
     def remove(self, entry: Entry[J]) -> None:
         """Remove an entry that has lost its subscribers."""
-        self.dequeue(entry)
+        if entry.state != "idle":
+            self.dequeue(entry)
         self._audits.pop(entry, None)
         self._leave_group(entry)
 

@@ -24,7 +24,10 @@ def is_same_request(id: str, request: Job) -> bool:
 
 
 def _key(id: str) -> str:
-    """Return the same for two spellings of one UUID (RFC 9562, section 4: compared without regard to case)."""
+    """Return the same for two spellings of one UUID (RFC 9562, section 4: compared without regard to case).
+
+    An id in lower case is its own key. Callers that see very many ids check that first, which spares this call.
+    """
     return id.lower() if not id.islower() and _UUID.fullmatch(id) else id
 
 
@@ -53,7 +56,8 @@ class Registry(Generic[J]):
 
         A reference makes an entry of its own until a GET shows its request: by now, a newer job may carry it.
         """
-        key = _key(subscriber.id)
+        id = subscriber.id
+        key = id if id.islower() else _key(id)
         entry = self._known.get(key) or self._asked.get(key)
         if entry is not None:
             _add(entry, subscriber)
@@ -68,8 +72,8 @@ class Registry(Generic[J]):
             entry.subscriber = others.popitem()[0] if others else None
         elif others is not None:
             others.pop(subscriber, None)
-        name, aliases = _key(subscriber.id), entry.rare.aliases
-        if aliases is not None and name in aliases:
+        aliases = entry.rare.aliases
+        if aliases is not None and (name := _key(subscriber.id)) in aliases:
             aliases[name] -= 1
             if not aliases[name]:
                 del aliases[name]
@@ -79,7 +83,7 @@ class Registry(Generic[J]):
             self._remove(entry)
 
     def _remove(self, entry: Entry[J]) -> None:
-        key = _key(entry.id)
+        key = entry.id if entry.id.islower() else _key(entry.id)
         for entries in (self._known, self._asked):
             if entries.get(key) is entry:
                 del entries[key]
@@ -100,6 +104,9 @@ class Registry(Generic[J]):
 
     def find(self, id: str) -> Entry[J] | None:
         """Return the request with this id, as a page shows it."""
+        entry = self._asked.get(id) or self._known.get(id)
+        if entry is not None or id.islower():
+            return entry
         key = _key(id)
         return self._asked.get(key) or self._known.get(key)
 
@@ -108,7 +115,8 @@ class Registry(Generic[J]):
 
         If another entry has that id, it is returned: it takes over the subscribers, and this entry has none.
         """
-        asked_as, key = _key(entry.id), _key(id)
+        key = id if id.islower() else _key(id)
+        asked_as = key if entry.id == id else _key(entry.id)
         if self._asked.get(asked_as) is not entry:
             return entry
         del self._asked[asked_as]
@@ -140,8 +148,9 @@ class Registry(Generic[J]):
 
     def is_reference(self, entry: Entry[J]) -> bool:
         """Whether no page can show an entry, since only a GET can tell which request a reference means."""
-        key = _key(entry.id)
-        return self._ids_are_uuids and self._asked.get(key) is entry and not _UUID.fullmatch(key)
+        if not self._ids_are_uuids or _UUID.fullmatch(entry.id):
+            return False
+        return self._asked.get(entry.id) is entry
 
     def keep(self, entry: Entry[J], snapshot: Snapshot[J]) -> None:
         """Keep the request as a read showed it."""

@@ -217,8 +217,12 @@ class Batch(Generic[J]):
         """Receive a request as a read showed it, whichever subscriber asked for that read."""
         if member.id not in self._open:
             return
-        request, is_answer = snapshot.request, member.is_answered_by(snapshot)
-        if request.is_finished or (self._plan.attempts is not None and is_answer):
+        request = snapshot.request
+        if request.is_finished:
+            self._finish(member, Outcome(id=member.id, request=request))
+            return
+        is_answer = member.is_answered_by(snapshot)
+        if self._plan.attempts is not None and is_answer:
             self._finish(member, Outcome(id=member.id, request=request))
             return
         if is_answer and member.is_polling:

@@ -61,6 +61,8 @@ class WaitPlan:
     latency: float = 0.0
     ends_with_pages: bool = False
     deadline: float = attrs.field(init=False)
+    reads_once: bool = attrs.field(init=False)
+    """Whether each job is read once, with a read that begins after the call."""
 
     @deadline.default
     def _at_the_timeout(self) -> float:
@@ -76,9 +78,8 @@ class WaitPlan:
         """Seconds since which a read of another wait may have begun to count as the first poll of this one."""
         return 0.0 if self.reads_once else self.policy.min_interval
 
-    @property
-    def reads_once(self) -> bool:
-        """Whether each job is read once, with a read that begins after the call."""
+    @reads_once.default
+    def _with_attempts_or_without_time(self) -> bool:
         return self.attempts is not None or self.timeout == 0
 
 
