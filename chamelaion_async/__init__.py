@@ -43,6 +43,8 @@ from .models import (
     VideoTranslateRequest,
     Voice,
 )
+from .polling.durations import Durations
+from .polling.forecast import Forecast
 
 __all__ = [
     "APIConnectionError",
@@ -57,6 +59,8 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "DownloadError",
+    "Durations",
+    "Forecast",
     "GenerateAccepted",
     "Health",
     "InternalServerError",

@@ -23,6 +23,7 @@ from ._http.transport import Transport
 from .config import Pace, PollPolicy, RetryPolicy, check_flag, check_seconds, choose_base_url
 from .errors import ConfigurationError
 from .models import Artifacts, DownloadProgress, LipsyncRequest, OnUpdate, RawResponse, VideoTranslateRequest
+from .polling.durations import Durations, given_durations
 from .resources.account import HealthResource, UsersResource
 from .resources.family import FamilyState
 from .resources.lipsync import LIPSYNC, LipsyncResource
@@ -37,6 +38,7 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 class _Shared:
     """What the views of one client have in common beside the connection and the lanes."""
 
+    durations: Durations
     lipsync: FamilyState[LipsyncRequest]
     translations: FamilyState[VideoTranslateRequest]
 
@@ -68,6 +70,8 @@ class AsyncClient:
         retry: How single calls are repeated.
         polling: How waits poll.
         pace: How fast the whole client may go.
+        durations: How long jobs took, for the spacing of polls: the ``durations`` of another client, or the text that
+            their ``dump()`` returned. Text that is damaged is not used, with a warning in the log.
         default_headers: Sent with every call. Credentials do not belong here.
         allow_http: Permit plain http to a host that is not loopback; the key then travels in the clear.
 
@@ -95,6 +99,7 @@ class AsyncClient:
         retry: RetryPolicy = RetryPolicy(),
         polling: PollPolicy = PollPolicy(),
         pace: Pace = Pace(),
+        durations: Durations | str | None = None,
         default_headers: Mapping[str, str] | None = None,
         allow_http: bool = False,
     ) -> None:
@@ -116,9 +121,11 @@ class AsyncClient:
             timeout=check_seconds("timeout", timeout, positive=True),
             retry=retry,
         )
+        known, read_timeout = given_durations(durations), polling.request_timeout
         shared = _Shared(
-            lipsync=FamilyState(LIPSYNC, transport, read_timeout=polling.request_timeout),
-            translations=FamilyState(VIDEO_TRANSLATE, transport, read_timeout=polling.request_timeout),
+            durations=known,
+            lipsync=FamilyState(LIPSYNC, transport, durations=known, read_timeout=read_timeout),
+            translations=FamilyState(VIDEO_TRANSLATE, transport, durations=known, read_timeout=read_timeout),
         )
         self._set_up(transport, polling, shared)
 
@@ -171,6 +178,14 @@ class AsyncClient:
     def base_url(self) -> str:
         """Where calls go, without a trailing slash."""
         return self._transport.base_url
+
+    @property
+    def durations(self) -> Durations:
+        """How long jobs took, as far as this client has read finished ones; all its views share it.
+
+        Save it with ``durations.dump()``, and pass the text to the next client as ``AsyncClient(durations=text)``.
+        """
+        return self._shared.durations
 
     @property
     def is_closed(self) -> bool:

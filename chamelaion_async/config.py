@@ -86,6 +86,10 @@ def _fraction(_: object, attribute: attrs.Attribute[Any], value: object) -> None
         raise ConfigurationError(f"{attribute.name} must be between 0 and 1, not {value!r}")
 
 
+def _flag(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    check_flag(attribute.name, value)
+
+
 def _callable(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not callable(value):
         raise ConfigurationError(f"{attribute.name} must be callable, not {value!r}")
@@ -146,6 +150,12 @@ class PollPolicy:
             lost connections and unreadable answers use it up, and refusals that are not in the API's form.
         not_found_grace: Seconds for which the API's 404 is taken as "not yet", counted from the first 404 after the
             last good answer.
+        learn: Whether to space polls by how long other jobs took, once some are known: densely where the end is
+            likely, and no more of them than the pauses above would make. The pause stays within the two bounds, but
+            after 30 jobs it may last up to five times ``max_interval`` while the end is very unlikely. False polls
+            by age alone.
+        prime: Whether the first wait of a client that knows no finished job reads one page of the list, to learn
+            durations from it. Only where ``Pace`` sets no rate, and only when no other read waits.
         wait: A tenacity wait strategy (any callable from ``RetryCallState`` to seconds) that replaces the
             spacing above. ``Retry-After`` and the deadline still hold.
     """
@@ -158,6 +168,8 @@ class PollPolicy:
     max_retry_after: float = attrs.field(default=60.0, validator=_number)
     outage_budget: float = attrs.field(default=120.0, validator=_number)
     not_found_grace: float = attrs.field(default=5.0, validator=_number)
+    learn: bool = attrs.field(default=True, validator=_flag)
+    prime: bool = attrs.field(default=False, validator=_flag)
     wait: Callable[[RetryCallState], float] | None = attrs.field(
         default=None, validator=attrs.validators.optional(_callable)
     )

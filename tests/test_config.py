@@ -26,6 +26,8 @@ DEFAULTS: dict[Policy, dict[str, Any]] = {
         "max_retry_after": 60.0,
         "outage_budget": 120.0,
         "not_found_grace": 5.0,
+        "learn": True,
+        "prime": False,
         "wait": None,
     },
     Pace: {"max_rate": None, "max_concurrency": 100},
@@ -33,8 +35,14 @@ DEFAULTS: dict[Policy, dict[str, Any]] = {
 COUNTS = {"attempts", "max_concurrency"}
 POSITIVE = {"request_timeout", "max_rate"}
 OPTIONAL = {"max_rate", "wait"}
+FLAGS = {"learn", "prime"}
 
-NUMBERS = [(policy, field.name) for policy in POLICIES for field in attrs.fields(policy) if field.name != "wait"]
+NUMBERS = [
+    (policy, field.name)
+    for policy in POLICIES
+    for field in attrs.fields(policy)
+    if field.name not in FLAGS | {"wait"}
+]
 NEVER_A_NUMBER = [-1, -0.001, math.nan, math.inf, -math.inf, True, False, "1", b"1", Decimal(1), [1], 1j]
 REFUSED: list[tuple[Policy, str, object]] = [
     *((policy, name, bad) for policy, name in NUMBERS for bad in NEVER_A_NUMBER),
@@ -44,6 +52,7 @@ REFUSED: list[tuple[Policy, str, object]] = [
     *((policy, name, 0) for policy, name in NUMBERS if name in POSITIVE),
     *((PollPolicy, "jitter", bad) for bad in (1.001, 2)),
     *((PollPolicy, "wait", bad) for bad in (1.0, "soon", 0, False, object())),
+    *((PollPolicy, name, bad) for name in sorted(FLAGS) for bad in (None, 0, 1, "yes")),
 ]
 
 

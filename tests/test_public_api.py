@@ -69,7 +69,16 @@ def test_all_is_sorted_and_names_everything_once() -> None:
 
 def test_all_is_complete() -> None:
     policies = {"Pace", "PollPolicy", "RetryPolicy"}
-    expected = {"AsyncClient", "Upload", "__version__", *policies, *errors.__all__, *models.__all__}
+    expected = {
+        "AsyncClient",
+        "Durations",
+        "Forecast",
+        "Upload",
+        "__version__",
+        *policies,
+        *errors.__all__,
+        *models.__all__,
+    }
     assert set(chamelaion_async.__all__) == expected
 
 
@@ -102,7 +111,7 @@ def test_a_public_class_has_a_docstring_of_its_own(kind: type) -> None:
 @pytest.mark.parametrize("function", MEMBERS)
 def test_a_public_method_has_a_docstring_and_annotations(function: Any) -> None:
     signature = inspect.signature(function)
-    bare = [name for name, p in signature.parameters.items() if p.annotation is EMPTY and name != "self"]
+    bare = [name for name, p in signature.parameters.items() if p.annotation is EMPTY and name not in {"self", "cls"}]
     assert inspect.getdoc(function)
     assert (bare, signature.return_annotation is EMPTY) == ([], False)
 
@@ -163,6 +172,7 @@ def test_the_client_takes_what_the_design_promises() -> None:
         ("retry", keyword, RetryPolicy()),
         ("polling", keyword, PollPolicy()),
         ("pace", keyword, Pace()),
+        ("durations", keyword, None),
         ("default_headers", keyword, None),
         ("allow_http", keyword, False),
     ]

@@ -86,6 +86,7 @@ class ScriptedService:
     server_age: float | None = 0.0
     jitter_draw: float = 0.5
     most_at_once: int = 10
+    is_throttled: bool = False
     began: float = attrs.field(factory=now)
     polls: list[float] = attrs.field(factory=list)
     timeouts: list[float] = attrs.field(factory=list)

@@ -137,11 +137,12 @@ class LocalBudget:
 class Lane:
     """The queue of one kind of call: a slot first, then a permit, each in order of arrival."""
 
-    def __init__(self, name: LaneName, budget: Budget, max_concurrency: int) -> None:
+    def __init__(self, name: LaneName, budget: Budget, pace: Pace) -> None:
         self._name = name
         self._budget = budget
-        self.max_concurrency = max_concurrency
-        self._limit = ConcurrencyLimit(max_concurrency)
+        self.max_rate = pace.max_rate
+        self.max_concurrency = pace.max_concurrency
+        self._limit = ConcurrencyLimit(pace.max_concurrency)
         self._under_way = 0
         self._judging: asyncio.TimerHandle | None = None
         self._queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
@@ -237,6 +238,6 @@ def make_lanes(pace: Pace, budget: Budget | None = None) -> dict[LaneName, Lane]
     """Return the lanes of one client."""
     shared = budget or LocalBudget(pace.max_rate)
     return {
-        "generation": Lane("generation", shared, pace.max_concurrency),
-        "status": Lane("status", shared, pace.max_concurrency),
+        "generation": Lane("generation", shared, pace),
+        "status": Lane("status", shared, pace),
     }

@@ -34,11 +34,11 @@ from ..errors import (
     RateLimitError,
 )
 from ..models import Job, Pagination
-from .entries import Entry, Read, Subscriber
+from .entries import Bucket, Entry, Read, Subscriber
 from .packing import started_at_of, unpack
 from .read_queue import ReadQueue
 from .reader_pool import ReaderPool
-from .reads import Answer, Source
+from .reads import Answer, FinishedRequests, Source
 from .registry import Registry
 from .slices import in_slices
 from .snapshot import ReadStamp, Snapshot
@@ -52,6 +52,8 @@ _FAILURES_ALONE: Final = 3  # failed GETs in a row after which a page may be rea
 _PREFERS_PAGE: Final = 30.0  # seconds for which it may
 _FEW: Final = 8  # reads in the queue up to which a nudge is worth a GET of its own
 _AUDIT_PAUSE: Final = 5.0  # least seconds between two GETs that only check a page
+_MOST_SHARING: Final = 16  # requests that share the price of a page; more of them are polled no more often
+_THROTTLED: Final = 4.0  # times the price of a poll while 429s hold reads back: half as many polls
 _HELD_UP: Final = 0.01  # seconds by which a timer is late when the loop was busy
 _CLOCK_TICK: Final = timedelta(seconds=1)  # ``Date`` has no fractions of a second
 _NOT_YET: Final = datetime.max.replace(tzinfo=UTC)
@@ -64,10 +66,19 @@ class Loader(Generic[J]):
         source: Sends reads.
         random: Draws the jitter of answers.
         read_timeout: Seconds for the answer to a page, or to a GET that no wait asked for.
+        finished: Learns from the finished requests that reads show, if any.
     """
 
-    def __init__(self, source: Source[J], *, random: Callable[[], float], read_timeout: float) -> None:
+    def __init__(
+        self,
+        source: Source[J],
+        *,
+        random: Callable[[], float],
+        read_timeout: float,
+        finished: FinishedRequests | None = None,
+    ) -> None:
         self._source = source
+        self._finished = finished
         self._random = random
         self._read_timeout = read_timeout
         self._queue: ReadQueue[J] = ReadQueue(loop_time, self._wake, read_timeout)
@@ -129,6 +140,18 @@ class Loader(Generic[J]):
         self._queue.ask(entry, timeout, alone=alone, with_page=with_page)
         if entry.read is not None and entry.read.overdue_at < NEVER:
             self._check_overdue()
+
+    def prime(self) -> None:
+        """Read the first page of the list, as soon as no other read waits."""
+        self._queue.prime()
+
+    def price_of(self, entry: Entry[J]) -> float:
+        """Return what a poll of an entry costs, as a multiple of a GET while there is no limit.
+
+        A page is shared by all that it answers for, and a read is dear while 429s hold others back.
+        """
+        sharing = len(entry.group.members) if isinstance(entry.group, Bucket) else 1
+        return (_THROTTLED if self._source.is_throttled else 1.0) / min(max(sharing, 1), _MOST_SHARING)
 
     def nudge(self, id: str) -> None:
         """Poll the requests with this id or reference now, with a read that begins after this call."""
@@ -241,6 +264,8 @@ class Loader(Generic[J]):
     def _show_request(self, read: Read[J], entry: Entry[J], answer: Answer[J], stamp: ReadStamp) -> None:
         ((_, record),) = answer.records
         snapshot = Snapshot(answer.make(record), stamp)
+        if self._finished is not None:
+            self._finished.add(snapshot.request, stamp.server_time)
         if read.is_audit and snapshot.request.is_finished:
             self._ended_by_audit = snapshot.request.id
         if entry.subscriber is None:
@@ -299,12 +324,14 @@ class Loader(Generic[J]):
         shown, found = [], 0
         for rank, (id, record) in zip(ranks, answer.records, strict=True):
             entry = self._registry.find(id)
-            if entry is None and id != self._ended_by_audit:
+            if entry is None and id != self._ended_by_audit and not self._is_of_use(id, record):
                 continue
             try:
                 snapshot = Snapshot(answer.make(record), stamp)
             except ValueError:
                 continue  # a GET follows, and its error names the fault
+            if self._finished is not None:
+                self._finished.add(snapshot.request, stamp.server_time)
             if id == self._ended_by_audit:
                 self._ended_by_audit = None
                 if not snapshot.request.is_finished:
@@ -313,6 +340,11 @@ class Loader(Generic[J]):
                 found += entry.group is read.group
                 shown.append((self._identify(entry, id), snapshot, rank))
         return shown, found
+
+    def _is_of_use(self, id: str, record: Any) -> bool:
+        """Whether a record without a wait is worth decoding, to learn from it."""
+        is_finished = isinstance(record, dict) and record.get("finished_at")
+        return bool(is_finished) and self._finished is not None and self._finished.wants(id)
 
     def _audit(self, page: Read[J]) -> None:
         """Every few seconds, read one request of a page with GET as well, to compare the two."""

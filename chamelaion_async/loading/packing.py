@@ -14,7 +14,7 @@ import attrs
 
 from ..models import Job, LipsyncRequest, VideoTranslateRequest
 
-__all__ = ["Packed", "created_at_of", "pack", "reference_of", "started_at_of", "unpack"]
+__all__ = ["Packed", "created_at_of", "languages_of", "model_of", "pack", "reference_of", "started_at_of", "unpack"]
 
 Packed = tuple[Any, ...]
 """The name of a model, and the values of a request. Two are equal if the requests are."""
@@ -27,6 +27,9 @@ _PLACES: Final = {name: place for place, name in enumerate(attrs.fields_dict(Job
 _REFERENCE: Final = _PLACES["reference_id"]
 _CREATED_AT: Final = _PLACES["created_at"]
 _STARTED_AT: Final = _PLACES["started_at"]
+_LANGUAGES: Final = {
+    name: names.index("target_languages") + 1 for name, names in _NAMES.items() if "target_languages" in names
+}
 
 
 def pack(request: Job) -> Packed:
@@ -57,3 +60,15 @@ def started_at_of(packed: Packed) -> datetime | None:
     """Return when the service began to work on a packed request."""
     started_at: datetime | None = packed[_STARTED_AT]
     return started_at
+
+
+def model_of(packed: Packed) -> str:
+    """Return the name of the model of a packed request."""
+    name: str = packed[0]
+    return name
+
+
+def languages_of(packed: Packed) -> int | None:
+    """Return the number of target languages of a packed request, or None if its model has none."""
+    place = _LANGUAGES.get(packed[0])
+    return None if place is None else len(packed[place])

@@ -54,13 +54,14 @@ class ReadQueue(Generic[J]):
         self._queued: dict[Entry[J] | Bucket[J] | ListScan[J], int] = {}
         self._numbers = count()
         self._audits: dict[Entry[J], None] = {}
+        self._wants_first_page = False
 
     def __len__(self) -> int:
         """The largest number of reads that are wanted."""
         if self.health.awaits_get:
             # A single GET shows whether a 429 limits the list alone; otherwise other reads would be refused too.
             return 0 if self._probe is not None else min(len(self._queued), 1)
-        return len(self._queued) + len(self._audits)
+        return len(self._queued) + len(self._audits) + self._wants_first_page
 
     def start_scan(self, entry: Entry[J]) -> None:
         """Add an entry without a place to the scan of the list that begins next, if it may be scanned for."""
@@ -161,6 +162,7 @@ class ReadQueue(Generic[J]):
         self._heap.clear()
         self._queued.clear()
         self._audits.clear()
+        self._wants_first_page = False
 
     def _join(self, entry: Entry[J], group: Bucket[J] | ListScan[J]) -> None:
         entry.group = group
@@ -240,6 +242,9 @@ class ReadQueue(Generic[J]):
                 read = self._read_of_scan(place, now)
             if read is not None:
                 return read
+        if self._wants_first_page and self.health.allows_page(now, self._pages_under_way):
+            self._wants_first_page = False
+            return self._page(now, ListScan(), None)
         return None
 
     def _get(self, entry: Entry[J], now: float) -> Read[J]:
@@ -420,6 +425,11 @@ class ReadQueue(Generic[J]):
         bucket = self.index.bucket_at(rank)
         if entry.group is not bucket:
             self.move(entry, bucket)
+
+    def prime(self) -> None:
+        """Read the first page of the list once nothing else is to be read, for the finished requests on it."""
+        self._wants_first_page = True
+        self._wake()
 
     def audit(self, entry: Entry[J]) -> None:
         """Read an entry with GET besides the page that covers it, to compare the two."""

@@ -12,7 +12,7 @@ import attrs
 from ..models import Job, Pagination
 from .entries import Read
 
-__all__ = ["Answer", "SendRead", "Source"]
+__all__ = ["Answer", "FinishedRequests", "SendRead", "Source"]
 
 J = TypeVar("J", bound=Job)
 
@@ -40,12 +40,26 @@ SendRead = Callable[[Read[J]], Awaitable[Answer[J]]]
 """Makes one attempt at a read; raises a ChamelaionError if there is no usable answer."""
 
 
+class FinishedRequests(Protocol):
+    """Learns from finished requests, such as how long they took."""
+
+    def wants(self, id: str) -> bool:
+        """Whether a finished request without a wait is of use; it has to be decoded for that."""
+
+    def add(self, request: Job, server_time: datetime | None) -> None:
+        """Receive a request as a read showed it, finished or not, at a time by the service's clock."""
+
+
 class Source(Protocol[J]):
     """Sends reads."""
 
     @property
     def most_at_once(self) -> int:
         """How many reads may be under way at once."""
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether 429s hold reads back at present."""
 
     def turn(self) -> AbstractAsyncContextManager[SendRead[J]]:
         """Wait until the lane admits a read; the caller then decides which read to send, if any."""

@@ -47,6 +47,11 @@ class HttpSource(Generic[J]):
         """How many reads may be under way at once."""
         return self.transport.lanes["status"].max_concurrency
 
+    @property
+    def is_throttled(self) -> bool:
+        """Whether 429s hold reads back at present."""
+        return self.transport.lanes["status"].is_throttled
+
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[SendRead[J]]:
         """Wait until the lane admits a read."""

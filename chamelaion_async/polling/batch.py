@@ -274,7 +274,8 @@ class Batch(Generic[J]):
             self._give_up(member, since)
         else:
             try:
-                due = since + member.pause(since, lambda: attempt_of(member, since))
+                price = partial(self._loader.price_of, member.entry)
+                due = since + member.pause(since, lambda: attempt_of(member, since), price)
             except Exception as error:  # noqa: BLE001 - a wait strategy may raise anything, for its caller
                 self._fail(error)
                 return

@@ -12,7 +12,7 @@ EARLY = 0.02
 """Seconds by which a timer may fire early: loops round its time, uvloop to milliseconds."""
 
 
-def spacing(age: float, policy: PollPolicy, jitter_draw: float) -> float:
+def spacing(age: float, policy: PollPolicy, jitter_draw: float, learned: float | None = None) -> float:
     """Return the seconds until the next poll of an unfinished job; ``PollPolicy`` documents the formula.
 
     The draw places the pause in the part of its jitter window that lies within the policy's bounds. So the bounds
@@ -22,10 +22,12 @@ def spacing(age: float, policy: PollPolicy, jitter_draw: float) -> float:
         age: Seconds since the job was accepted, see ``age_of``.
         policy: The bounds, the fraction and the jitter.
         jitter_draw: A number between 0 and 1.
+        learned: The pause by the durations of other jobs, which may be longer than ``max_interval``, or None.
     """
-    middle = min(max(age * policy.age_factor, policy.min_interval), policy.max_interval)
+    by_age = min(max(age * policy.age_factor, policy.min_interval), policy.max_interval)
+    middle = by_age if learned is None else learned
     low = max(middle * (1 - policy.jitter), policy.min_interval)
-    high = min(middle * (1 + policy.jitter), policy.max_interval)
+    high = min(middle * (1 + policy.jitter), max(policy.max_interval, middle))
     return low + (high - low) * jitter_draw
 
 

@@ -14,6 +14,7 @@ from ..loading.loader import Loader
 from ..loading.source import HttpSource
 from ..models import Job, OnUpdate, Outcome
 from .batch import Batch
+from .durations import Durations
 from .state import PollState, make_plan
 from .subscription import WaitSubscription
 from .wait import poll_until_finished
@@ -30,21 +31,27 @@ class Polls(Generic[J]):
         transport: Carries the calls.
         path: Path of the list of requests.
         model: The class of a request.
+        durations: How long jobs took; every read adds to it.
         read_timeout: Seconds for the answer to a page, or to a GET that only a nudge asked for.
     """
 
-    def __init__(self, transport: Transport, *, path: str, model: type[J], read_timeout: float) -> None:
+    def __init__(
+        self, transport: Transport, *, path: str, model: type[J], durations: Durations, read_timeout: float
+    ) -> None:
         self._lifecycle = transport.lifecycle
+        self._durations = durations
+        self._may_prime = transport.lanes["status"].max_rate is None
         source = HttpSource(transport=transport, path=path, model=model)
-        self._loader: Loader[J] = Loader(source, random=random.random, read_timeout=read_timeout)
+        self._loader: Loader[J] = Loader(source, random=random.random, read_timeout=read_timeout, finished=durations)
         self._lifecycle.at_close(self._loader.close)
 
     async def wait(self, id: str, *, timeout: float | None, policy: PollPolicy, on_update: OnUpdate[J] | None) -> J:
         """Wait for one request; ``resources.requests`` documents the promises."""
         id_segment(id)
-        plan = make_plan(timeout, policy, random.random, started=loop_time())
+        plan = make_plan(timeout, policy, random.random, durations=self._durations, started=loop_time())
         state: PollState[J] = PollState(id=id, plan=plan)
         subscription = WaitSubscription(self._loader, state, self._lifecycle.sleep)
+        self._prime(policy)
         try:
             return await poll_until_finished(state, subscription, on_update)
         finally:
@@ -60,8 +67,16 @@ class Polls(Generic[J]):
         every_change: bool,
     ) -> AsyncGenerator[Outcome[J], None]:
         """Wait for many requests, each of ``ids`` once; ``WaitPlan`` and ``Batch`` explain the arguments."""
-        plan = make_plan(timeout, policy, random.random, attempts=attempts)
+        plan = make_plan(timeout, policy, random.random, durations=self._durations, attempts=attempts)
+        if attempts is None:
+            self._prime(policy)
         return Batch(self._loader, plan, check=id_segment, every_change=every_change).follow(ids)
+
+    def _prime(self, policy: PollPolicy) -> None:
+        """Let the first wait read a page of finished jobs, if none is known."""
+        if policy.prime and policy.learn and self._may_prime and not self._durations:
+            self._may_prime = False
+            self._loader.prime()
 
     def nudge(self, id: str) -> None:
         """Poll now. May be called in any thread."""

@@ -18,13 +18,14 @@ from ..errors import (
     NotFoundError,
 )
 from ..loading.entries import Read
-from ..loading.packing import Packed, created_at_of, unpack
+from ..loading.packing import Packed, created_at_of, languages_of, model_of, started_at_of, unpack
 from ..loading.snapshot import ReadStamp, Snapshot
 from ..loading.times import ALWAYS, NEVER
 from ..models import Job
-from .failed_polls import FailureStreak
-from .intervals import EARLY, age_of, spacing
-from .wait_errors import unanswered, unfinished
+from .durations import Durations, kind_of
+from .failures import FailureStreak
+from .spacing import EARLY, age_of, spacing
+from .verdicts import unanswered, unfinished
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -44,6 +45,7 @@ class WaitPlan:
     Attributes:
         policy: How often to poll, and for how long failures may go on.
         random: Draws the jitter of pauses after failures.
+        durations: How long other jobs took, or None if that is not learned.
         started: When the wait began, by the loop's clock, as all times here.
         timeout: Seconds that the wait may last, or None.
         attempts: A number reads each job once, whatever its status, and gives it up after as many failures other than
@@ -55,6 +57,7 @@ class WaitPlan:
 
     policy: PollPolicy
     random: Callable[[], float]
+    durations: Durations | None = None
     started: float
     timeout: float | None = None
     attempts: int | None = None
@@ -88,13 +91,21 @@ def make_plan(
     policy: PollPolicy,
     random: Callable[[], float],
     *,
+    durations: Durations | None = None,
     started: float = 0.0,
     attempts: int | None = None,
 ) -> WaitPlan:
     """Check the timeout, and return a plan. A batch sets ``started`` when it begins."""
     if timeout is not None:
         timeout = check_seconds("timeout", timeout)
-    return WaitPlan(policy=policy, random=random, started=started, timeout=timeout, attempts=attempts)
+    return WaitPlan(
+        policy=policy,
+        random=random,
+        durations=durations if policy.learn else None,
+        started=started,
+        timeout=timeout,
+        attempts=attempts,
+    )
 
 
 @attrs.define(kw_only=True, eq=False, weakref_slot=False)
@@ -227,12 +238,15 @@ class PollState(Generic[J]):
         """Whether there is no time for another poll."""
         return self.is_last_poll or now >= self.plan.deadline or now >= self._outage_ends
 
-    def pause(self, now: float, attempt: Callable[[], RetryCallState]) -> float:
+    def pause(
+        self, now: float, attempt: Callable[[], RetryCallState], price: Callable[[], float] = lambda: 1.0
+    ) -> float:
         """Return the seconds until the next poll, of which the last one comes at the deadline.
 
         Args:
             now: The loop's time.
             attempt: Returns the argument for the policy's tenacity wait strategy, if it has one.
+            price: Returns what a poll of this job costs, as a multiple of a poll of its own.
         """
         plan, streak = self.plan, self._streak
         barred_until = ALWAYS
@@ -245,7 +259,7 @@ class PollState(Generic[J]):
                 pause = max(pause, backoff(streak.failures - 1, _FIRST_BACKOFF, longest, plan.random))
             streak.barred_until = barred_until = now + pause
         else:
-            pause = self._spacing(now, attempt)
+            pause = self._spacing(now, attempt, price)
             if streak is not None:
                 pause = min(pause, max(streak.ends(plan.policy) - now, 0.0))
         landing = max(plan.landing, now)
@@ -253,7 +267,7 @@ class PollState(Generic[J]):
             return pause
         return (plan.deadline if barred_until > landing else landing) - now
 
-    def _spacing(self, now: float, attempt: Callable[[], RetryCallState]) -> float:
+    def _spacing(self, now: float, attempt: Callable[[], RetryCallState], price: Callable[[], float]) -> float:
         stamp, streak, policy = self.stamp, self._streak, self.plan.policy
         if policy.wait is not None:
             pause = check_seconds("the pause that PollPolicy.wait returned", policy.wait(attempt()))
@@ -266,10 +280,21 @@ class PollState(Generic[J]):
         if stamp.began < self.plan.started:
             # Another wait read it before this one began; alone, this wait would have polled at once.
             return max(stamp.began + policy.min_interval - now, 0.0)
-        age = age_of(created_at_of(self._packed), stamp.server_time, stamp.at - self._first_seen)
+        packed, watched = self._packed, stamp.at - self._first_seen
+        age = age_of(created_at_of(packed), stamp.server_time, watched)
+        learned = None
+        if self.plan.durations is not None:
+            started_at = started_at_of(packed)
+            learned = self.plan.durations.pause(
+                kind_of(model_of(packed), languages_of(packed)),
+                policy,
+                age if started_at is None else age_of(started_at, stamp.server_time, watched),
+                is_processing=started_at is not None,
+                price=price,
+            )
         # A page may take long, and shows nothing that happened after it was sent.
         read_at = stamp.began if stamp.is_page else stamp.at
-        return max(read_at + spacing(age, policy, stamp.jitter_draw) - now, 0.0)
+        return max(read_at + spacing(age, policy, stamp.jitter_draw, learned) - now, 0.0)
 
     def verdict(self, now: float) -> ChamelaionError:
         """Return the error of a wait that ended without a finished job."""

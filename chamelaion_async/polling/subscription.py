@@ -53,6 +53,10 @@ class WaitSubscription(Generic[J]):
         """When the last good answer to any read came."""
         return self._loader.answered_at
 
+    def price(self) -> float:
+        """Return what a poll costs, as a multiple of a GET of its own."""
+        return self._loader.price_of(self.entry)
+
     def take_news(self) -> Snapshot[J] | None:
         """Return the snapshot that came since the last poll, once."""
         snapshot, self._unread = self._unread, None

@@ -122,7 +122,7 @@ class _Wait(Generic[J]):
     def _pause(self, attempt: RetryCallState) -> float:
         since = loop_time()
         # Tenacity asks for the pause before it asks whether to go on.
-        return 0.0 if self.state.is_over(since) else self.state.pause(since, lambda: attempt)
+        return 0.0 if self.state.is_over(since) else self.state.pause(since, lambda: attempt, self.subscription.price)
 
     def _give_up(self, _: RetryCallState) -> J:
         raise self.state.verdict(loop_time())

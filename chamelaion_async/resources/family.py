@@ -9,6 +9,7 @@ import attrs
 
 from .._http.transport import Transport
 from ..models import Job, Page
+from ..polling.durations import Durations
 from .submission import Submissions
 
 if TYPE_CHECKING:
@@ -45,11 +46,13 @@ class FamilyState(Generic[J]):
     Args:
         family: The family.
         transport: Carries the reads of the waits.
+        durations: How long the jobs of all families took.
         read_timeout: Seconds for the answer of a page, or of a GET that only a nudge has asked for.
     """
 
-    def __init__(self, family: Family[J], transport: Transport, *, read_timeout: float) -> None:
+    def __init__(self, family: Family[J], transport: Transport, *, durations: Durations, read_timeout: float) -> None:
         self.family = family
+        self.durations = durations
         self.submissions = Submissions()
         self._transport = transport
         self._read_timeout = read_timeout
@@ -64,5 +67,6 @@ class FamilyState(Generic[J]):
             self._transport,
             path=self.family.requests_path,
             model=self.family.model,
+            durations=self.durations,
             read_timeout=self._read_timeout,
         )

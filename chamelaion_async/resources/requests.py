@@ -7,11 +7,13 @@ from contextlib import aclosing
 from typing import Any, Final, Generic, TypeVar
 
 from .._http.addresses import id_segment
+from .._http.answers import server_time
 from .._http.call import Call
 from .._http.transport import Transport
 from ..config import PollPolicy
 from ..errors import ConfigurationError
 from ..models import Job, OnUpdate, Outcome, Page
+from ..polling.forecast import Forecast
 from .family import FamilyState
 from .listing import read_list
 
@@ -48,7 +50,8 @@ class RequestsResource(Generic[J]):
             ChamelaionError: Any other failure of the call, after the retries of the client's ``RetryPolicy``.
         """
         call = Call(method="GET", path=f"{self._family.requests_path}/{id_segment(id)}")
-        request, _ = await self._transport.fetch(call, self._family.model)
+        request, response = await self._transport.fetch(call, self._family.model)
+        self._state.durations.add(request, server_time(response.headers))
         return request
 
     async def wait_until_finished(
@@ -210,6 +213,28 @@ class RequestsResource(Generic[J]):
         )
         return await _gathered(unique, self._follow(unique, None, policy, attempts=retry.attempts))
 
+    def forecast(self, request: J) -> Forecast:
+        """Return how long a request will still take, from how long others took. Costs no call.
+
+        Half of such requests take longer than ``remaining``, and four of five end between ``low`` and ``high``. All
+        three grow while a request takes longer than any other. The age of the request goes by the service's clock.
+
+        Args:
+            request: As it was last read; the state that it shows, queued or started, counts.
+
+        Returns:
+            Seconds, all 0 for a finished request. Without any finished request of its family to learn from, the
+            forecast is false and its times are None.
+
+        Raises:
+            ConfigurationError: It is not a request of this family.
+        """
+        if not isinstance(request, self._family.model):
+            raise ConfigurationError(
+                f"forecast takes a {self._family.model.__name__} as it was read, not {type(request).__name__}"
+            )
+        return self._state.durations.forecast(request)
+
     def nudge(self, id: str) -> None:
         """Poll a request now instead of when its next poll is due. For webhook handlers.
 
@@ -242,9 +267,12 @@ class RequestsResource(Generic[J]):
 
     async def _read_list(self, *, limit: int | None, offset: int | None, **filters: str | None) -> Page[J]:
         family = self._family
-        return await read_list(
+        page = await read_list(
             self._transport, family.requests_path, family.page_model, limit=limit, offset=offset, **filters
         )
+        for request in reversed(page.data):  # the newest comes first, and counts most if it is added last
+            self._state.durations.add(request)
+        return page
 
 
 def _unique(ids: Iterable[str]) -> list[str]:

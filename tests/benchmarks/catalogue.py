@@ -13,6 +13,7 @@ import media
 import memory
 import overhead
 import throughput
+import when
 from attrs import frozen
 from goals import Goal
 
@@ -38,4 +39,5 @@ CATALOGUE = {
     "memory": Benchmark("Memory and the event loop with very many waits", memory.measure, memory.goals),
     "few": Benchmark("50 jobs, no rate limit", few.measure, few.goals),
     "many": Benchmark("Many jobs, 20 requests a second, pages of 100", many.measure, many.goals, needs_vendor=True),
+    "when": Benchmark("Delay and polls of one job, by what is known of durations", when.measure, when.goals),
 }

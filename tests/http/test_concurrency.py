@@ -7,6 +7,7 @@ import asyncio
 import attrs
 import pytest
 
+from chamelaion_async import Pace
 from chamelaion_async._http import concurrency
 from chamelaion_async._http.concurrency import MOMENT, ConcurrencyLimit
 from chamelaion_async._http.lanes import Lane, LocalBudget
@@ -119,7 +120,7 @@ class Crowd:
 
 @pytest.fixture
 def crowd(thread: Thread) -> Crowd:
-    return Crowd(Lane("status", LocalBudget(), MOST), thread)
+    return Crowd(Lane("status", LocalBudget(), Pace(max_concurrency=MOST)), thread)
 
 
 @pytest.mark.virtual_time
@@ -148,7 +149,7 @@ class TestALane:
         assert (max(under_way), max(under_way[1500:])) == (MOST, LEAST)
 
     async def test_never_passes_its_bound(self, thread: Thread) -> None:
-        crowd = Crowd(Lane("status", LocalBudget(), 20), thread)
+        crowd = Crowd(Lane("status", LocalBudget(), Pace(max_concurrency=20)), thread)
         await crowd.come(200, answered_after=0.1)
         assert max(under_way for under_way, _ in crowd.entered) == 20
 
@@ -161,7 +162,7 @@ class TestALane:
         assert (judging, crowd.lane._limit.allowed) == (None, LEAST)
 
     async def test_that_cannot_widen_sets_no_timer(self, thread: Thread) -> None:
-        lane = Lane("status", LocalBudget(), LEAST)
+        lane = Lane("status", LocalBudget(), Pace(max_concurrency=LEAST))
         coming = asyncio.create_task(Crowd(lane, thread).come(20, answered_after=1.0))
         await asyncio.sleep(0.5)
         assert (len(lane._queue), lane._judging) == (4, None)

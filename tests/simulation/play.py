@@ -55,6 +55,7 @@ def _client(world: World, host: str, api: SimulatedApi) -> AsyncClient:
     polling = PollPolicy(
         **{name: getattr(settings, name) for name in ("min_interval", "max_interval", "request_timeout")},
         outage_budget=settings.outage_budget,
+        learn=False,  # the bounds on how late an end is known follow from the spacing by age
     )
     pace = Pace(max_rate=settings.max_rate, max_concurrency=settings.max_concurrency)
     return AsyncClient("sk-test-key", base_url=f"https://{host}/api", polling=polling, pace=pace)

@@ -224,6 +224,10 @@ class MemorySource:
     def most_at_once(self) -> int:
         return self.at_once
 
+    @property
+    def is_throttled(self) -> bool:
+        return bool(self._lane.is_throttled)
+
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[SendRead[LipsyncRequest]]:
         """Wait for the lane, as ``Transport.turn`` does."""
