@@ -65,10 +65,10 @@ def test_no_pause_is_shorter_than_the_shortest() -> None:
 def test_a_job_costs_no_more_polls_than_by_age() -> None:
     draw = random.Random(3)
     durations = [90 * math.exp(draw.gauss(0, 0.4)) for _ in range(100)]
-    made = schedule(durations)
-    learned = mean(len(polls_of(made, duration)) for duration in durations)
+    made = learned(durations)
+    polled = mean(len(polls_of(made, duration)) for duration in durations)
     by_age = mean(polls_by_age(duration, POLICY) for duration in durations)
-    assert learned == pytest.approx(by_age, rel=0.1)
+    assert polled == pytest.approx(by_age, rel=0.1)
 
 
 def test_a_higher_price_makes_fewer_polls_and_a_lower_one_more() -> None:
