@@ -9,9 +9,12 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Collection
 from typing import Any, Final
 
+from chamelaion_async import Durations
+
 _CONTAINERS: Final = (dict, list, set, frozenset, tuple, deque, OrderedDict, defaultdict)
 _PACKAGE: Final = "chamelaion_async"
-_ENDS: Final = (type, types.ModuleType, types.CodeType, types.FrameType)
+# Durations remember a bounded number of ids, so that no job counts twice.
+_ENDS: Final = (type, types.ModuleType, types.CodeType, types.FrameType, Durations)
 
 
 def places_of_names(root: object, names: Collection[str]) -> Counter[str]:
