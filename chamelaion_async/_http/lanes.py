@@ -188,24 +188,28 @@ class Lane:
                 waiter.set_result(None)
                 self._under_way += 1
 
-    def answered(self, sent: float | None = None) -> None:
+    def answered(self, sent: float | None = None, path: str | None = None) -> None:
         """Record an answer that is not a 429.
 
         Args:
             sent: When the call was sent, by the loop's clock; at the latest now.
+            path: What was read, if a 429 to it may be its own.
         """
         now = loop_time()
-        self._answers.answered(now, now if sent is None else sent)
+        self._answers.answered(now, now if sent is None else sent, path)
 
-    def throttled(self, seconds: float | None, sent: float | None = None) -> None:
-        """Close the lane for all calls after a 429.
+    def throttled(self, seconds: float | None, sent: float | None = None, path: str | None = None) -> None:
+        """Close the lane for all calls after a 429, unless only this path is refused while others are answered.
 
         Args:
             seconds: What its ``Retry-After`` asks for. 0 and less count as None: they name no time at which the next
                 call would be accepted.
             sent: When the call was sent, by the loop's clock; at the latest now.
+            path: What was read, if a limit may be its own.
         """
         now = loop_time()
+        if path is not None and self._answers.has_own_limit(now, now if sent is None else sent, path):
+            return
         is_throttled = self._budget.is_throttled(self._name)
         answered = self._answers.refused(now, now if sent is None else sent, is_throttled=is_throttled)
         asked = seconds if seconds is not None and seconds > 0 else None

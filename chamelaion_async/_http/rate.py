@@ -7,6 +7,11 @@ Networks", 1989), with the growth curve of CUBIC (RFC 9438): each 429 sets a *le
 it, is flat around it, and grows faster the longer no 429 comes. So a raised limit is found soon, and an unchanged one
 costs few 429s.
 
+A level is *proven* when the rate has come back to it and was refused there again. A slow lane with a proven level
+grows by the number of its requests, so that a 429 stays rare among them. A level that is not proven may come from a
+service that refused for another reason. It grows by the time alone, and after two climbs it doubles every three
+seconds, so that a lane which fell far is back within a minute.
+
 The level is estimated from a whole *cycle*, from one opening of the lane to the next. Whether a limiter counts in
 windows or fills a bucket, it allows at least the good answers of a cycle divided by its length (with the closed
 time), and less than the rate at which it refused. The level is the geometric mean of the two. Refusals without a
@@ -28,6 +33,10 @@ _LATELY: Final = 1.0  # seconds before the first 429 whose answers show the rate
 _FIRST: Final = 4.0  # fewer answers in that time show nothing; requests a second that the search starts from
 _DOUBLES_IN: Final = 2.0  # seconds in which the search doubles the rate
 _LONG_WINDOW: Final = 10.0  # seconds whose answers count if the service refuses for longer than a second
+_BACK: Final = 0.8  # part of the climb after which the rate is as good as back at the level
+_SAME: Final = 0.5  # a level that is at least this part of another one agrees with it
+_DOUBT: Final = 2.0  # climbs after which a rate whose level is not proven begins to double
+_REGAINS_IN: Final = 3.0  # seconds in which it does; a faster rate is refused very often before it knows
 _DIP: Final = 0.1  # part of the level by which the rate starts below it
 _CLIMB: Final = (12.0, 100.0)  # seconds until the rate is back at the level: least, most
 _CLIMB_REQUESTS: Final = 80.0  # requests that this takes at least: one 429 in a hundred requests is cheap
@@ -36,7 +45,7 @@ _IDLE: Final = 0.1  # part of the time without demand that counts as growth
 _LEAST: Final = 0.1  # requests a second below which no number of 429s brings a lane
 _FREE: Final = 1000.0  # requests a second from which on the learned bound is dropped
 _MANY: Final = 60  # doublings that are as good as infinitely many, and no overflow
-_REMEMBERED: Final = 1000  # answers kept for the first 429; a lane with more in ten seconds needs no bound
+_REMEMBERED: Final = 1000  # answers kept for the first 429, and refused paths; with more, a lane needs no bound
 _OUTAGE: Final = 12  # refusals in a row that are an outage and no limit: 79 s at least
 _AFTER_OUTAGE: Final = 1.0  # requests a second to search from after it
 _ALWAYS: Final = -math.inf
@@ -57,6 +66,7 @@ class AdaptiveRate:
         self._closed_until = _ALWAYS
         self._level = math.inf
         self._climb = 0.0
+        self._proven = 0.0  # the level that was found again, or 0
         self._is_searching = False
         # When the rate began to grow, and when the cycle began. Time without demand moves both.
         self._grows_since = self._opened_at = 0.0
@@ -65,6 +75,8 @@ class AdaptiveRate:
         self._repeats = 0
         self._answered = 0
         self._refused_rate = math.inf
+        self._tried = math.inf  # its level if the rate came back to it, else infinity
+        self._proven_before = 0.0
 
     @property
     def is_free(self) -> bool:
@@ -126,8 +138,9 @@ class AdaptiveRate:
             return
         rate = self._learned(now)
         if rate == math.inf:
-            self._is_searching = answered < _FIRST
             self._begin(now, now, answered, rate)
+            self._is_searching = answered < _FIRST
+            self._proven_before, self._tried = 0.0, math.inf
         elif answered:
             self._begin(now, self._opened_at, answered, self.at(now))
         else:
@@ -146,15 +159,23 @@ class AdaptiveRate:
     def _learned(self, now: float) -> float:
         if self._level == math.inf:
             return math.inf
-        idle = max(now - self.opens_at, 0.0)
-        grown = max(now - self._grows_since - idle * (1 - _IDLE), 0.0)
+        grown = self._grown(now)
         if self._is_searching:
-            rate = self._level * math.exp2(min(grown / _DOUBLES_IN, _MANY))
+            rate, doubled = self._level, grown / _DOUBLES_IN
         else:
-            rate = self._level * (1.0 + _DIP * (grown / self._climb - 1.0) ** 3)
+            steady = grown if self._proven else min(grown, _DOUBT * self._climb)
+            rate = self._level * (1.0 + _DIP * (steady / self._climb - 1.0) ** 3)
+            doubled = (grown - steady) / _REGAINS_IN
+        rate *= math.exp2(min(doubled, _MANY))
         return rate if rate <= _FREE else math.inf
 
+    def _grown(self, now: float) -> float:
+        idle = max(now - self.opens_at, 0.0)
+        return max(now - self._grows_since - idle * (1 - _IDLE), 0.0)
+
     def _begin(self, now: float, began_at: float, answered: int, refused_rate: float) -> None:
+        is_back = not self._is_searching and self._grown(now) >= _BACK * self._climb
+        self._tried, self._proven_before = self._level if is_back else math.inf, self._proven
         self._began_at, self._first_refused_at = began_at, now
         self._repeats, self._answered, self._refused_rate = 0, answered, refused_rate
 
@@ -181,9 +202,20 @@ class AdaptiveRate:
         if self._repeats >= _OUTAGE:
             # After so long an outage, what was learned before says nothing of what the service allows.
             self._level, self._is_searching = max(level, _AFTER_OUTAGE), True
-        least_climb, most_climb = _CLIMB
-        closures = _CLIMB_CLOSURES * (until - self._first_refused_at) if self._repeats else 0.0
-        self._climb = min(max(least_climb, _CLIMB_REQUESTS / self._level, closures), most_climb)
+        self._set_climb(until)
+
+    def _set_climb(self, until: float) -> None:
+        # From the state before the cycle's first 429, since each further one sets level and climb again.
+        if self._level >= _SAME * self._tried:
+            self._proven = self._level
+        else:
+            self._proven = self._proven_before if self._level >= _SAME * self._proven_before else 0.0
+        least, most = _CLIMB
+        if self._proven:
+            closures = _CLIMB_CLOSURES * (until - self._first_refused_at) if self._repeats else 0.0
+            self._climb = min(max(least, _CLIMB_REQUESTS / self._level, closures), most)
+        else:
+            self._climb = least
 
 
 class AnswerLog:
@@ -195,17 +227,43 @@ class AnswerLog:
 
     def __init__(self) -> None:
         self.lately = (0, 0.0)
+        # The paths that were answered 429 and not well since, each with whether that is known to be its own limit.
+        self._refused: dict[str, bool] = {}
+        self._doubted_at = _ALWAYS
+        self._is_beyond_doubt = False
         self._times: deque[float] = deque(maxlen=_REMEMBERED)
         self._count = 0
         self._refused_at = _ALWAYS
         self._is_let_in = False
 
-    def answered(self, now: float, sent: float) -> None:
+    def answered(self, now: float, sent: float, path: str | None = None) -> None:
         """Record a good answer to a call that was sent at a time."""
+        if self._refused and path is not None:
+            self._refused.pop(path, None)
+        if sent > self._doubted_at:
+            self._is_beyond_doubt = True
         self._times.append(now)
         self._count += 1
         if sent > self._refused_at:
             self._is_let_in = True
+
+    def has_own_limit(self, now: float, sent: float, path: str) -> bool:
+        """Record a 429, and return whether it concerns its path alone.
+
+        A limit of the lane refuses whatever comes next, and not always the same path. So a path that is refused again
+        has a limit of its own if other calls, sent after the last 429 of any other path, were answered well.
+        """
+        is_own = self._refused.pop(path, None)
+        if is_own:
+            self._refused[path] = True
+            return True
+        if is_own is None and len(self._refused) >= _REMEMBERED:
+            del self._refused[next(iter(self._refused))]
+        found = is_own is not None and self._is_beyond_doubt and sent > self._doubted_at
+        self._refused[path] = found
+        # If it was the lane's limit after all, the next call is refused as well, and that counts.
+        self._doubted_at, self._is_beyond_doubt = now, False
+        return found
 
     def refused(self, now: float, sent: float, *, is_throttled: bool) -> int | None:
         """Record a 429, and return the ``answered`` of ``AdaptiveRate.throttled``."""

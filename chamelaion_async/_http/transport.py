@@ -179,6 +179,8 @@ class Transport:
                 lane: another call of it is answered 429 as well, within a second, if it does concern them.
         """
         sent = loop_time()
+        # A list or a POST has one path for everything, which says nothing of a limit for one request.
+        path = call.path if call.is_read and call.params is None else None
         try:
             if call.authenticated and not self.credentials:
                 raise ConfigurationError(
@@ -204,13 +206,13 @@ class Transport:
             if isinstance(error, RateLimitError):
                 if not may_have_own_limit:
                     asked = error.retry_after
-                    lane.throttled(None if asked is None else min(asked, self.retry.max_retry_after), sent)
+                    lane.throttled(None if asked is None else min(asked, self.retry.max_retry_after), sent, path)
             elif isinstance(error, APIStatusError) and error.status < _SERVER_ERRORS:
-                lane.answered(sent)  # a refusal of another kind, so not for the rate
+                lane.answered(sent, path)  # a refusal of another kind, so not for the rate
             let_go(error)
             raise
         else:
-            lane.answered(sent)
+            lane.answered(sent, path)
             return response
         finally:
             lane.release()

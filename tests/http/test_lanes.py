@@ -576,6 +576,39 @@ async def test_a_lane_without_a_rate_opens_slowly_after_a_throttling() -> None:
     assert [sum(time < end for time in visits.times) for end in (2.0, 3.0)] == [5, 12]
 
 
+async def test_a_path_that_alone_is_refused_slows_no_other_after_its_first_429() -> None:
+    """Each tenth of a second a call, of which each tenth reads the path that is always refused."""
+    lane = lane_of(max_rate=10.0)
+    began = now()
+    times = []
+    for number in range(600):
+        await lane.acquire()
+        times.append(now() - began)
+        await asyncio.sleep(0.01)
+        if number % 10 == 9:
+            lane.throttled(None, now() - 0.01, "refused")
+        else:
+            lane.answered(now() - 0.01, f"path {number}")
+        lane.release()
+    assert times[-1] < 65.0
+
+
+@pytest.mark.parametrize("refused_for", [10.0, 30.0, 60.0])
+async def test_a_lane_is_back_within_a_minute_after_a_time_in_which_all_was_refused(refused_for: float) -> None:
+    lane = lane_of(max_rate=10.0)
+    began = now()
+    while now() - began < 5.0 + refused_for + 60.0:
+        await lane.acquire()
+        sent = now()
+        await asyncio.sleep(0.01)
+        if 5.0 <= sent - began < 5.0 + refused_for:
+            lane.throttled(None, sent)
+        else:
+            lane.answered(sent)
+        lane.release()
+    assert not lane.is_throttled
+
+
 async def test_429s_to_calls_sent_before_the_first_do_not_slow_a_lane_twice() -> None:
     once, often = lane_of(), lane_of()
     once.throttled(1.0)

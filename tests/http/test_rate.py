@@ -42,6 +42,15 @@ def use(rate: AdaptiveRate, until: float) -> list[float]:
     return times
 
 
+def proven_rate(answered: int, seconds: float | None = None) -> AdaptiveRate:
+    """Return a rate that came back to its level after its first 429, and was refused there again."""
+    rate = rate_after(answered=answered, seconds=seconds)
+    opened_at = rate.opens_at
+    use(rate, until=opened_at + 14.0)
+    rate.throttled(rate.opens_at, None, math.ceil(20 * level(rate)))
+    return rate
+
+
 def level(rate: AdaptiveRate) -> float:
     """Return the level, at nine tenths of which a rate starts."""
     return rate.at(rate.opens_at) / 0.9
@@ -102,9 +111,37 @@ class TestTheFirst429:
 
 class TestGrowth:
     def test_the_rate_is_back_at_the_level_after_twelve_seconds_and_then_grows_ever_faster(self) -> None:
+        rate = proven_rate(answered=20)
+        found = [rate.at(rate.opens_at + IDLE * seconds) / level(rate) for seconds in (0, 6, 12, 18, 24, 36)]
+        assert found == pytest.approx([0.9, 0.9875, 1.0, 1.0125, 1.1, 1.8])
+
+    @pytest.mark.parametrize(("answered", "seconds"), [(20, None), (4, 10.0), (4, 400.0)])
+    def test_a_level_that_was_not_found_again_is_left_by_doubling_after_twice_that_time(
+        self, answered: int, seconds: float | None
+    ) -> None:
+        rate = rate_after(answered=answered, seconds=seconds)
+        found = [rate.at(rate.opens_at + IDLE * time) / level(rate) for time in (0, 6, 12, 18, 24, 27, 30)]
+        assert found == pytest.approx([0.9, 0.9875, 1.0, 1.0125, 1.1, 2.2, 4.4])
+
+    def test_a_level_that_fell_far_has_to_be_found_again(self) -> None:
+        rate = proven_rate(answered=20)
+        use(rate, until=rate.opens_at + 2.0)
+        rate.throttled(rate.opens_at, None, 2)
+        refuse_again(rate, 2)
+        assert rate.at(rate.opens_at + IDLE * 27) == pytest.approx(2.2 * level(rate))
+
+    def test_a_level_that_fell_little_need_not(self) -> None:
+        rate = proven_rate(answered=20)
+        began = rate.opens_at
+        answered = len(use(rate, until=began + 5.0))
+        rate.throttled(rate.opens_at, None, answered)
+        assert rate.at(rate.opens_at + IDLE * 36) == pytest.approx(1.8 * level(rate))
+
+    def test_a_429_before_the_rate_is_back_says_nothing_of_the_level(self) -> None:
         rate = rate_after(answered=20)
-        found = [rate.at(1.0 + IDLE * seconds) for seconds in (0, 6, 12, 18, 24, 36)]
-        assert found == pytest.approx([18.0, 19.75, 20.0, 20.25, 22.0, 36.0])
+        answered = len(use(rate, until=6.0))
+        rate.throttled(rate.opens_at, None, answered)
+        assert rate.at(rate.opens_at + IDLE * 27) == pytest.approx(2.2 * level(rate))
 
     def test_with_demand_all_time_counts(self) -> None:
         rate = rate_after(answered=20)
@@ -116,20 +153,22 @@ class TestGrowth:
         rate.take(1.0 + IDLE * 12)
         assert rate.at(rate.opens_at) == pytest.approx(20.0)
 
-    @pytest.mark.parametrize(("answered", "seconds", "level"), [(10, 25.0, 2.0), (4, 10.0, 4 / math.sqrt(10.0))])
-    def test_a_slow_rate_takes_eighty_requests_to_be_back(self, answered: int, seconds: float, level: float) -> None:
-        rate = rate_after(answered=answered, seconds=seconds)
-        assert rate.at(seconds + IDLE * 80 / level) == pytest.approx(level)
+    @pytest.mark.parametrize(("answered", "seconds", "found"), [(10, 25.0, 2.0), (4, 10.0, 4 / math.sqrt(10.0))])
+    def test_a_slow_rate_takes_eighty_requests_to_be_back(self, answered: int, seconds: float, found: float) -> None:
+        rate = proven_rate(answered=answered, seconds=seconds)
+        assert level(rate) == pytest.approx(found, rel=0.05)
+        assert rate.at(rate.opens_at + IDLE * 80 / level(rate)) == pytest.approx(level(rate))
 
     def test_the_slowest_takes_a_hundred_seconds(self) -> None:
-        rate = rate_after(answered=4, seconds=400.0)
-        assert rate.at(400.0 + IDLE * 200.0) == pytest.approx(0.2 * 1.1)
+        rate = proven_rate(answered=4, seconds=400.0)
+        assert rate.at(rate.opens_at + IDLE * 200.0) == pytest.approx(1.1 * level(rate))
 
     def test_repeated_refusals_make_the_climb_take_four_closures(self) -> None:
-        rate = rate_after(answered=100)
+        rate = proven_rate(answered=100)
+        refused_at = rate.opens_at - 1.0
         refuse_again(rate, 2)
-        closed = rate.opens_at
-        assert rate.at(closed + IDLE * 4 * closed) == pytest.approx(level(rate))
+        closed = rate.opens_at - refused_at
+        assert rate.at(rate.opens_at + IDLE * 4 * closed) == pytest.approx(level(rate))
 
     def test_a_single_refusal_does_not_make_the_climb_longer(self) -> None:
         rate = rate_after(answered=100, seconds=20.0)
@@ -334,8 +373,8 @@ class TestIsThrottled:
 
     def test_one_that_was_learned_is_until_it_is_forgotten(self) -> None:
         rate = rate_after(answered=20)
-        assert rate.is_throttled(1.0 + IDLE * 90)
-        assert not rate.is_throttled(1.0 + IDLE * 120)
+        assert rate.is_throttled(1.0 + IDLE * 40)
+        assert not rate.is_throttled(1.0 + IDLE * 41)
 
     def test_one_that_only_the_users_bound_holds_back_is_not(self) -> None:
         assert not rate_after(answered=20, limit=5.0).is_throttled(1.0)
@@ -430,6 +469,57 @@ class TestAnswerLog:
         log.refused(1.0, 0.9, is_throttled=False)
         log.refused(3.0, 2.0, is_throttled=True)
         assert log.refused(3.5, 2.5, is_throttled=True) is None
+
+    def own_limits(self, log: AnswerLog, *paths: str, good: str = "good") -> list[bool]:
+        """Tell of a 429 to each path, one a second, with a good answer after each, and return which are its own."""
+        found = []
+        for path in paths:
+            self.clock += 1.0
+            found.append(log.has_own_limit(self.clock, self.clock - 0.1, path))
+            log.answered(self.clock + 0.5, self.clock + 0.4, good)
+        return found
+
+    clock = 0.0
+
+    def test_a_path_that_is_refused_again_while_others_are_answered_has_its_own_limit(self) -> None:
+        assert self.own_limits(AnswerLog(), "a", "a", "a") == [False, True, True]
+
+    def test_several_paths_may_have_their_own_limit(self) -> None:
+        assert self.own_limits(AnswerLog(), "a", "b", "c", "a", "b", "c") == [False] * 3 + [True] * 3
+
+    def test_a_good_answer_to_the_path_ends_that(self) -> None:
+        assert self.own_limits(AnswerLog(), "a", "a", "a", good="a") == [False] * 3
+
+    def test_a_path_that_is_refused_again_has_no_own_limit_if_no_other_was_answered_since(self) -> None:
+        log = AnswerLog()
+        assert [log.has_own_limit(time, time - 0.1, "a") for time in (1.0, 2.0, 3.0)] == [False] * 3
+        log.answered(3.5, 2.5, "good")  # was sent before the last 429
+        assert not log.has_own_limit(4.0, 3.9, "a")
+
+    def test_two_paths_refused_again_with_no_good_answer_between_them_show_a_limit_of_all(self) -> None:
+        log = AnswerLog()
+        assert self.own_limits(log, "a", "b") == [False, False]
+        assert [log.has_own_limit(time, time - 0.1, path) for time, path in ((9.0, "a"), (9.2, "b"))] == [True, False]
+
+    def test_a_429_to_what_was_sent_before_the_last_429_shows_no_own_limit(self) -> None:
+        log = AnswerLog()
+        assert self.own_limits(log, "a", "b") == [False, False]
+        assert not log.has_own_limit(9.0, 1.9, "a")
+
+    def test_neighbours_that_are_always_refused_one_after_the_other_are_both_found(self) -> None:
+        log = AnswerLog()
+        assert self.own_limits(log, "a", "b") == [False, False]
+        found = []
+        for time in (10.0, 20.0, 30.0):
+            found += [log.has_own_limit(time, time - 0.1, "a"), log.has_own_limit(time + 0.2, time + 0.1, "b")]
+            log.answered(time + 1.0, time + 0.9, "good")
+        assert found == [True, False, True, True, True, True]
+
+    def test_paths_that_are_refused_and_never_asked_for_again_are_forgotten(self) -> None:
+        log = AnswerLog()
+        for number in range(5000):
+            log.has_own_limit(number, number, f"path {number}")
+        assert len(log._refused) == 1000
 
     def test_what_is_remembered_is_bounded(self) -> None:
         assert self.log_of(*[9.5] * 5000).refused(10.0, 9.9, is_throttled=False) == 1000

@@ -144,6 +144,15 @@ KNOWN: Final[Mapping[str, World]] = {
         limit=Limit(requests=30, seconds=10.0),
         users=(_all(200, by_reference=True),),
     ),
+    **{
+        f"{len(refused)} of {count} jobs that are always answered 429": World(
+            settings=Settings(max_interval=1.0, max_rate=20.0),
+            jobs=_jobs(count, 8.0, listed=False),
+            faults=_each("refused", *refused),
+            users=(_get_many(0.0, *range(count)), _get_many(31.0, *range(count))),
+        )
+        for count, refused in ((10, (5,)), (16, (5, 6, 7)))
+    },
     "a record without an id": World(
         jobs=_jobs(2, 20.0),
         faults=_each("blank", 0, ends=5.0),

@@ -243,19 +243,19 @@ class MemorySource:
 
     async def exchange(self, read: Read[LipsyncRequest]) -> Answer[LipsyncRequest]:
         """Make a read in the slot of the lane, as ``Transport.exchange_in`` does."""
-        sent = now()
+        sent, path = now(), None if read.is_page else read.id
         try:
             answer = await self._answer_to(read)
         except RateLimitError as error:
             if not read.is_page:
-                self._lane.throttled(error.retry_after, sent)
+                self._lane.throttled(error.retry_after, sent, path)
             raise
         except APIStatusError as error:
             if error.status < 500:
-                self._lane.answered(sent)
+                self._lane.answered(sent, path)
             raise
         else:
-            self._lane.answered(sent)
+            self._lane.answered(sent, path)
             return answer
         finally:
             self._lane.release()
