@@ -61,7 +61,7 @@ class ReadQueue(Generic[J]):
         if self.health.awaits_get:
             # A single GET shows whether a 429 limits the list alone; otherwise other reads would be refused too.
             return 0 if self._probe is not None else min(len(self._queued), 1)
-        return len(self._queued) + len(self._audits) + self._wants_first_page
+        return len(self._queued) + len(self._audits) + self._may_read_first_page()
 
     def start_scan(self, entry: Entry[J]) -> None:
         """Add an entry without a place to the scan of the list that begins next, if it may be scanned for."""
@@ -242,10 +242,12 @@ class ReadQueue(Generic[J]):
                 read = self._read_of_scan(place, now)
             if read is not None:
                 return read
-        if self._wants_first_page and self.health.allows_page(now, self._pages_under_way):
-            self._wants_first_page = False
+        if self._may_read_first_page():
             return self._page(now, ListScan(), None)
         return None
+
+    def _may_read_first_page(self) -> bool:
+        return self._wants_first_page and self.health.allows_page(self._clock(), self._pages_under_way)
 
     def _get(self, entry: Entry[J], now: float) -> Read[J]:
         rare = entry.rare
@@ -301,6 +303,7 @@ class ReadQueue(Generic[J]):
 
     def _page(self, now: float, group: Bucket[J] | ListScan[J], top: int | None) -> Read[J]:
         self._pages_under_way += 1
+        self._wants_first_page = False  # any page shows finished requests, if there are some
         return Read(
             began=now,
             timeout=self._page_timeout,

@@ -145,6 +145,14 @@ async def test_a_primed_wait_reads_one_page_and_knows_at_once(api: LipsyncApi) -
         assert api.pages == 1
 
 
+async def test_two_primed_waits_read_one_page_while_another_is_under_way(api: LipsyncApi) -> None:
+    """Nothing is known yet of how long a page takes, so only one may be under way."""
+    api.add_finished(60)
+    async with client(polling=PollPolicy(prime=True)) as made, asyncio.timeout(200):
+        await asyncio.gather(*(made.wait_until_finished(api.add(name)) for name in ("a", "b")))
+        assert len(made.durations) == 62
+
+
 async def test_the_page_of_a_primed_wait_comes_after_its_own_poll(api: LipsyncApi) -> None:
     api.add_finished(60)
     async with client(polling=PollPolicy(prime=True)) as made:
