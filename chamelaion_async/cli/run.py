@@ -88,7 +88,7 @@ async def _wait_and_download(
     client: AsyncClient, id: str, output: str, *, overwrite: bool, timeout: float, json: bool
 ) -> tuple[LipsyncRequest | VideoTranslateRequest | None, ExitCode]:
     """Return the job if it is finished, and the exit code."""
-    board = JsonBoard(has_jobs=False) if json else make_board([id])
+    board = JsonBoard(has_jobs=False) if json else make_board([id], durations=client.durations)
     (outcome,) = await wait_for_all(client.lipsync.requests, board, [id], timeout=timeout)
     job = outcome.request
     if job is not None and job.is_completed:

@@ -37,6 +37,6 @@ async def wait(
     names = list(dict.fromkeys(ids))  # a set would lose the order of the rows
     with error_as_record(None, json=json):
         async with (service or ServiceOptions()).client() as client:
-            board = make_board(names, json=json)
+            board = make_board(names, json=json, durations=client.durations)
             outcomes = await wait_for_all(requests_of(client, family), board, names, timeout=timeout)
     return worst(map(of_outcome, outcomes))

@@ -175,10 +175,7 @@ class Durations:
             return NO_FORECAST
         if request.is_finished:
             return Forecast(remaining=0.0, low=0.0, high=0.0, samples=len(kind))
-        since = request.started_at or request.created_at
-        ahead = self._server_ahead
-        now = time.time() if ahead is None else self._clock() + ahead
-        waited = max(now - since.timestamp(), 0.0)
+        waited = self._seconds_since(request.started_at or request.created_at)
         if request.started_at is not None:
             remaining = [(took - waited, weight) for _, took, weight in kind.weighted() if took > waited]
             usual = _median(kind.processing)
@@ -188,6 +185,10 @@ class Durations:
             ] or [(took, weight) for _, took, weight in kind.weighted()]
             usual = _median(map(float.__add__, kind.queued, kind.processing))
         return make_forecast(remaining, waited, usual, len(kind))
+
+    def age(self, request: Job) -> float:
+        """Return the seconds since the service accepted an unfinished job, by its clock as far as that is known."""
+        return self._seconds_since(request.created_at)
 
     def dump(self) -> str:
         """Return what was learned as JSON text, of some kilobytes, for ``load``."""
@@ -217,6 +218,11 @@ class Durations:
             logger.warning("the saved durations cannot be read, and are learned again: %r", error)
             return cls()
         return durations
+
+    def _seconds_since(self, moment: datetime) -> float:
+        ahead = self._server_ahead
+        now = time.time() if ahead is None else self._clock() + ahead
+        return max(now - moment.timestamp(), 0.0)
 
     def _kind(self, name: str) -> _Kind | None:
         kind = self._kinds.get(name)

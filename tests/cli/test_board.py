@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 from rich.console import Console
 
-from chamelaion_async import ConfigurationError, LipsyncRequest, WaitTimeoutError, WaitUnreachableError
+from chamelaion_async import ConfigurationError, Durations, LipsyncRequest, WaitTimeoutError, WaitUnreachableError
 from chamelaion_async.cli._ui.board import JsonBoard, LineBoard, TableBoard, make_board
 from chamelaion_async.cli._ui.text import clean, one_line
 
@@ -28,6 +29,15 @@ def drawn(console: Console, board: TableBoard) -> str:
     with console.capture() as capture:
         console.print(board.table())
     return capture.get()
+
+
+def durations(job: Job, *, now: float, finished: int = 20) -> Durations:
+    """Durations of jobs that took 85 seconds each, as known so many seconds after a job was accepted."""
+    made = Durations(clock=lambda: 0.0)
+    for number in range(finished):
+        made.add(job("completed", id=f"{number}"))
+    made.add(job("queued"), job().created_at + timedelta(seconds=now))
+    return made
 
 
 def timeout(id: str) -> WaitTimeoutError:
@@ -112,6 +122,77 @@ def test_a_table_has_states_and_times_and_fits_into_80_columns(console: Console,
     assert "3 of 6 done" in table
 
 
+@pytest.mark.parametrize(
+    ("now", "left"),
+    [
+        pytest.param(5.0, "about 1 min left", id="just started"),
+        pytest.param(48.0, "about 40 s left", id="halfway"),
+        pytest.param(89.0, "any moment", id="due"),
+        pytest.param(185.0, "about 3 min left", id="longer than any before"),
+    ],
+)
+def test_an_open_job_has_a_forecast_below_its_name(console: Console, job: Job, now: float, left: str) -> None:
+    board = TableBoard(["a", "b", "c"], durations=durations(job, now=now), console=console)
+    board.job_changed("a", job("processing"))
+    board.job_changed("b", job("completed"))
+    lines = [" ".join(line.split()[1:]) for line in drawn(console, board).splitlines()]
+    place = lines.index("a processing 5.0 s -")
+    assert lines[place + 1].endswith(left)
+    assert sum(line.endswith(("left", "moment")) for line in lines) == 1
+
+
+def test_the_bar_is_the_part_of_the_time_that_has_passed(console: Console, job: Job) -> None:
+    board = TableBoard(["a"], durations=durations(job, now=45.0), console=console)
+    board.job_changed("a", job("processing"))
+    (line,) = (line for line in drawn(console, board).splitlines() if "left" in line)
+    assert line.count("━") == 9  # of 18; a terminal without colours shows no rest
+
+
+def test_without_a_finished_job_there_is_no_forecast(console: Console, job: Job) -> None:
+    plain = TableBoard(["a"], console=console)
+    board = TableBoard(["a"], durations=durations(job, now=45.0, finished=0), console=console)
+    for each in (plain, board):
+        each.job_changed("a", job("processing"))
+        each.update()
+    assert drawn(console, board) == drawn(console, plain)
+
+
+def test_an_update_shows_what_was_learned_since(console: Console, job: Job) -> None:
+    known = durations(job, now=45.0, finished=0)
+    board = TableBoard(["a", "b"], durations=known, console=console)
+    board.job_changed("a", job("processing"))
+    known.add(job("completed", id="other"))
+    assert "left" not in drawn(console, board)
+    board.update()
+    assert "about 45 s left" in drawn(console, board)
+
+
+def test_a_table_that_fills_the_terminal_has_no_forecasts(console: Console, job: Job) -> None:
+    console.height = 12
+    for count, shown in [(3, 3), (4, 0), (20, 0)]:
+        names = [f"{number}" for number in range(count)]
+        board = TableBoard(names, durations=durations(job, now=45.0), console=console)
+        for name in names:
+            board.job_changed(name, job("processing"))
+        board.update()
+        assert drawn(console, board).count("left") == shown
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_a_forecast_leaves_the_width_of_a_table_with_uuids_as_it_is(console: Console, job: Job, width: int) -> None:
+    id, created_at = "6f82a2d8-a6d4-4e8a-a0fa-e8b09823a2d8", job().created_at
+    known = Durations(clock=lambda: 0.0)
+    known.add(job("completed", started_at=created_at, finished_at=created_at + timedelta(minutes=55)))
+    known.add(job("queued"), created_at)
+    console.width = width
+    boards = [TableBoard([id], console=console), TableBoard([id], durations=known, console=console)]
+    for board in boards:
+        board.job_changed(id, job("queued"))
+    plain, table = (drawn(console, board) for board in boards)
+    assert "about 55 min left" in table
+    assert max(map(len, table.splitlines())) == max(map(len, plain.splitlines()))
+
+
 def test_results_and_errors_follow_the_table(console: Console, job: Job, capsys: pytest.CaptureFixture[str]) -> None:
     with TableBoard(["a", NASTY, "c"], console=console) as board:
         board.job_changed("a", job("failed", error_message="\x1b[2Jno [b]way[/b]"))
@@ -123,7 +204,10 @@ def test_results_and_errors_follow_the_table(console: Console, job: Job, capsys:
     assert printed.err.count("\n") == 1
 
 
-def test_a_terminal_without_unicode_gets_ascii() -> None:
+def test_a_terminal_without_unicode_gets_ascii(job: Job) -> None:
     file = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     console = Console(file=file, force_terminal=True, color_system=None, width=60, legacy_windows=False)
-    assert drawn(console, TableBoard(["a"], console=console)).isascii()
+    board = TableBoard(["a"], durations=durations(job, now=45.0), console=console)
+    board.job_changed("a", job("processing"))
+    assert "left" in drawn(console, board)
+    assert drawn(console, board).isascii()

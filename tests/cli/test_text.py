@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chamelaion_async import LipsyncRequest
-from chamelaion_async.cli._ui.text import clean, one_line, seconds, size, summary
+from chamelaion_async.cli._ui.text import clean, one_line, seconds, size, summary, time_left
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,31 @@ def test_one_line_has_single_spaces_and_no_line_breaks() -> None:
 )
 def test_a_duration_has_units_that_suit_its_length(span: float | None, shown: str) -> None:
     assert seconds(None if span is None else timedelta(seconds=span)) == shown
+
+
+@pytest.mark.parametrize(
+    ("remaining", "shown"),
+    [
+        (0, "any moment"),
+        (1.9, "any moment"),
+        (2.4, "about 2 s left"),
+        (9.4, "about 9 s left"),
+        (9.6, "about 10 s left"),
+        (42, "about 40 s left"),
+        (57, "about 55 s left"),
+        (58, "about 1 min left"),
+        (110, "about 2 min left"),
+        (569, "about 9 min left"),
+        (1000, "about 15 min left"),
+        (3449, "about 55 min left"),
+        (3451, "about 1 h left"),
+        (5000, "about 1.5 h left"),
+        (36_000, "about 10 h left"),
+        (360_000, "about 100 h left"),
+    ],
+)
+def test_time_left_is_rounded_as_people_say_it(remaining: float, shown: str) -> None:
+    assert time_left(remaining) == shown
 
 
 @pytest.mark.parametrize(

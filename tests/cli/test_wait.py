@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from .running import COMPLETED, FAILED, GET, NOWHERE, Cli, LocalSandbox, OpenTerminal
+from .running import COMPLETED, FAILED, GET, LIST, NOWHERE, Cli, LocalSandbox, OpenTerminal
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,18 @@ def test_a_translation_is_shown_with_the_url_of_each_language(cli: Cli, service:
 def test_an_id_given_twice_counts_once(cli: Cli, service: LocalSandbox) -> None:
     assert cli("wait", COMPLETED, COMPLETED).out.count("\n") == 1
     assert len(service.received(GET)) == 1
+
+
+def test_a_terminal_shows_how_long_a_job_will_still_take(terminal: OpenTerminal, service: LocalSandbox) -> None:
+    """The wait reads one page of the list, which holds jobs that have finished."""
+    service.add_job(job_seconds=0.0)
+    service.add_job(reference_id="first")
+    service.add_job(reference_id="second")
+    waiting = terminal("wait", "first", "second", "--timeout", "20")
+    waiting.read_until("any moment")
+    waiting.send(signal.SIGINT)
+    assert waiting.wait() == 130
+    assert len(service.received(LIST)) == 1
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -182,6 +182,15 @@ def test_a_queued_job_still_has_its_whole_processing_before_it() -> None:
     assert forecast.low >= 80
 
 
+def test_the_age_of_a_job_goes_by_the_clock_of_the_service() -> None:
+    seconds = iter([10.0, 12.5, 0.0])
+    durations = Durations(clock=lambda: next(seconds))
+    queued = job(1, status="queued", started_at=None, finished_at=None)
+    durations.add(queued, at(40.0))
+    assert durations.age(queued) == 42.5
+    assert durations.age(attrs.evolve(queued, created_at=at(100.0))) == 0.0
+
+
 def test_a_finished_job_takes_no_more_time() -> None:
     forecast = learned().forecast(job(1))
     assert (forecast.remaining, forecast.low, forecast.high) == (0, 0, 0)

@@ -10,23 +10,27 @@ from typing import Final, Self
 
 import attrs
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from ...errors import ChamelaionError
 from ...models import Job
+from ...polling.durations import Durations
 from .errors import explain_with_id, label
 from .json_records import api_record, error_record
 from .printing import can_redraw, print_error, print_line
 from .streams import OutputError
-from .text import clean, column_width, result, seconds, summary
+from .text import clean, column_width, result, seconds, summary, time_left
 
 __all__ = ["Board", "JsonBoard", "LineBoard", "TableBoard", "make_board"]
 
 _REDRAWS: Final = 10  # a second
+_BAR: Final = 18  # columns; with the longest words below it as wide as a UUID
+_FRAME: Final = 6  # lines of a table besides its rows, and the one of the cursor
 
 
 class Board(ABC):
@@ -40,6 +44,9 @@ class Board(ABC):
     def wait_failed(self, name: str, error: ChamelaionError, /) -> None:
         """Show an error that ended the wait for a job."""
 
+    def update(self) -> None:  # noqa: B027 - only a table changes while no job does
+        """Show how long the jobs will still take. Called about once a second."""
+
     def __enter__(self) -> Self:
         return self
 
@@ -47,11 +54,11 @@ class Board(ABC):
         pass
 
 
-def make_board(names: Sequence[str], *, json: bool = False) -> Board:
+def make_board(names: Sequence[str], *, json: bool = False, durations: Durations | None = None) -> Board:
     """Return the board for stdout: JSON if it is asked for, a table on a terminal, else lines."""
     if json:
         return JsonBoard()
-    return TableBoard(names) if can_redraw() else LineBoard(names, clock=time.monotonic)
+    return TableBoard(names, durations=durations) if can_redraw() else LineBoard(names, clock=time.monotonic)
 
 
 class LineBoard(Board):
@@ -106,6 +113,8 @@ class _Row:
     status: str = "no answer"
     job: Job | None = None
     error: ChamelaionError | None = None
+    elapsed: float = 0.0
+    remaining: float | None = None
 
     @property
     def is_open(self) -> bool:
@@ -135,10 +144,14 @@ class TableBoard(Board):
 
     Args:
         names: The names of the jobs, in the order of the rows.
+        durations: How long jobs took, to show how long those in the table will still take.
         console: Where to draw; by default the terminal on stdout.
     """
 
-    def __init__(self, names: Sequence[str], *, console: Console | None = None) -> None:
+    def __init__(
+        self, names: Sequence[str], *, durations: Durations | None = None, console: Console | None = None
+    ) -> None:
+        self._durations = durations
         self._console = console or Console(highlight=False)  # ids are not to be coloured like numbers
         self._spinner = Spinner("line" if self._console.options.ascii_only else "dots")
         # Rows are replaced but never added or removed, since the thread that draws iterates over them.
@@ -148,14 +161,31 @@ class TableBoard(Board):
     def job_changed(self, name: str, job: Job, /) -> None:
         """Show the state of the job in its row."""
         self._rows[name] = attrs.evolve(self._rows[name], status=job.status, job=job)
+        self._forecast(name)
 
     def wait_failed(self, name: str, error: ChamelaionError, /) -> None:
         """Show the label of the error in the row."""
         self._rows[name] = attrs.evolve(self._rows[name], status=label(error), error=error)
 
+    def update(self) -> None:
+        """Forecast each open job again."""
+        if len(self._rows) <= self._console.height:  # more of them are not shown, and forecasts take time
+            for name in self._rows:
+                self._forecast(name)
+
+    def _forecast(self, name: str) -> None:
+        # Here and not in the thread that draws: what is known of durations is for one thread.
+        row = self._rows[name]
+        if self._durations is None or row.job is None or not row.is_open:
+            return
+        remaining = self._durations.forecast(row.job).remaining
+        self._rows[name] = attrs.evolve(row, elapsed=self._durations.age(row.job), remaining=remaining)
+
     def table(self) -> Table:
         """Return the table as it is now."""
         ended = sum(not row.is_open for row in self._rows.values())
+        forecasts = sum(row.is_open and row.remaining is not None for row in self._rows.values())
+        has_room = len(self._rows) + forecasts + _FRAME <= self._console.height
         caption = f"{ended} of {len(self._rows)} done"
         # A UUID and the longest duration fit exactly into 80 columns.
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=caption, caption_justify="left")
@@ -169,7 +199,7 @@ class TableBoard(Board):
         for name, row in self._rows.items():
             table.add_row(
                 spinner if row.is_open else "",
-                Text(clean(name)),  # a str would be read as markup, and [b] in an id lost
+                _job(name, row) if has_room else _name(name),
                 Text(clean(row.status), row.style),
                 seconds(row.job.queue_time if row.job is not None else None),
                 seconds(row.job.duration if row.job is not None else None),
@@ -190,3 +220,21 @@ class TableBoard(Board):
         for name, row in self._rows.items():
             if row.error is not None:
                 print_error(explain_with_id(name, row.error))
+
+
+def _name(name: str) -> Text:
+    return Text(clean(name))  # a str would be read as markup, and [b] in an id lost
+
+
+def _job(name: str, row: _Row) -> RenderableType:
+    """Return the name of a job, and below it for an open one how long it will still take, if that is known."""
+    if not row.is_open or row.remaining is None:
+        return _name(name)
+    bar = ProgressBar(
+        total=row.elapsed + row.remaining or 1, completed=row.elapsed, width=_BAR, complete_style="cyan"
+    )
+    left = Table.grid(padding=(0, 1))
+    left.add_column()
+    left.add_column(no_wrap=True)
+    left.add_row(bar, Text(time_left(row.remaining), "dim"))
+    return Group(_name(name), left)

@@ -12,6 +12,7 @@ from cyclopts.validators import Number
 
 from ..._http.addresses import is_loopback
 from ...client import AsyncClient
+from ...config import PollPolicy
 from ...errors import ConfigurationError
 from ...models import LipsyncRequest, VideoTranslateRequest
 from ...resources.requests import RequestsResource
@@ -107,6 +108,8 @@ class ServiceOptions:
             proxy=self.proxy,
             trust_env=not self._is_local(),
             timeout=timeout,
+            # A command lives for one wait: it would otherwise know of no finished job.
+            polling=PollPolicy(prime=True),
         )
 
     def _is_local(self) -> bool:

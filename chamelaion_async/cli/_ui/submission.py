@@ -123,6 +123,6 @@ async def finish_submission(
             print_note(advice)
         if not wait:
             return ExitCode.OK
-        board = make_board([id], json=json)
+        board = make_board([id], json=json, durations=client.durations)
         outcomes = await wait_for_all(requests_of(client, family), board, [id], timeout=timeout)
         return worst(map(of_outcome, outcomes))

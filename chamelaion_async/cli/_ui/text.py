@@ -8,9 +8,19 @@ from typing import Final
 
 from ...models import Job, VideoTranslateRequest
 
-__all__ = ["clean", "column_width", "one_line", "result", "seconds", "size", "summary", "timestamp"]
+__all__ = ["clean", "column_width", "one_line", "result", "seconds", "size", "summary", "time_left", "timestamp"]
 
 _WIDEST: Final = 40
+_ANY_MOMENT: Final = 2.0  # seconds
+# Each as: below this many seconds, the unit, its seconds, and the step to which people round it.
+_SPOKEN: Final = (
+    (9.5, "s", 1, 1),
+    (57.5, "s", 1, 5),
+    (9.5 * 60, "min", 60, 1),
+    (57.5 * 60, "min", 60, 5),
+    (9.75 * 3600, "h", 3600, 0.5),
+    (float("inf"), "h", 3600, 1),
+)
 
 
 def clean(text: str) -> str:
@@ -44,6 +54,19 @@ def seconds(span: timedelta | None) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def time_left(remaining: float) -> str:
+    """Return about how long it takes until an end, such as ``about 40 s left``.
+
+    Args:
+        remaining: Seconds.
+    """
+    if remaining < _ANY_MOMENT:
+        return "any moment"
+    unit, length, step = next(row[1:] for row in _SPOKEN if remaining < row[0])
+    count = max(round(remaining / length / step), 1) * step
+    return f"about {count:g} {unit} left"
 
 
 def size(count: int) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ...errors import ChamelaionError
 from ...models import LipsyncRequest, Outcome, VideoTranslateRequest
@@ -18,6 +19,8 @@ from .options import Requests
 __all__ = ["of_outcome", "run_together", "wait_for_all", "wait_for_one"]
 
 T = TypeVar("T")
+
+_UPDATE_PAUSE: Final = 1.0  # seconds
 
 
 async def wait_for_one(
@@ -51,7 +54,25 @@ async def wait_for_all(
     # The option takes numbers only, and the library None for no limit.
     limit = None if timeout == math.inf else timeout
     with board:
-        return await run_together(wait_for_one(requests, board, id, timeout=limit) for id in ids)
+        async with _updates(board):
+            return await run_together(wait_for_one(requests, board, id, timeout=limit) for id in ids)
+
+
+@asynccontextmanager
+async def _updates(board: Board) -> AsyncIterator[None]:
+    """Update a board again and again inside the block."""
+
+    async def update() -> None:
+        while True:
+            await asyncio.sleep(_UPDATE_PAUSE)
+            board.update()
+
+    task = asyncio.create_task(update())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def run_together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
