@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import chamelaion_async
+
 ROOT = Path(__file__).parents[1]
 CHARTS = ROOT / "docs" / "charts"
 RUN = CHARTS / "benchmarks.json"
@@ -20,8 +22,9 @@ def redrawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("charts")
     program = ROOT / "tests" / "benchmarks" / "run.py"
     command = [sys.executable, str(program), "--charts-from", str(RUN), "--charts", str(folder)]
-    # Its modules lie beside it, where a safe path does not look.
-    environment = {**os.environ, "PYTHONPATH": str(program.parent)}
+    # Its modules lie beside it, where a safe path does not look; the package is the one that is tested.
+    path = os.pathsep.join([str(program.parent), str(Path(chamelaion_async.__file__).parents[1])])
+    environment = {**os.environ, "PYTHONPATH": path}
     subprocess.run(command, check=True, capture_output=True, timeout=60, env=environment)
     return folder
 

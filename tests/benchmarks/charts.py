@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import get_many
 import many
 import throughput
+import when
 from dot_chart import Dot, dot_chart
 from line_chart import Point, Series, line_chart
+from pair_chart import Pair, pair_chart
+from schedule_chart import Panel, schedule_chart
 
 Results = Mapping[str, Mapping[str, Any]]
 
@@ -28,6 +32,10 @@ CONDITIONS = (
 )
 FOOT = "The sweep knows the allowed rate, the others do not. Loops of GETs were not tried with 10,000 jobs."
 IN_LEGEND = 1000  # jobs
+SHOWN = {"85 ± 5 s": (110.0, 10.0), "half 20 ± 3 s, half 300 ± 30 s": (400.0, 50.0)}
+"""The kinds of jobs whose polls are drawn, up to which age and with how far apart the numbers of the axis."""
+KNOWN = 100  # jobs
+PARTS = 110  # of the time in which ends are counted
 
 
 def _against_jobs(results: Results, *, figure: str, title: str, y_title: str, unit: str, hollow: str) -> str:
@@ -125,11 +133,59 @@ def batches(results: Results) -> str:
     )
 
 
+def schedule(_: Results) -> str:
+    """Draw when two kinds of jobs are polled. Computed now, since nothing of it depends on a machine."""
+    panels = []
+    for kind, (until, step) in SHOWN.items():
+        draw = when.KINDS[kind]
+        known = when.durations_of(draw, Random(f"{kind} {KNOWN}"), KNOWN)
+        panels.append(
+            Panel(
+                name=f"Jobs that take {kind}",
+                until=until,
+                step=step,
+                ends=when.shares(draw, Random(kind), until, PARTS),
+                polls={
+                    "learned": when.ages_of_polls(when.learned(known), until),
+                    "by age": when.ages_of_polls(when.by_age, until),
+                },
+            )
+        )
+    return schedule_chart(
+        title="The polls of a job that does not end",
+        subtitle=f"Each stroke is a poll; learned from {KNOWN} finished jobs, and by age; default policy, no jitter",
+        panels=panels,
+        x_title="age of the job in seconds",
+    )
+
+
+def spacing(results: Results) -> str:
+    """Draw the delay against the polls of a job, by age and learned."""
+    rows = [row for row in results["when"]["rows"] if row["after"] == f"{KNOWN} samples"]
+    return pair_chart(
+        title="Delay from finished to known against polls",
+        subtitle=f"Hollow: by age. Full: learned from {KNOWN} finished jobs. Virtual time, default policy",
+        pairs=[
+            Pair(
+                name=row["durations"],
+                before=(row["by_age_polls"], row["by_age_s"]),
+                after=(row["polls"], row["delay_s"]),
+            )
+            for row in rows
+        ],
+        x_title="polls",
+        y_title="mean delay in seconds",
+        foot=("Mean polls and mean delay of a job, for six kinds of durations.",),
+    )
+
+
 CHARTS: dict[str, tuple[str, Callable[[Results], str]]] = {
     "delay.svg": ("many", delay),
     "requests.svg": ("many", requests),
     "throughput.svg": ("throughput", reads),
     "get-many.svg": ("get_many", batches),
+    "schedule.svg": ("when", schedule),
+    "spacing.svg": ("when", spacing),
 }
 """The benchmark that each file shows, and how it is drawn."""
 
@@ -139,4 +195,4 @@ def draw(results: Results, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for file, (benchmark, chart) in CHARTS.items():
         if benchmark in results:
-            folder.joinpath(file).write_text(chart(results))
+            folder.joinpath(file).write_text(chart(results), encoding="utf-8")

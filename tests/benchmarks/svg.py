@@ -72,6 +72,18 @@ class Drawing:
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
         self._parts.append(f'<polyline class="line s{series}" points="{path}"{dashed}/>')
 
+    def area(self, points: Iterable[tuple[float, float]], series: int) -> None:
+        """Fill what points enclose with a light shade of the colour of a series."""
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        self._parts.append(f'<polygon class="s{series}" fill="currentColor" fill-opacity="0.3" points="{path}"/>')
+
+    def tick(self, x: float, y1: float, y2: float, series: int, *, words: str) -> None:
+        """Draw an upright stroke in the colour of a series, with words that show when it is pointed at."""
+        self._parts.append(
+            f'<line class="line s{series}" x1="{x:.1f}" y1="{y1:g}" x2="{x:.1f}" y2="{y2:g}">'
+            f"<title>{escape(words)}</title></line>"
+        )
+
     def mark(self, x: float, y: float, series: int, *, words: str = "", hollow: bool = False) -> None:
         """Set the mark of a series, with words that show when it is pointed at."""
         css = f"{'hollow' if hollow else 'mark'} s{series}"

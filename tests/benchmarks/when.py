@@ -76,6 +76,24 @@ def polled(took: float, pause: Pause, draw: Random) -> tuple[float, int]:
     return age - took, polls
 
 
+def ages_of_polls(pause: Pause, until: float) -> list[float]:
+    """Return the ages at which a job that takes so long is polled, without jitter."""
+    ages = [0.0]
+    while ages[-1] < until:
+        ages.append(ages[-1] + pause(ages[-1], 0.5))
+    return ages[:-1]
+
+
+def shares(kind: Draw, draw: Random, until: float, parts: int) -> list[float]:
+    """Return which share of many jobs ends in each of equal parts of the time."""
+    counted, jobs = [0] * parts, 20_000
+    for _ in range(jobs):
+        place = int(kind(draw) / until * parts)
+        if 0 <= place < parts:
+            counted[place] += 1
+    return [each / jobs for each in counted]
+
+
 def durations_of(kind: Draw, draw: Random, samples: int) -> Durations:
     durations = Durations()
     for _ in range(samples):
