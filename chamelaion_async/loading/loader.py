@@ -321,7 +321,10 @@ class Loader(Generic[J]):
         self, read: Read[J], answer: Answer[J], stamp: ReadStamp, ranks: range
     ) -> tuple[list[tuple[Entry[J], Snapshot[J], int]], int]:
         """Decode the records with subscribers, and count those of the group that the page was read for."""
-        shown, found = [], 0
+        shown, found, room = [], 0, 0
+        if self._finished is not None:
+            self._finished.set_clock(stamp.server_time)
+            room = self._finished.room
         for rank, (id, record) in zip(ranks, answer.records, strict=True):
             entry = self._registry.find(id)
             if entry is None and id != self._ended_by_audit and not self._is_of_use(id, record):
@@ -330,7 +333,8 @@ class Loader(Generic[J]):
                 snapshot = Snapshot(answer.make(record), stamp)
             except ValueError:
                 continue  # a GET follows, and its error names the fault
-            if self._finished is not None:
+            if room and self._finished is not None and snapshot.request.finished_at is not None:
+                room -= 1
                 self._finished.add(snapshot.request, stamp.server_time)
             if id == self._ended_by_audit:
                 self._ended_by_audit = None

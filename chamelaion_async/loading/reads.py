@@ -43,8 +43,15 @@ SendRead = Callable[[Read[J]], Awaitable[Answer[J]]]
 class FinishedRequests(Protocol):
     """Learns from finished requests, such as how long they took."""
 
+    @property
+    def room(self) -> int:
+        """How many finished requests of one page are of use."""
+
     def wants(self, id: str) -> bool:
         """Whether a finished request without a wait is of use; it has to be decoded for that."""
+
+    def set_clock(self, server_time: datetime | None) -> None:
+        """Receive the time of an answer by the service's clock, if it says."""
 
     def add(self, request: Job, server_time: datetime | None) -> None:
         """Receive a request as a read showed it, finished or not, at a time by the service's clock."""

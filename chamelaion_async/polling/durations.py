@@ -25,7 +25,9 @@ _MOST: Final = 200  # jobs of a kind that are kept
 _HALF_LIFE: Final = 80  # jobs after which one counts half
 _OWN: Final = 10  # jobs with as many languages from which on only those count
 _ENOUGH: Final = 100  # jobs from which on only those count that are waited for
+_FEW: Final = 16  # of a page that are learned from then: very many may have finished since the last read
 _MOST_LANGUAGES: Final = 8  # that are told apart
+_MOST_POLICIES: Final = 8  # whose intervals are kept
 _MOST_IDS: Final = 1024  # finished jobs that are known not to count twice
 _RENEWED_AFTER: Final = 0.2  # part of the jobs that is new
 _SURPRISE: Final = 2.0  # times the pause by age, where a job ended after all
@@ -82,6 +84,8 @@ class _Kind:
         key = (is_processing, policy.min_interval, policy.max_interval, policy.age_factor)
         made = self._made.get(key)
         if made is None:
+            if len(self._made) == _MOST_POLICIES:
+                self._made.clear()
             weights = [weight for *_, weight in self.weighted()]
             whole = self.processing if is_processing else [*map(float.__add__, self.queued, self.processing)]
             made = self._made[key] = make_schedule(whole, weights, policy)
@@ -112,6 +116,11 @@ class Durations:
     def __repr__(self) -> str:
         return f"<Durations of {len(self)} jobs>"
 
+    @property
+    def room(self) -> int:
+        """How many finished jobs of one page are learned from: all of them at first, later a few."""
+        return _MOST if len(self) < _ENOUGH else _FEW
+
     def wants(self, id: str) -> bool:
         """Whether a finished job without a wait would add something: too few are known, and it is not among them."""
         return len(self) < _ENOUGH and id not in self._counted
@@ -123,8 +132,7 @@ class Durations:
             request: As the service showed it.
             server_time: When the service answered, by its own clock; None if it did not say.
         """
-        if server_time is not None:
-            self._server_ahead = server_time.timestamp() - self._clock()
+        self.set_clock(server_time)
         if request.finished_at is None or not request.is_finished or request.id in self._counted:
             return
         self._counted[request.id] = None
@@ -140,6 +148,11 @@ class Durations:
             return
         for name in _names_of(request):
             self._kinds.setdefault(name, _Kind()).add(queued, processing)
+
+    def set_clock(self, server_time: datetime | None) -> None:
+        """Set the service's clock, by which forecasts tell the age of a job."""
+        if server_time is not None:
+            self._server_ahead = server_time.timestamp() - self._clock()
 
     def pause(
         self,

@@ -57,7 +57,9 @@ def _draw(drawing: Drawing, panel: Panel, up: float) -> None:
     for number in range(round(panel.until / panel.step) + 1):
         drawing.grid(x(number * panel.step), up, x(number * panel.step), bottom)
         drawing.text(x(number * panel.step), bottom + 18, f"{number * panel.step:g}", anchor="middle")
-    curve = [(x((number + 0.5) * width), base - share / most * (CURVE - 8)) for number, share in enumerate(panel.ends)]
+    curve = [
+        (x((number + 0.5) * width), base - share / most * (CURVE - 8)) for number, share in enumerate(panel.ends)
+    ]
     drawing.area([(LEFT, base), *curve, (RIGHT, base)], ENDS)
     drawing.text(LEFT - 12, base - 4, "ends", anchor="end")
     for series, (way, ages) in enumerate(panel.polls.items()):

@@ -152,6 +152,19 @@ def test_what_is_kept_is_bounded() -> None:
     assert len(durations._counted) <= 1024
 
 
+def test_a_page_teaches_all_that_it_shows_until_enough_is_known_and_then_a_few() -> None:
+    assert [learned(count).room for count in (0, 99, 100)] == [200, 200, 16]
+    assert [learned(count).wants("another") for count in (99, 100)] == [True, False]
+    assert not learned(50).wants("job-1")
+
+
+def test_any_number_of_policies_leaves_a_few_tables() -> None:
+    durations = learned()
+    for number in range(100):
+        durations.pause(LIPSYNC, PollPolicy(max_interval=12.0 + number), 50, is_processing=True)
+    assert len(durations._kinds[LIPSYNC]._made) <= 8
+
+
 class Clock:
     now = 1000.0
 
