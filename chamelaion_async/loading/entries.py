@@ -67,6 +67,7 @@ class RareFields(Generic[J]):
         prefers_page_until: Until when a page may be read for this request alone, because its GETs keep failing.
         nudged_at: When the request was nudged; reset once a read that began later was answered.
         least_timeout: The shortest timeout among the subscribers' polls, if they differ.
+        audited_at: When a GET last checked what a page says of the request.
         is_end_checked: Whether a GET was asked for because a page showed the end without its output or reason.
     """
 
@@ -79,6 +80,7 @@ class RareFields(Generic[J]):
     prefers_page_until: float = ALWAYS
     nudged_at: float = ALWAYS
     least_timeout: float = NEVER
+    audited_at: float = ALWAYS
     is_end_checked: bool = False
 
 

@@ -68,10 +68,10 @@ class ListHealth:
         """Seconds after which a page is overdue."""
         if self.knows_nothing:
             return _UNKNOWN
-        get_time = 2 * (self._get_time or 0.0)
         if not self.is_trusted and self._get_time is not None:
-            return get_time + _MARGIN  # it tests whether the list answers again, and no poll waits for a test
-        return min(max(1.5 * (self._page_time or 0.0), get_time) + _MARGIN, self._longest)
+            # It tests whether the list answers. With the GET that follows, a poll takes the time of two answers.
+            return self._get_time + _MARGIN
+        return min(max(1.5 * (self._page_time or 0.0), 2 * (self._get_time or 0.0)) + _MARGIN, self._longest)
 
     @property
     def _longest(self) -> float:

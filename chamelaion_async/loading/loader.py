@@ -90,7 +90,6 @@ class Loader(Generic[J]):
         self._overdue_timer: asyncio.TimerHandle | None = None
         self._audit_at = ALWAYS
         self._ended_by_audit: str | None = None
-        self._audits = 0
         self._refusals = 0
         self.answered_at = ALWAYS
         """When the last good answer came, by the loop's clock."""
@@ -351,11 +350,12 @@ class Loader(Generic[J]):
         return bool(is_finished) and self._finished is not None and self._finished.wants(id)
 
     def _audit(self, page: Read[J]) -> None:
-        """Every few seconds, read one request of a page with GET as well, to compare the two."""
+        """Every few seconds, read the request of a page that was not for the longest time with GET as well."""
         if loop_time() >= self._audit_at:
             self._audit_at = loop_time() + _AUDIT_PAUSE
-            self._audits += 1
-            self._queue.audit(page.covered[self._audits % len(page.covered)])
+            entry = min(page.covered, key=lambda entry: entry.rare.audited_at)
+            entry.note(audited_at=loop_time())
+            self._queue.audit(entry)
 
     def _list_lags(self) -> None:
         """Read no pages for a while, since the list shows an older state; audit the first page after that."""

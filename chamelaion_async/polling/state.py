@@ -175,7 +175,7 @@ class PollState(Generic[J]):
     @property
     def needs_get(self) -> bool:
         """Whether only a GET can answer the poll under way: the last one, since a list may lag."""
-        return self.is_last_poll and not self.plan.reads_once and not self.plan.ends_with_pages
+        return self.is_last_poll and self.plan.attempts is None and not self.plan.ends_with_pages
 
     def end_poll(self, now: float) -> None:
         """Record that the poll under way was answered."""
@@ -185,7 +185,10 @@ class PollState(Generic[J]):
     def is_answered_by(self, snapshot: Snapshot[J]) -> bool:
         """Whether a snapshot answers the poll under way; otherwise it is only news."""
         if self.plan.reads_once:
-            return snapshot.request.is_finished or snapshot.stamp.began >= self.plan.started
+            is_late_enough = snapshot.stamp.began >= self.plan.started
+            return snapshot.request.is_finished or (
+                is_late_enough and not (self.needs_get and snapshot.stamp.is_page)
+            )
         if self.began == NEVER:
             return False
         if snapshot.request.is_finished or not self.is_last_poll:

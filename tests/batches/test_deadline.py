@@ -169,7 +169,7 @@ class TestZero:
         error = outcomes[open_].error
         assert isinstance(error, WaitTimeoutError)
         assert (error.polls, error.elapsed) == (1, 0)
-        assert (service.polls, service.elapsed) == ([0], 0)
+        assert (service.gets, service.pages, service.elapsed) == ([0, 0], [], 0)
 
     async def test_a_timeout_of_zero_leaves_the_poll_the_time_to_be_answered(
         self, service: MemoryApi, requests: Requests

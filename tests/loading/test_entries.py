@@ -69,7 +69,10 @@ def test_one_module_writes_each_field_of_an_entry() -> None:
         **{key: {READ_QUEUE} for key in ("state", "read", "timeout", "due", "group")},
         **{key: {READ_QUEUE} for key in ("misses", "scan_at", "scans", "least_timeout")},
         **{key: {REGISTRY} for key in ("id", "subscriber", "others", "aliases", "packed", "stamp")},
-        **{key: {LOADER} for key in ("failures_alone", "prefers_page_until", "nudged_at", "is_end_checked")},
+        **{
+            key: {LOADER}
+            for key in ("failures_alone", "prefers_page_until", "nudged_at", "audited_at", "is_end_checked")
+        },
     }
 
 

@@ -291,8 +291,14 @@ class TestAnswers:
     ) -> None:
         state = waiting(**options)
         state.begin_poll(BEGAN)
-        assert state.is_answered_by(snapshot(began=began, is_page=True)) is is_answer
+        assert state.is_answered_by(snapshot(began=began)) is is_answer
         assert state.is_answered_by(snapshot("completed", began=began))
+
+    def test_a_page_answers_the_only_poll_of_get_many_but_not_of_a_wait_without_time(self) -> None:
+        for options, is_answer in (({"attempts": 3}, True), ({"timeout": 0.0}, False)):
+            state = waiting(**options)
+            state.begin_poll(BEGAN)
+            assert state.is_answered_by(snapshot(began=BEGAN, is_page=True)) is is_answer
 
     @pytest.mark.parametrize(
         ("timeout", "at", "sent", "is_failure"),

@@ -122,7 +122,7 @@ def _others(world: World, call: Call) -> float:
     Each has three tries, of a minute at most, and pauses of a second and a half; 429 may come ten times, with pauses
     of eight seconds or what it orders.
     """
-    slowest = 0.0
+    slowest = max(answers_seconds(world, target) for target in call.user.targets)
     for target in dict.fromkeys(call.user.targets):
         met = faults_met(world, target, call.began, call.ended)
         if not met:
