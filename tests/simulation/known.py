@@ -153,6 +153,26 @@ KNOWN: Final[Mapping[str, World]] = {
         )
         for count, refused in ((10, (5,)), (16, (5, 6, 7)))
     },
+    "a single poll beside a list that lags": World(
+        kind="lists",
+        listing=Listing(lag=10.0),
+        jobs=(Job(number=0, ended=4.0), Job(number=1, created=-364.39, started=-362.87, ended=-0.53)),
+        users=(User(call="wait_all", targets=(1, 0), timeout=0.0),),
+    ),
+    "a list that stands still, and jobs that a page shows together": World(
+        kind="lists",
+        seed=880,
+        listing=Listing(stands_still_at=9.75),
+        jobs=(Job(number=0, created=-324.77, started=-320.94, ended=24.66), Job(number=1, ended=66.0)),
+        users=(User(call="as_finished", targets=(0, 1)),),
+    ),
+    "a first page that hangs, and slow answers": World(
+        kind="lists",
+        settings=Settings(get_seconds=1.2),
+        jobs=(Job(number=0, created=-16.57, started=-14.93, ended=30.3), Job(number=1, ended=1.0)),
+        faults=(Fault(kind="hang", route="list"),),
+        users=(User(), User(at=2.35, targets=(1,))),
+    ),
     "a record without an id": World(
         jobs=_jobs(2, 20.0),
         faults=_each("blank", 0, ends=5.0),

@@ -132,7 +132,7 @@ BAD: Mapping[Invariant, Sequence[tuple[World, Trace]]] = {
     the.keeps_below_a_limit: [
         (LIMITED, traced(received=[read(0.1 * n, "refused") for n in range(80)])),
         (
-            attrs.evolve(LIMITED, jobs=UNLISTED),
+            attrs.evolve(LIMITED, jobs=tuple(attrs.evolve(job, ended=600.0) for job in UNLISTED)),
             Trace(
                 calls=[Call(user=ALL, names=("",) * 40, began=0.0, ended=500.0)],
                 received=[read(5.0 * n) for n in range(60)],
