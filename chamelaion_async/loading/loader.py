@@ -18,6 +18,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
 import attrs
@@ -40,7 +41,7 @@ from .read_queue import ReadQueue
 from .reader_pool import ReaderPool
 from .reads import Answer, FinishedRequests, Source
 from .registry import Registry
-from .slices import in_slices
+from .slices import SLICE, in_slices
 from .snapshot import ReadStamp, Snapshot
 from .times import ALWAYS, NEVER
 
@@ -350,10 +351,13 @@ class Loader(Generic[J]):
         return bool(is_finished) and self._finished is not None and self._finished.wants(id)
 
     def _audit(self, page: Read[J]) -> None:
-        """Every few seconds, read the request of a page that was not for the longest time with GET as well."""
-        if loop_time() >= self._audit_at:
+        """Every few seconds, read one request of a page with GET as well: the one whose last GET is the longest ago.
+
+        Not only of those that ask: a page may answer others so early that they never do.
+        """
+        if loop_time() >= self._audit_at and page.group is not None:
             self._audit_at = loop_time() + _AUDIT_PAUSE
-            entry = min(page.covered, key=lambda entry: entry.rare.audited_at)
+            entry = min([*page.covered, *islice(page.group.members, SLICE)], key=_last_get)
             entry.note(audited_at=loop_time())
             self._queue.audit(entry)
 
@@ -454,6 +458,12 @@ class Loader(Generic[J]):
         for subscriber in entry.subscribers:
             subscriber.on_error(error, read)
         self._nudge_again(entry, nudged_at, NEVER if read is None else read.began)
+
+
+def _last_get(entry: Entry[Any]) -> float:
+    """Return when a GET last showed an entry, or was asked for to check a page."""
+    stamp = entry.stamp
+    return entry.rare.audited_at if stamp is None or stamp.is_page else max(entry.rare.audited_at, stamp.at)
 
 
 def _page_was_late(stamp: ReadStamp | None, snapshot: Snapshot[J]) -> bool:
