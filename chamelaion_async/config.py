@@ -131,14 +131,15 @@ class RetryPolicy:
 class PollPolicy:
     """How often a wait polls, and which failures it tolerates for how long.
 
-    The pause after a poll of an unfinished job is ``clamp(age_factor * age, min_interval, max_interval)``, with the
-    age by the service's clock. A job that has just been submitted is polled every second, one that has run for two
-    minutes every twelve.
+    While no other job is known, the pause after a poll of an unfinished job is
+    ``clamp(age_factor * age, min_interval, max_interval)``, with the age by the service's clock. A job that has just
+    been submitted is polled every second, one that has run for two minutes every twelve. ``learn`` says what changes
+    once finished jobs are known.
 
     Attributes:
         min_interval: Shortest pause between two polls, in seconds.
-        max_interval: Longest pause between two polls, in seconds.
-        age_factor: Pause as a fraction of the job's age; at 0.1 the end is seen at most 10 % late.
+        max_interval: Longest pause between two polls, in seconds; ``learn`` may make longer ones.
+        age_factor: Pause by age, as a fraction of it; at 0.1 the end is seen at most 10 % late.
         jitter: Fraction by which a pause varies at random, within the two bounds, so that many waits do not poll
             all at once.
         request_timeout: Seconds that one poll may take, from when it is sent.
@@ -151,9 +152,9 @@ class PollPolicy:
         not_found_grace: Seconds for which the API's 404 is taken as "not yet", counted from the first 404 after the
             last good answer.
         learn: Whether to space polls by how long other jobs took, once some are known: densely where the end is
-            likely, and no more of them than the pauses above would make. The pause stays within the two bounds, but
-            after 30 jobs it may last up to five times ``max_interval`` while the end is very unlikely. False polls
-            by age alone.
+            likely, and on average about as many of them as by age. The pause stays within the two bounds, but after
+            30 jobs it may last up to five times ``max_interval`` while the end is very unlikely. False polls by age
+            alone.
         prime: Whether the first wait of a client that knows no finished job reads one page of the list, to learn
             durations from it. Only where ``Pace`` sets no rate, and only when no other read waits.
         wait: A tenacity wait strategy (any callable from ``RetryCallState`` to seconds) that replaces the

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,25 @@ def test_they_are_drawn_from_the_run(redrawn: Path) -> None:
     drawn = {file.name: file.read_text("utf-8") for file in redrawn.glob("*.svg")}
     assert drawn == {file.name: file.read_text("utf-8") for file in CHARTS.glob("*.svg")}
     assert drawn
+
+
+def test_the_gain_of_learned_polls_is_stated_as_measured() -> None:
+    rows = json.loads(RUN.read_text("utf-8"))["benchmarks"]["when"]["rows"]
+    after = {
+        name: [row for row in rows if row["after"] == name]
+        for name in ("10 samples", "100 samples", "doubled, next 50")
+    }
+    page = " ".join((ROOT / "docs" / "spacing.md").read_text("utf-8").split())
+    stated = re.findall(r"\| ([\d.]+) \| ([\d.]+) \|", page)
+    measured = sorted((row["delay_ratio"], row["polls_ratio"]) for row in after["100 samples"])
+    assert [(float(delay), float(polls)) for delay, polls in stated] == measured
+    few = [row["delay_ratio"] for row in after["10 samples"]]
+    assert f"After 10 jobs the delays are {min(few)} to {max(few)} of those by age." in page
+    most = max(row["polls_ratio"] for row in after["doubled, next 50"])
+    assert f"the next 50 jobs take up to {most:.1f} times as many polls" in page
+    delay, polls = measured[0]
+    readme = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    assert f"the end is known after {delay} of the delay by age, with {polls} of the polls" in readme
 
 
 def test_each_is_shown_in_the_docs() -> None:

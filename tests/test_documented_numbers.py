@@ -24,7 +24,7 @@ TEXTS = {
 POLICIES = (PollPolicy(), RetryPolicy(), Pace())
 WORDS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "eight": 8, "ten": 10, "twelve": 12,
-    "tenth": 0.1, "half a": 0.5, "second": 1, "minute": 60, "hour": 3600,
+    "tenth": 0.1, "hundredth": 0.01, "half a": 0.5, "second": 1, "minute": 60, "hour": 3600,
 }  # fmt: skip
 
 # A page, words of it with # in place of a number, and the number, or where it is: "module:name" or "room:name".
@@ -33,7 +33,9 @@ STATED: list[tuple[str, str, str | float]] = [
     ("docs/howto/waiting.md", "at random by up to a #", PollPolicy().jitter),
     ("docs/howto/waiting.md", "a # of the job's age", PollPolicy().age_factor),
     ("docs/howto/waiting.md", "at least # second", PollPolicy().min_interval),
-    ("docs/howto/waiting.md", "at most #.", PollPolicy().max_interval),
+    ("docs/howto/waiting.md", "and at most #.", PollPolicy().max_interval),
+    ("docs/howto/waiting.md", "After # jobs", "polling.learned_intervals:ENOUGH"),
+    ("docs/howto/waiting.md", "up to # times twelve seconds", "polling.learned_intervals:_LONGEST"),
     ("docs/howto/waiting.md", "outlast the deadline by up to a #.", "polling.state:_LAST_POLL"),
     ("docs/howto/many.md", "every # seconds, one of the jobs", "loading.loader:_AUDIT_PAUSE"),
     ("docs/howto/many.md", "up to # times for each id", "polling:MOST_REFUSALS"),
@@ -55,6 +57,18 @@ STATED: list[tuple[str, str, str | float]] = [
     ("docs/howto/submit.md", "remembers for an # which jobs", "resources:LIFETIME"),
     ("docs/howto/submit.md", "an hour, and the newest # jobs", "resources:CAPACITY"),
     ("docs/howto/submit.md", "pages of # is asked", "_http.paging:PAGE_SIZE"),
+    ("docs/spacing.md", "until # jobs are known. After", "polling.learned_intervals:ENOUGH"),
+    ("docs/spacing.md", "a pause may last up to # times `max_interval`", "polling.learned_intervals:_LONGEST"),
+    ("docs/spacing.md", "with # that took longer", "polling.learned_intervals:_DOUBT"),
+    ("docs/spacing.md", "a few durations over # times the median", "polling.learned_intervals:_OUTLIER"),
+    ("docs/spacing.md", "a # of a second at least", "polling.learned_intervals:_LOWEST_PRICE"),
+    ("docs/spacing.md", "the pause is a # of it", PollPolicy().age_factor),
+    ("docs/spacing.md", "half of one that came # jobs later", "polling.durations:_HALF_LIFE"),
+    ("docs/spacing.md", "The newest # of each kind", "polling.durations:_MOST"),
+    ("docs/spacing.md", "once # with the same number", "polling.durations:_OWN"),
+    ("docs/spacing.md", "until # jobs are known. - By", "polling.durations:_ENOUGH"),
+    ("docs/spacing.md", "up to # share the price", "loading.loader:_MOST_SHARING"),
+    ("docs/spacing.md", "a poll costs # times as much", "loading.loader:_THROTTLED"),
     ("docs/why.md", "for every # GETs", "loading.entries:_GETS_PER_PAGE"),
     ("docs/why.md", "again after # seconds", "loading.list_health:_FAILURE_PAUSE.0"),
     ("docs/why.md", "Every # seconds one of the jobs", "loading.loader:_AUDIT_PAUSE"),

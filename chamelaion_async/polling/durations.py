@@ -200,7 +200,11 @@ class Durations:
         return make_forecast(remaining, waited, usual, len(kind))
 
     def age(self, request: Job) -> float:
-        """Return the seconds since the service accepted an unfinished job, by its clock as far as that is known."""
+        """Return the seconds since the service accepted a job, by its own clock as far as that is known.
+
+        Args:
+            request: As it was last read.
+        """
         return self._seconds_since(request.created_at)
 
     def dump(self) -> str:
