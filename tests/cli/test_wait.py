@@ -55,12 +55,12 @@ def test_an_id_given_twice_counts_once(cli: Cli, service: LocalSandbox) -> None:
     assert len(service.received(GET)) == 1
 
 
-def test_a_terminal_shows_how_long_a_job_will_still_take(terminal: OpenTerminal, service: LocalSandbox) -> None:
-    """The wait reads one page of the list, which holds jobs that have finished."""
+def test_a_terminal_shows_how_long_a_job_will_still_take(
+    terminal: OpenTerminal, service: LocalSandbox, running: str
+) -> None:
+    """The wait reads one page of the list, which holds a job that has finished."""
     service.add_job(job_seconds=0.0)
-    service.add_job(reference_id="first")
-    service.add_job(reference_id="second")
-    waiting = terminal("wait", "first", "second", "--timeout", "20")
+    waiting = terminal("wait", running, "--timeout", "20")
     waiting.read_until("any moment")
     waiting.send(signal.SIGINT)
     assert waiting.wait() == 130
