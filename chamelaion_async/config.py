@@ -156,7 +156,8 @@ class PollPolicy:
             30 jobs it may last up to five times ``max_interval`` while the end is very unlikely. False polls by age
             alone.
         prime: Whether the first wait of a client that knows no finished job reads one page of the list, to learn
-            durations from it. Only where ``Pace`` sets no rate, and only when no other read waits.
+            durations from it. Only where ``Pace`` sets no rate, only when no other read waits, and not for
+            ``timeout=0``.
         wait: A tenacity wait strategy (any callable from ``RetryCallState`` to seconds) that replaces the
             spacing above. ``Retry-After`` and the deadline still hold.
     """

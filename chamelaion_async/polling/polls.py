@@ -15,7 +15,7 @@ from ..loading.source import HttpSource
 from ..models import Job, OnUpdate, Outcome
 from .batch import Batch
 from .durations import Durations
-from .state import PollState, make_plan
+from .state import PollState, WaitPlan, make_plan
 from .subscription import WaitSubscription
 from .wait import poll_until_finished
 
@@ -51,7 +51,7 @@ class Polls(Generic[J]):
         plan = make_plan(timeout, policy, random.random, durations=self._durations, started=loop_time())
         state: PollState[J] = PollState(id=id, plan=plan)
         subscription = WaitSubscription(self._loader, state, self._lifecycle.sleep)
-        self._prime(policy)
+        self._prime(plan)
         try:
             return await poll_until_finished(state, subscription, on_update)
         finally:
@@ -68,13 +68,15 @@ class Polls(Generic[J]):
     ) -> AsyncGenerator[Outcome[J], None]:
         """Wait for many requests, each of ``ids`` once; ``WaitPlan`` and ``Batch`` explain the arguments."""
         plan = make_plan(timeout, policy, random.random, durations=self._durations, attempts=attempts)
-        if attempts is None:
-            self._prime(policy)
+        self._prime(plan)
         return Batch(self._loader, plan, check=id_segment, every_change=every_change).follow(ids)
 
-    def _prime(self, policy: PollPolicy) -> None:
+    def _prime(self, plan: WaitPlan) -> None:
         """Let the first wait read a page of finished jobs, if none is known."""
-        if policy.prime and policy.learn and self._may_prime and not self._durations:
+        policy = plan.policy
+        if plan.reads_once or not (policy.prime and policy.learn):
+            return
+        if self._may_prime and not self._durations:
             self._may_prime = False
             self._loader.prime()
 

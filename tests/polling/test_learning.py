@@ -12,7 +12,14 @@ from typing import Any
 import attrs
 import pytest
 
-from chamelaion_async import AsyncClient, ConfigurationError, Pace, PollPolicy, VideoTranslateRequest
+from chamelaion_async import (
+    AsyncClient,
+    ConfigurationError,
+    Pace,
+    PollPolicy,
+    VideoTranslateRequest,
+    WaitTimeoutError,
+)
 from tests.support.api import EPOCH, Response, answering, now, page_body, uuid
 
 pytestmark = pytest.mark.virtual_time
@@ -173,6 +180,16 @@ async def test_no_page_is_read_to_prime_where(api: LipsyncApi, options: dict[str
     async with client(**options) as made:
         await wait_for_new_job(api, made)
     assert api.pages == 0
+
+
+async def test_no_page_is_read_to_prime_by_a_wait_that_polls_once(api: LipsyncApi) -> None:
+    api.add_finished(60)
+    async with client(polling=PollPolicy(prime=True)) as made:
+        requests, id = made.lipsync.requests, api.add("new")
+        with pytest.raises(WaitTimeoutError):
+            await requests.wait_until_finished(id, timeout=0)
+        await requests.wait_all([id], timeout=0)
+        assert api.pages == 0
 
 
 async def test_a_wait_that_is_cancelled_while_it_primes_leaves_nothing(api: LipsyncApi) -> None:
