@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -288,7 +288,13 @@ class StatusTurn:
 
 
 def structure_hook(model: type[T]) -> Callable[[Any], T]:
-    """Load cattrs with the first answer, since it is a good part of what importing the package would cost."""
+    """Return the function that builds ``model`` from decoded JSON."""
+    return _structure_hook(model)
+
+
+@cache
+def _structure_hook(model: Any) -> Callable[[Any], Any]:
+    # cattrs is loaded with the first answer, since it is a good part of what importing the package would cost.
     from . import decoding  # noqa: PLC0415
 
     return decoding.structure_hook(model)

@@ -132,8 +132,9 @@ class Durations:
             request: As the service showed it.
             server_time: When the service answered, by its own clock; None if it did not say.
         """
-        self.set_clock(server_time)
-        if request.finished_at is None or not request.is_finished or request.id in self._counted:
+        if server_time is not None:
+            self._server_ahead = server_time.timestamp() - self._clock()
+        if request.finished_at is None or request.id in self._counted or not request.is_finished:
             return
         self._counted[request.id] = None
         if len(self._counted) > _MOST_IDS:
