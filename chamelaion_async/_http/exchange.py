@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from ..errors import APIConnectionError, APITimeoutError, InvalidResponseError
@@ -45,7 +46,7 @@ async def exchange(
     *,
     lifecycle: Lifecycle,
     url: URL,
-    headers: dict[str, str],
+    headers: CIMultiDict[str],
     secrets: Collection[str],
     timeout: float,
     attempt: int,
@@ -57,7 +58,7 @@ async def exchange(
         body: A form to upload.
         lifecycle: The client's session and proxy.
         url: Where to.
-        headers: A dict for this call alone: instrumentation writes into it.
+        headers: For this call alone: instrumentation writes into it.
         secrets: What to mask in an answer that is not 2xx, since errors and the frames of tracebacks show it.
         timeout: Seconds for the exchange, or for each step of an upload.
         attempt: Which attempt this is, from 1.
@@ -71,7 +72,7 @@ async def exchange(
     options: dict[str, Any] = {}
     if lifecycle.may_need_proxy:
         options = await lifecycle.proxy_options(url)
-        headers |= options.pop("headers", {})
+        headers.update(options.pop("headers", {}))
     if call.json is not None:
         options["json"] = call.json
     elif body is not None:

@@ -167,7 +167,8 @@ class Lane:
         else:
             await self._queue_for_slot()
         try:
-            await self._budget.acquire(self._name)
+            if not self._budget.try_acquire(self._name):
+                await self._budget.acquire(self._name)
         except BaseException:
             self.release()
             raise
@@ -175,11 +176,13 @@ class Lane:
     def release(self) -> None:
         """Give the slot back; the caller that has waited longest gets it."""
         self._under_way -= 1
-        self._limit.ended()
-        self._let_in()
-        if not self._under_way and self._judging is not None:
-            self._judging.cancel()
-            self._judging = None
+        if self._queue:
+            self._let_in()
+        if self._judging is not None:
+            self._limit.ended()
+            if not self._under_way:
+                self._judging.cancel()
+                self._judging = None
 
     def _let_in(self) -> None:
         while self._queue and self._under_way < self._limit.allowed:

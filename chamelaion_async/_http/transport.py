@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import attrs
+from multidict import CIMultiDict
 
 from ..config import RetryPolicy
 from ..errors import (
@@ -66,6 +67,12 @@ class Transport:
     headers: Mapping[str, str]
     timeout: float
     retry: RetryPolicy
+    # Merged once, and of the type that aiohttp makes of the headers of each call.
+    _all_headers: CIMultiDict[str] = attrs.field(init=False, repr=False, eq=False)
+
+    @_all_headers.default
+    def _merged_headers(self) -> CIMultiDict[str]:
+        return CIMultiDict({**self.headers, **self.credentials})
 
     async def send(
         self, call: Call, *, retry: RetryPolicy | None = None, timeout: float | None = None
@@ -223,7 +230,7 @@ class Transport:
             body,
             lifecycle=self.lifecycle,
             url=api_url(self.base_url, call.path, call.params),
-            headers={**self.headers, **self.credentials} if call.authenticated else {**self.headers},
+            headers=self._all_headers.copy() if call.authenticated else CIMultiDict(self.headers),
             secrets=self.credentials.values(),
             timeout=timeout,
             attempt=attempt,
