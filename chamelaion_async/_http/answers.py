@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ..errors import APIStatusError, ConfigurationError, InternalServerError, RateLimitError, status_class
 from .addresses import shown
@@ -24,7 +24,10 @@ __all__ = [
     "parse_retry_after",
     "server_time",
     "status_error",
+    "structure_hook",
 ]
+
+T = TypeVar("T")
 
 MAX_BODY: Final = 8 * 1024 * 1024
 """Largest body of an API answer in bytes, after decompression."""
@@ -101,6 +104,19 @@ def _fast_loads() -> Callable[[bytes], Any] | None:
         return None
     decode: Callable[[bytes], Any] = loads
     return decode
+
+
+def structure_hook(model: type[T]) -> Callable[[Any], T]:
+    """Return the function that builds ``model`` from decoded JSON."""
+    return _structure_hook(model)  # type: ignore[arg-type]  # mypy takes no class for hashable
+
+
+@cache
+def _structure_hook(model: Any) -> Callable[[Any], Any]:
+    # cattrs is loaded with the first answer, since it is a good part of what importing the package would cost.
+    from . import decoding  # noqa: PLC0415
+
+    return decoding.structure_hook(model)
 
 
 def status_error(

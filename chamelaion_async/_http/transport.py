@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -25,7 +25,7 @@ from ..errors import (
 )
 from ..models import RawResponse
 from .addresses import api_url
-from .answers import decode_json, status_error
+from .answers import decode_json, status_error, structure_hook
 from .call import Body, Call
 from .clock import loop_time
 from .exchange import MAX_REASON, exchange, translated
@@ -35,7 +35,7 @@ from .retry import is_passing, repeat, was_not_accepted
 from .secrets import Secret, redact, redact_body
 from .tracebacks import let_go
 
-__all__ = ["ONCE", "StatusTurn", "Transport", "structure_hook"]
+__all__ = ["ONCE", "StatusTurn", "Transport"]
 
 T = TypeVar("T")
 
@@ -292,16 +292,3 @@ class StatusTurn:
         """
         self._has_slot = False
         return await self.transport.exchange_in(self.lane, call, timeout, 1, may_have_own_limit=is_page)
-
-
-def structure_hook(model: type[T]) -> Callable[[Any], T]:
-    """Return the function that builds ``model`` from decoded JSON."""
-    return _structure_hook(model)
-
-
-@cache
-def _structure_hook(model: Any) -> Callable[[Any], Any]:
-    # cattrs is loaded with the first answer, since it is a good part of what importing the package would cost.
-    from . import decoding  # noqa: PLC0415
-
-    return decoding.structure_hook(model)

@@ -11,11 +11,11 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from .._http.addresses import Query, id_segment
-from .._http.answers import server_time
+from .._http.answers import server_time, structure_hook
 from .._http.call import Call
 from .._http.paging import PAGE_SIZE
 from .._http.retry import is_foreign
-from .._http.transport import StatusTurn, Transport, structure_hook
+from .._http.transport import StatusTurn, Transport
 from ..errors import APIStatusError, ConfigurationError, InvalidResponseError
 from ..models import Job, Pagination, RawResponse
 from .entries import Read

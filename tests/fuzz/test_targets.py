@@ -122,7 +122,7 @@ def test_the_key_comes_with_some_bodies(name: str) -> None:
 def test_a_good_part_of_the_bodies_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bodies that are all refused as no JSON would try nothing that comes after."""
     random, structured = Random(8), 0
-    structure_hook = transport.structure_hook
+    structure_hook = answers.structure_hook
 
     def counted(model: Any) -> Any:
         nonlocal structured

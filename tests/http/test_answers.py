@@ -10,7 +10,7 @@ import pickle
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 
 import pytest
 from hypothesis import given
@@ -18,7 +18,14 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from chamelaion_async._http import answers
-from chamelaion_async._http.answers import check_json, decode_json, parse_http_date, parse_retry_after, status_error
+from chamelaion_async._http.answers import (
+    check_json,
+    decode_json,
+    parse_http_date,
+    parse_retry_after,
+    server_time,
+    status_error,
+)
 from chamelaion_async._http.secrets import Secret
 from chamelaion_async.errors import (
     APIStatusError,
@@ -156,6 +163,24 @@ moments = st.datetimes(datetime(1970, 1, 1), datetime(9998, 12, 31)).map(  # noq
 def test_retry_after_as_a_date_is_the_time_until_then_and_never_negative(date: datetime, now: datetime) -> None:
     expected = max(0.0, (date - now).total_seconds())
     assert parse_retry_after(format_datetime(date, usegmt=True), now=now) == expected
+
+
+def test_answers_of_the_same_second_parse_their_date_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+
+    def counted(text: str) -> datetime:
+        parsed.append(text)
+        return parsedate_to_datetime(text)
+
+    monkeypatch.setattr(answers, "parsedate_to_datetime", counted)
+    parse_http_date.cache_clear()
+    dates = ["Thu, 01 Jan 2026 00:00:00 GMT", "Thu, 01 Jan 2026 00:00:01 GMT"]
+
+    for date in dates:
+        for _ in range(100):
+            server_time({"Date": date})
+
+    assert parsed == dates
 
 
 @given(moments)
