@@ -44,7 +44,7 @@ def check_json(name: str, value: object) -> None:
         raise ConfigurationError(f"{name} cannot be sent as JSON: {error}") from None
 
 
-@lru_cache(maxsize=4)  # answers of the same second have the same Date, which takes a tenth of a call to parse
+@lru_cache(maxsize=4)  # answers of the same second have the same Date, which is slow to parse
 def parse_http_date(value: str | None) -> datetime | None:
     """Read an HTTP date (RFC 9110, section 5.6.7) as aware UTC; None for any other text."""
     if not value or len(value) > _MAX_DATE or not (value.isascii() and value.isprintable()):
