@@ -69,8 +69,9 @@ class ListHealth:
         if self.knows_nothing:
             return _UNKNOWN
         if not self.is_trusted and self._get_time is not None:
-            # It tests whether the list answers. With the GET that follows, a poll takes the time of two answers.
-            return self._get_time + _MARGIN
+            # It tests whether the list answers, and no poll waits for a test. If none ever did, the GET that follows
+            # makes it the time of two answers.
+            return (1 if self._page_time is None else 2) * self._get_time + _MARGIN
         return min(max(1.5 * (self._page_time or 0.0), 2 * (self._get_time or 0.0)) + _MARGIN, self._longest)
 
     @property

@@ -168,7 +168,7 @@ class TestOverdue:
         assert health.overdue_after == pytest.approx(after)
         assert not health.knows_nothing
 
-    @pytest.mark.parametrize(("get", "after"), [(0.2, 0.22), (3.0, 3.02)])
+    @pytest.mark.parametrize(("get", "after"), [(0.2, 0.42), (3.0, 6.02)])
     def test_while_the_list_is_not_trusted_a_page_is_late_by_what_gets_have_taken(
         self, get: float, after: float
     ) -> None:
