@@ -17,6 +17,8 @@
 - ``PollState``: decides whether a snapshot answers the poll, when to poll next, and when the wait is over. It takes
   times as arguments and does no I/O. ``WaitPlan``: what the requests of one wait share.
 - ``FailureStreak``: how long failures may go on. ``Refusals``: when a 429 ends all requests of ``get_many``.
+- ``Durations``: how long finished jobs took, which every read adds to. ``LearnedIntervals``: the pause by that, with
+  polls where the end is likely. ``Forecast``: how long a job will still take.
 - ``spacing``: the pause by the age of a job. ``wait_errors``: the texts of the errors that end waits.
 
 The life of one poll: the state begins it, and the loader is asked for it. A snapshot that answers the poll ends it,

@@ -15,7 +15,7 @@ from ..config import PollPolicy
 from ..errors import ConfigurationError
 from ..models import Job
 from .forecast import NO_FORECAST, Forecast, make_forecast
-from .learned_spacing import Schedule, make_schedule
+from .learned_intervals import LearnedIntervals, learn_intervals
 
 __all__ = ["Durations", "given_durations", "kind_of"]
 
@@ -49,7 +49,7 @@ class _Kind:
     def __init__(self) -> None:
         self.queued: array[float] = array("f")
         self.processing: array[float] = array("f")
-        self._made: dict[tuple[bool, float, float, float], Schedule] = {}
+        self._made: dict[tuple[bool, float, float, float], LearnedIntervals] = {}
         self._new = 0
 
     def __len__(self) -> int:
@@ -67,10 +67,10 @@ class _Kind:
 
     def _is_surprise(self, queued: float, processing: float) -> bool:
         """Whether a schedule would have polled this job less often at its end than the spacing by age."""
-        for (is_processing, *_), schedule in self._made.items():
-            policy, age = schedule.policy, processing if is_processing else queued + processing
+        for (is_processing, *_), intervals in self._made.items():
+            policy, age = intervals.policy, processing if is_processing else queued + processing
             by_age = min(max(age * policy.age_factor, policy.min_interval), policy.max_interval)
-            if schedule.pause(age) > _SURPRISE * by_age:
+            if intervals.pause(age) > _SURPRISE * by_age:
                 return True
         return False
 
@@ -80,7 +80,7 @@ class _Kind:
         for number, (queued, processing) in enumerate(zip(self.queued, self.processing, strict=True)):
             yield queued, processing, 0.5 ** ((newest - number) / _HALF_LIFE)
 
-    def schedule(self, policy: PollPolicy, *, is_processing: bool) -> Schedule:
+    def intervals(self, policy: PollPolicy, *, is_processing: bool) -> LearnedIntervals:
         key = (is_processing, policy.min_interval, policy.max_interval, policy.age_factor)
         made = self._made.get(key)
         if made is None:
@@ -88,7 +88,7 @@ class _Kind:
                 self._made.clear()
             weights = [weight for *_, weight in self.weighted()]
             whole = self.processing if is_processing else [*map(float.__add__, self.queued, self.processing)]
-            made = self._made[key] = make_schedule(whole, weights, policy)
+            made = self._made[key] = learn_intervals(whole, weights, policy)
         return made
 
 
@@ -132,8 +132,7 @@ class Durations:
             request: As the service showed it.
             server_time: When the service answered, by its own clock; None if it did not say.
         """
-        if server_time is not None:
-            self._server_ahead = server_time.timestamp() - self._clock()
+        self.set_clock(server_time)
         if request.finished_at is None or request.id in self._counted or not request.is_finished:
             return
         self._counted[request.id] = None
@@ -176,7 +175,7 @@ class Durations:
         kind = self._kind(name)
         if kind is None:
             return None
-        return kind.schedule(policy, is_processing=is_processing).pause(age, price())
+        return kind.intervals(policy, is_processing=is_processing).pause(age, price())
 
     def forecast(self, request: Job) -> Forecast:
         """Return how long a job will still take. Without I/O; a finished job takes no time.

@@ -23,9 +23,9 @@ from ..loading.snapshot import ReadStamp, Snapshot
 from ..loading.times import ALWAYS, NEVER
 from ..models import Job
 from .durations import Durations, kind_of
-from .failures import FailureStreak
-from .spacing import EARLY, age_of, spacing
-from .verdicts import unanswered, unfinished
+from .failed_polls import FailureStreak
+from .intervals import EARLY, age_of, spacing
+from .wait_errors import unanswered, unfinished
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState

@@ -18,7 +18,7 @@ from goals import Goal
 
 from chamelaion_async import LipsyncRequest, PollPolicy
 from chamelaion_async.polling.durations import Durations, kind_of
-from chamelaion_async.polling.spacing import spacing
+from chamelaion_async.polling.intervals import spacing
 
 POLICY = PollPolicy()
 FIXED_PAUSE = 5.0

@@ -13,7 +13,7 @@ import pytest
 
 from chamelaion_async import ConfigurationError, LipsyncRequest, PollPolicy, VideoTranslateRequest
 from chamelaion_async.polling.durations import Durations, given_durations, kind_of
-from chamelaion_async.polling.spacing import spacing
+from chamelaion_async.polling.intervals import spacing
 
 START = datetime(2026, 5, 4, 12, tzinfo=UTC)
 POLICY = PollPolicy()

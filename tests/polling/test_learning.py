@@ -202,7 +202,7 @@ async def test_a_wait_that_is_cancelled_while_it_primes_leaves_nothing(api: Lips
         assert waiting.cancelled()
 
 
-async def test_a_wait_strategy_replaces_the_learned_spacing(api: LipsyncApi) -> None:
+async def test_a_wait_strategy_replaces_the_learned_intervals(api: LipsyncApi) -> None:
     api.add_finished(60)
     async with client(polling=PollPolicy(wait=lambda _: 20.0)) as made:
         await made.lipsync.requests.list(limit=60)

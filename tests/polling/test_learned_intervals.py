@@ -12,18 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chamelaion_async import PollPolicy
-from chamelaion_async.polling.learned_spacing import ENOUGH, Schedule, age_by_polls, make_schedule, polls_by_age
-from chamelaion_async.polling.spacing import spacing
+from chamelaion_async.polling.intervals import spacing
+from chamelaion_async.polling.learned_intervals import (
+    ENOUGH,
+    LearnedIntervals,
+    age_by_polls,
+    learn_intervals,
+    polls_by_age,
+)
 
 POLICY = PollPolicy()
 CONSTANT = [85.0 + step / 10 for step in range(-50, 50)]
 
 
-def schedule(durations: list[float], policy: PollPolicy = POLICY) -> Schedule:
-    return make_schedule(durations, [1.0] * len(durations), policy)
+def learned(durations: list[float], policy: PollPolicy = POLICY) -> LearnedIntervals:
+    return learn_intervals(durations, [1.0] * len(durations), policy)
 
 
-def polls_of(made: Schedule, duration: float, price: float = 1.0) -> list[float]:
+def polls_of(made: LearnedIntervals, duration: float, price: float = 1.0) -> list[float]:
     """Return the ages at which a job is polled, the last one after its end."""
     ages = [0.0]
     while ages[-1] < duration:
@@ -32,7 +38,7 @@ def polls_of(made: Schedule, duration: float, price: float = 1.0) -> list[float]
 
 
 def test_polls_are_dense_where_jobs_end_and_sparse_where_none_did() -> None:
-    ages = polls_of(schedule(CONSTANT), 95)
+    ages = polls_of(learned(CONSTANT), 95)
     before, around = [age for age in ages if age < 75], [age for age in ages if 79 < age < 91]
     assert len(before) < 8
     assert max(later - sooner for sooner, later in pairwise(around)) < 1.5
@@ -40,25 +46,25 @@ def test_polls_are_dense_where_jobs_end_and_sparse_where_none_did() -> None:
 
 def test_between_two_kinds_of_job_hardly_any_poll_is_made() -> None:
     durations = [20 + step / 10 for step in range(-30, 30)] + [300.0 + step for step in range(-30, 30)]
-    ages = polls_of(schedule(durations), 330)
+    ages = polls_of(learned(durations), 330)
     assert len([age for age in ages if 40 < age < 200]) < 10
     assert len([age for age in ages if 15 < age < 25]) >= 7
 
 
 def test_a_job_that_outlasts_all_others_is_polled_by_its_age() -> None:
-    made = schedule(CONSTANT)
+    made = learned(CONSTANT)
     for age in (120.0, 500.0, 90_000.0):
         assert made.pause(age) == pytest.approx(spacing(age, POLICY, 0.5), rel=0.1)
 
 
 @pytest.mark.parametrize(("count", "longest"), [(ENOUGH - 1, 12.0), (ENOUGH, 60.0)])
 def test_pauses_grow_beyond_the_longest_after_enough_durations_only(count: int, longest: float) -> None:
-    made = schedule([3600.0] * count)
+    made = learned([3600.0] * count)
     assert max(made.pause(age) for age in range(0, 3000, 100)) == longest
 
 
 def test_no_pause_is_shorter_than_the_shortest() -> None:
-    made = schedule([0.2, 0.3, 0.25])
+    made = learned([0.2, 0.3, 0.25])
     assert min(made.pause(age / 100) for age in range(100)) == POLICY.min_interval
 
 
@@ -74,25 +80,25 @@ def test_a_job_costs_no_more_polls_than_by_age() -> None:
 def test_a_higher_price_makes_fewer_polls_and_a_lower_one_more() -> None:
     draw = random.Random(4)
     durations = [60 * draw.expovariate(1) for _ in range(100)]
-    made = schedule(durations)
+    made = learned(durations)
     counts = [mean(len(polls_of(made, duration, price)) for duration in durations) for price in (0.25, 1.0, 4.0)]
     assert counts[0] > 1.3 * counts[1] > 1.3 * 1.5 * counts[2]
 
 
 def test_newer_durations_count_more() -> None:
     old, new = [30.0] * 50, [90.0] * 50
-    made = make_schedule([*old, *new], [0.001] * 50 + [1.0] * 50, POLICY)
-    assert made.pause(27) > 3 * schedule([*old, *new]).pause(27)
+    made = learn_intervals([*old, *new], [0.001] * 50 + [1.0] * 50, POLICY)
+    assert made.pause(27) > 3 * learned([*old, *new]).pause(27)
     assert made.pause(88) < 1.5
 
 
 def test_a_duration_that_is_far_longer_than_all_others_costs_no_polls() -> None:
-    without, with_one = schedule(CONSTANT), schedule([*CONSTANT, 85_000.0])
+    without, with_one = learned(CONSTANT), learned([*CONSTANT, 85_000.0])
     assert len(polls_of(with_one, 85)) <= len(polls_of(without, 85)) + 1
 
 
 def test_durations_that_are_often_far_longer_count() -> None:
-    made = schedule([1.0] * 60 + [1000.0] * 40)
+    made = learned([1.0] * 60 + [1000.0] * 40)
     assert made.pause(995) < 1.5
 
 
@@ -108,7 +114,7 @@ policies = st.builds(
 def test_every_pause_is_finite_and_within_its_bounds(
     durations: list[float], policy: PollPolicy, age: float, price: float
 ) -> None:
-    pause = schedule(durations, policy).pause(age, price)
+    pause = learned(durations, policy).pause(age, price)
     assert policy.min_interval <= pause <= policy.max_interval * (5 if len(durations) >= ENOUGH else 1)
 
 

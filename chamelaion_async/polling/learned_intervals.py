@@ -21,7 +21,7 @@ import attrs
 
 from ..config import PollPolicy
 
-__all__ = ["ENOUGH", "Schedule", "make_schedule"]
+__all__ = ["ENOUGH", "LearnedIntervals", "learn_intervals"]
 
 ENOUGH: Final = 30
 """Durations from which on a pause may be longer than ``max_interval``, while the end is very unlikely."""
@@ -58,7 +58,7 @@ class _Bins:
 
 
 @attrs.frozen(eq=False)
-class Schedule:
+class LearnedIntervals:
     """The polls of a job as a function of its age.
 
     Attributes:
@@ -108,7 +108,7 @@ class Schedule:
         return edges[place] + part * (edges[place + 1] - edges[place])
 
 
-def make_schedule(durations: Sequence[float], weights: Sequence[float], policy: PollPolicy) -> Schedule:
+def learn_intervals(durations: Sequence[float], weights: Sequence[float], policy: PollPolicy) -> LearnedIntervals:
     """Return the schedule for jobs that take as long as others did.
 
     Args:
@@ -147,7 +147,7 @@ def make_schedule(durations: Sequence[float], weights: Sequence[float], policy: 
 
     scale = _largest(lambda scale: costs(scale) <= allowed)
     polls = accumulate(map(float.__mul__, rates(scale), widths), initial=at_first)
-    return Schedule(policy, len(durations), edges, array("d", polls), early)
+    return LearnedIntervals(policy, len(durations), edges, array("d", polls), early)
 
 
 def polls_by_age(age: float, policy: PollPolicy) -> float:
