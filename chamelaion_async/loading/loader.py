@@ -148,7 +148,7 @@ class Loader(Generic[J]):
     def price_of(self, entry: Entry[J]) -> float:
         """Return what a poll of an entry costs, as a multiple of a GET while there is no limit.
 
-        A page is shared by all that it answers for, and a read is dear while 429s hold others back.
+        A page is shared by all that it answers for, and a read costs more while 429s hold others back.
         """
         sharing = len(entry.group.members) if isinstance(entry.group, Bucket) else 1
         return (_THROTTLED if self._source.is_throttled else 1.0) / min(max(sharing, 1), _MOST_SHARING)

@@ -111,7 +111,7 @@ async def _plain_for_tls(setup: Setup) -> None:
 
 
 _NAME_ROWS = (
-    _name("name that nobody knows", partial(network.named, how="unknown"), rules.never_sent(CONNECTION)),
+    _name("name that does not exist", partial(network.named, how="unknown"), rules.never_sent(CONNECTION)),
     _name("name server that is silent", partial(network.named, how="silent"), rules.never_sent(TIMEOUT)),
     _name("name with a dead address first", partial(network.named, how="dead first"), rules.harmless()),
     _tls("certificate of a local CA that is trusted", "good", rules.harmless()),

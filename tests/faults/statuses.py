@@ -112,7 +112,7 @@ _REDIRECT_ROWS = (
         rules.only_once(rules.only(rules.harmless(), "download")),
     ),
     _redirect("to itself", _redirect_to_itself, _broken_off),
-    _redirect("to where nobody listens", Fault.redirect(_ELSEWHERE, 302), _broken_off),
+    _redirect("to a port without a server", Fault.redirect(_ELSEWHERE, 302), _broken_off),
     _redirect("to a file", Fault.redirect("file:///etc/passwd", 302), _broken_off),
 )
 

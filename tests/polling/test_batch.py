@@ -157,7 +157,7 @@ async def test_every_change_is_told_with_its_id() -> None:
 
 @pytest.fixture
 def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Note when a loader is joined, asked and left, and when somebody lets others have their turn."""
+    """Note when a loader is joined, asked and left, and when a task gives up its turn."""
     noted: list[str] = []
     sleep = asyncio.sleep
 
