@@ -218,14 +218,10 @@ class Batch(Generic[J]):
         if member.id not in self._open:
             return
         request = snapshot.request
-        if request.is_finished:
+        if request.is_finished or (self._plan.attempts is not None and member.is_answered_by(snapshot)):
             self._finish(member, Outcome(id=member.id, request=request))
             return
-        is_answer = member.is_answered_by(snapshot)
-        if self._plan.attempts is not None and is_answer:
-            self._finish(member, Outcome(id=member.id, request=request))
-            return
-        if is_answer and member.is_polling:
+        if member.is_polling and member.is_answered_by(snapshot):
             member.end_poll(snapshot.stamp.at)
         if member.saw(snapshot) and self._every_change:
             self._report(Outcome(id=member.id, request=request))
