@@ -15,6 +15,7 @@ from ..config import PollPolicy
 from ..errors import ConfigurationError
 from ..models import Job
 from .forecast import NO_FORECAST, Forecast, make_forecast
+from .intervals import interval_by_age
 from .learned_intervals import LearnedIntervals, learn_intervals
 
 __all__ = ["Durations", "given_durations", "kind_of"]
@@ -66,11 +67,10 @@ class _Kind:
             self._made.clear()
 
     def _is_surprise(self, queued: float, processing: float) -> bool:
-        """Whether a schedule would have polled this job less often at its end than the spacing by age."""
+        """Whether the intervals would have polled this job much less often at its end than by age."""
         for (is_processing, *_), intervals in self._made.items():
             policy, age = intervals.policy, processing if is_processing else queued + processing
-            by_age = min(max(age * policy.age_factor, policy.min_interval), policy.max_interval)
-            if intervals.pause(age) > _SURPRISE * by_age:
+            if intervals.pause(age) > _SURPRISE * interval_by_age(age, policy):
                 return True
         return False
 

@@ -20,6 +20,7 @@ from typing import Final
 import attrs
 
 from ..config import PollPolicy
+from .intervals import interval_by_age
 
 __all__ = ["ENOUGH", "LearnedIntervals", "learn_intervals"]
 
@@ -62,7 +63,7 @@ class LearnedIntervals:
     """The polls of a job as a function of its age.
 
     Attributes:
-        policy: The bounds, and the spacing by age that the schedule falls back to.
+        policy: The bounds, and the spacing by age to fall back to.
         samples: How many durations it was made from.
         edges: Ages in seconds, ascending.
         polls: The polls up to each of them.
@@ -109,17 +110,17 @@ class LearnedIntervals:
 
 
 def learn_intervals(durations: Sequence[float], weights: Sequence[float], policy: PollPolicy) -> LearnedIntervals:
-    """Return the schedule for jobs that take as long as others did.
+    """Return the intervals for jobs that take as long as others did.
 
     Args:
         durations: Seconds, at least one.
         weights: How much each counts; the newest 1.
-        policy: The bounds, and the spacing by age that the schedule falls back to.
+        policy: The bounds, and the spacing by age to fall back to.
     """
     bins = _smoothed(_without_outliers(sorted(zip(durations, weights, strict=True))))
     edges, surviving, total = bins.edges, bins.surviving, sum(bins.weights)
     widths = [after - before for before, after in pairwise(edges)]
-    by_age = [1 / _interval_by_age(edge, policy) for edge in edges[:-1]]
+    by_age = [1 / max(interval_by_age(edge, policy), _SHORTEST) for edge in edges[:-1]]
     # As long as many of the durations known are longer than the age, they are trusted; after the last, the age is.
     trust = [running / (running + _DOUBT) for running in surviving]
     hazard = [
@@ -152,8 +153,7 @@ def learn_intervals(durations: Sequence[float], weights: Sequence[float], policy
 
 def polls_by_age(age: float, policy: PollPolicy) -> float:
     """Return how many polls the spacing by age makes of a job up to an age, in seconds."""
-    grows_at, ends_at = _bounds(policy)
-    shortest, longest = max(policy.min_interval, _SHORTEST), max(policy.max_interval, _SHORTEST)
+    shortest, longest, grows_at, ends_at = _bounds(policy)
     polls = min(age, grows_at) / shortest
     if age > grows_at:
         polls += math.log(min(age, ends_at) / grows_at) / math.log1p(policy.age_factor)
@@ -162,26 +162,21 @@ def polls_by_age(age: float, policy: PollPolicy) -> float:
 
 def age_by_polls(polls: float, policy: PollPolicy) -> float:
     """Return the age at which the spacing by age makes its poll of this number; the reverse of ``polls_by_age``."""
-    grows_at, ends_at = _bounds(policy)
-    shortest, longest = max(policy.min_interval, _SHORTEST), max(policy.max_interval, _SHORTEST)
+    shortest, longest, grows_at, ends_at = _bounds(policy)
     if polls * shortest <= grows_at:
         return polls * shortest
-    growing = polls - grows_at / shortest
-    if growing <= polls_by_age(ends_at, policy) - grows_at / shortest:
-        return grows_at * math.exp(growing * math.log1p(policy.age_factor))
-    return ends_at + (polls - polls_by_age(ends_at, policy)) * longest
+    polls_at_end = polls_by_age(ends_at, policy)
+    if polls <= polls_at_end:
+        return grows_at * math.exp((polls - grows_at / shortest) * math.log1p(policy.age_factor))
+    return ends_at + (polls - polls_at_end) * longest
 
 
-def _bounds(policy: PollPolicy) -> tuple[float, float]:
-    """Return the ages at which the pause begins and ends to grow."""
-    if not policy.age_factor:
-        return math.inf, math.inf
+def _bounds(policy: PollPolicy) -> tuple[float, float, float, float]:
+    """Return the shortest and the longest pause, and the ages at which the pause begins and ends to grow."""
     shortest, longest = max(policy.min_interval, _SHORTEST), max(policy.max_interval, _SHORTEST)
-    return shortest / policy.age_factor, longest / policy.age_factor
-
-
-def _interval_by_age(age: float, policy: PollPolicy) -> float:
-    return max(min(max(age * policy.age_factor, policy.min_interval), policy.max_interval), _SHORTEST)
+    if not policy.age_factor:
+        return shortest, longest, math.inf, math.inf
+    return shortest, longest, shortest / policy.age_factor, longest / policy.age_factor
 
 
 def _without_outliers(pairs: list[tuple[float, float]]) -> list[tuple[float, float]]:
