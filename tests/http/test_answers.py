@@ -7,8 +7,7 @@ import copy
 import json
 import math
 import pickle
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 
@@ -195,18 +194,6 @@ def test_an_http_date_is_read_back(moment: datetime) -> None:
 def test_any_text_is_an_aware_date_or_none(text: str) -> None:
     moment = parse_http_date(text)
     assert moment is None or moment.tzinfo is UTC
-
-
-@pytest.fixture
-def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Set the time zone of this process to Tokyo's."""
-    if not hasattr(time, "tzset"):
-        pytest.skip("the zone of this machine cannot be changed from within")
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "Asia/Tokyo")
-        time.tzset()
-        yield
-    time.tzset()
 
 
 @pytest.mark.usefixtures("far_from_utc")

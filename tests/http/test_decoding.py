@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -346,18 +344,6 @@ class _Measured:
 )
 def test_a_timestamp_is_read_as_utc(text: str, expected: datetime) -> None:
     assert time_of(text) == expected
-
-
-@pytest.fixture
-def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let this machine live in Tokyo."""
-    if not hasattr(time, "tzset"):
-        pytest.skip("the zone of this machine cannot be changed from within")
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "Asia/Tokyo")
-        time.tzset()
-        yield
-    time.tzset()
 
 
 @pytest.mark.usefixtures("far_from_utc")
