@@ -10,43 +10,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import OrderedDict
-from typing import Literal, Protocol
 
 from ..config import Pace
+from ..sharing import Budget, LaneName
 from .clock import loop_time
 from .concurrency import MOMENT, ConcurrencyLimit
 from .rate import AdaptiveRate, AnswerLog
 
-__all__ = ["Budget", "Lane", "LaneName", "LocalBudget", "make_lanes"]
-
-LaneName = Literal["generation", "status"]
-
-
-class Budget(Protocol):
-    """Gives the permits of the lanes."""
-
-    def try_acquire(self, lane: LaneName) -> bool:
-        """Take one permit if that needs no waiting; False is always a correct answer."""
-
-    async def acquire(self, lane: LaneName, n: int = 1) -> None:
-        """Return once ``n`` requests of ``lane`` may start. A cancelled caller leaves the queue."""
-
-    def throttled(
-        self, lane: LaneName, seconds: float | None, answered: int | None, lately: tuple[int, float] = (0, 0.0)
-    ) -> None:
-        """Record a 429, and close the lane for a while.
-
-        Args:
-            lane: Whose call it was.
-            seconds: What ``Retry-After`` asks for, or None if it names no time.
-            answered: Good answers of this process since its last 429, or in the last second if the lane was not
-                throttled. 0 if the service still refuses, and None if the call was sent before the last 429 came:
-                neither is a second reason to slow down.
-            lately: Good answers in the ten seconds before the first 429, and seconds from the first of them to it.
-        """
-
-    def is_throttled(self, lane: LaneName) -> bool:
-        """Whether 429s hold the lane back: it is closed, or its rate was learned from them."""
+__all__ = ["Lane", "LocalBudget", "make_lanes"]
 
 
 class _Gate:
@@ -62,6 +33,12 @@ class _Gate:
             return False
         # No rate, and no 429 so far: most clients, most of the time. This path reads no clock.
         return self.rate.is_free or self.rate.take(loop_time(), n)
+
+    def give_back(self) -> None:
+        self.rate.give_back()
+        self._disarm()
+        if self._queue:
+            self._arm(asyncio.get_running_loop())
 
     async def acquire(self, n: int) -> None:
         if self.try_pass(n):
@@ -123,6 +100,10 @@ class LocalBudget:
         """Return once ``n`` requests of ``lane`` may start. A cancelled caller leaves the queue."""
         await self._gates[lane].acquire(n)
 
+    def give_back(self, lane: LaneName) -> None:
+        """Take back the last permit, unless another one or a closure has followed."""
+        self._gates[lane].give_back()
+
     def throttled(
         self, lane: LaneName, seconds: float | None, answered: int | None, lately: tuple[int, float] = (0, 0.0)
     ) -> None:
@@ -183,6 +164,11 @@ class Lane:
             if not self._under_way:
                 self._judging.cancel()
                 self._judging = None
+
+    def give_back(self) -> None:
+        """Give back a slot and a permit of which no use was made."""
+        self._budget.give_back(self._name)
+        self.release()
 
     def _let_in(self) -> None:
         while self._queue and self._under_way < self._limit.allowed:

@@ -24,12 +24,13 @@ from ..errors import (
     RateLimitError,
 )
 from ..models import RawResponse
+from ..sharing import LaneName
 from .addresses import api_url
 from .answers import decode_json, status_error, structure_hook
 from .call import Body, Call
 from .clock import loop_time
 from .exchange import MAX_REASON, exchange, translated
-from .lanes import Lane, LaneName
+from .lanes import Lane
 from .lifecycle import CancelScope, Lifecycle
 from .retry import is_passing, repeat, was_not_accepted
 from .secrets import Secret, redact, redact_body

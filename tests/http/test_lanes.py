@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chamelaion_async._http.lanes import Lane, LaneName, LocalBudget, make_lanes
+from chamelaion_async._http.lanes import Lane, LocalBudget, make_lanes
 from chamelaion_async.config import Pace
+from chamelaion_async.sharing import LaneName
 
 pytestmark = pytest.mark.virtual_time
 
@@ -505,12 +506,16 @@ class SharedBudget:
     """A budget that processes could share."""
 
     asked: list[tuple[str, int]] = attrs.Factory(list)
+    given_back: list[str] = attrs.Factory(list)
     told: list[tuple[str, float | None, int | None]] = attrs.Factory(list)
     throttles: bool = False
     failure: Exception | None = None
 
     def try_acquire(self, lane: LaneName) -> bool:
         return False
+
+    def give_back(self, lane: LaneName) -> None:
+        self.given_back.append(lane)
 
     async def acquire(self, lane: LaneName, n: int = 1) -> None:
         self.asked.append((lane, n))
@@ -532,6 +537,25 @@ async def test_a_given_budget_gives_every_permit() -> None:
     await lanes["status"].acquire()
     await lanes["generation"].acquire()
     assert budget.asked == [("status", 1), ("generation", 1)]
+
+
+async def test_a_given_budget_takes_back_a_permit_of_which_no_use_was_made() -> None:
+    budget = SharedBudget()
+    lane = make_lanes(Pace(max_concurrency=1), budget)["status"]
+    await lane.acquire()
+    lane.give_back()
+    assert budget.given_back == ["status"]
+    await asyncio.wait_for(lane.acquire(), 1)  # the slot is free again
+
+
+async def test_a_permit_that_is_given_back_goes_to_the_next_caller_at_once() -> None:
+    visits = Visits(lane_of(max_rate=0.1))
+    await visits.lane.acquire()
+    waiting = asyncio.create_task(visits.visit())
+    await asyncio.sleep(1.0)
+    visits.lane.give_back()
+    await waiting
+    assert visits.times == pytest.approx([1.0])
 
 
 async def test_a_given_budget_records_every_throttling() -> None:
