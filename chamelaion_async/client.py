@@ -28,6 +28,7 @@ from .resources.account import HealthResource, UsersResource
 from .resources.family import FamilyState
 from .resources.lipsync import LIPSYNC, LipsyncResource
 from .resources.video_translate import VIDEO_TRANSLATE, VideoTranslateResource
+from .sharing import Membership, Shared
 
 __all__ = ["AsyncClient"]
 
@@ -35,7 +36,7 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 
 
 @attrs.frozen(kw_only=True)
-class _Shared:
+class _Common:
     """What the views of one client have in common beside the connection and the lanes."""
 
     durations: Durations
@@ -72,6 +73,8 @@ class AsyncClient:
         pace: How fast the whole client may go.
         durations: How long jobs took, for the spacing of polls: the ``durations`` of another client, or the text that
             their ``dump()`` returned. Text that is damaged is not used, with a warning in the log.
+        shared: What shares rate and polls with other processes on the same account, such as a ``RedisShared`` that
+            is open. ``pace.max_rate`` is then the rate of all of them together. It is not closed with the client.
         default_headers: Sent with every call. Credentials do not belong here.
         allow_http: Permit plain http to a host that is not loopback; the key then travels in the clear.
 
@@ -100,6 +103,7 @@ class AsyncClient:
         polling: PollPolicy = PollPolicy(),
         pace: Pace = Pace(),
         durations: Durations | str | None = None,
+        shared: Shared | None = None,
         default_headers: Mapping[str, str] | None = None,
         allow_http: bool = False,
     ) -> None:
@@ -107,36 +111,46 @@ class AsyncClient:
         api_key = _secret(api_key, "CHAMELAION_API_KEY")
         bearer_token = _secret(bearer_token, "CHAMELAION_BEARER_TOKEN")
         proxy = _masked_proxy(proxy)
-        url = choose_base_url(base_url, environment)
+        url = check_base_url(choose_base_url(base_url, environment), allow_http=allow_http)
+        credentials = credential_headers(api_key, bearer_token)
+        lifecycle = Lifecycle(
+            session,
+            proxy=None if proxy is None else given_proxy(proxy),
+            trust_env=check_flag("trust_env", trust_env),
+        )
+        headers = merge_headers(EVERY_CALL, default_headers)
+        attempt = check_seconds("timeout", timeout, positive=True)
+        known = given_durations(durations)
+        membership = None if shared is None else _join(shared, lifecycle, url, credentials, pace)
         transport = Transport(
-            lifecycle=Lifecycle(
-                session,
-                proxy=None if proxy is None else given_proxy(proxy),
-                trust_env=check_flag("trust_env", trust_env),
-            ),
-            lanes=make_lanes(pace),
-            base_url=check_base_url(url, allow_http=allow_http),
-            credentials=credential_headers(api_key, bearer_token),
-            headers=merge_headers(EVERY_CALL, default_headers),
-            timeout=check_seconds("timeout", timeout, positive=True),
+            lifecycle=lifecycle,
+            lanes=make_lanes(pace, None if membership is None else membership.budget),
+            base_url=url,
+            credentials=credentials,
+            headers=headers,
+            timeout=attempt,
             retry=retry,
         )
-        known, read_timeout = given_durations(durations), polling.request_timeout
-        shared = _Shared(
+        options: dict[str, Any] = {
+            "durations": known,
+            "membership": membership,
+            "read_timeout": polling.request_timeout,
+        }
+        common = _Common(
             durations=known,
-            lipsync=FamilyState(LIPSYNC, transport, durations=known, read_timeout=read_timeout),
-            translations=FamilyState(VIDEO_TRANSLATE, transport, durations=known, read_timeout=read_timeout),
+            lipsync=FamilyState(LIPSYNC, transport, **options),
+            translations=FamilyState(VIDEO_TRANSLATE, transport, **options),
         )
-        self._set_up(transport, polling, shared)
+        self._set_up(transport, polling, common)
 
-    def _set_up(self, transport: Transport, polling: PollPolicy, shared: _Shared) -> None:
+    def _set_up(self, transport: Transport, polling: PollPolicy, common: _Common) -> None:
         self._transport = transport
         self._polling = polling
-        self._shared = shared
+        self._common = common
         self.health = HealthResource(transport)
         self.users = UsersResource(transport)
-        self.lipsync = LipsyncResource(transport, polling, shared.lipsync)
-        self.video_translate = VideoTranslateResource(transport, polling, shared.translations)
+        self.lipsync = LipsyncResource(transport, polling, common.lipsync)
+        self.video_translate = VideoTranslateResource(transport, polling, common.translations)
 
     def with_options(
         self,
@@ -170,7 +184,7 @@ class AsyncClient:
                 retry=retry or transport.retry,
             ),
             polling or self._polling,
-            self._shared,
+            self._common,
         )
         return view
 
@@ -185,7 +199,7 @@ class AsyncClient:
 
         Save it with ``durations.dump()``, and pass the text to the next client as ``AsyncClient(durations=text)``.
         """
-        return self._shared.durations
+        return self._common.durations
 
     @property
     def is_closed(self) -> bool:
@@ -329,6 +343,20 @@ class AsyncClient:
             return "<AsyncClient that could not be made>"  # shown in the traceback of its own constructor
         state = " closed" if self.is_closed else ""
         return f"<AsyncClient {self.base_url}{state}>"
+
+
+def _join(
+    shared: Any, lifecycle: Lifecycle, url: str, credentials: Mapping[str, Secret], pace: Pace
+) -> Membership:
+    """Add a client to those that share an account, until it is closed."""
+    if isinstance(shared, str) or not callable(getattr(shared, "join", None)):  # a str has a join of its own
+        raise ConfigurationError(f"shared must be a RedisShared or the like, not {type(shared).__name__}")
+    if not credentials:
+        raise ConfigurationError("shared needs an account: pass api_key, or set CHAMELAION_API_KEY")
+    account = "\n".join(f"{name}: {value}" for name, value in sorted(credentials.items()))
+    membership: Membership = shared.join(base_url=url, credentials=account.encode(), max_rate=pace.max_rate)
+    lifecycle.at_close(lambda _: membership.close())
+    return membership
 
 
 def _secret(value: str | None, variable: str) -> str | None:

@@ -84,15 +84,16 @@ class Membership(Protocol):
     budget: Budget
 
     @property
-    def is_alone(self) -> bool:
-        """Whether there is no other member, or none can be reached. Then nothing is claimed or published."""
+    def peers(self) -> int:
+        """How many other members there are; 0 if none can be reached. Then nothing is claimed or published."""
 
     async def claim(self, reading: str) -> bool:
         """Claim a reading, and return whether this member is to read it.
 
         A refused claim means that another member is reading, and that each listener will receive what it publishes.
-        The answer is True without a question if this member has claimed the reading already, or is alone. A claim
-        ends with ``publish`` or ``release``; one whose member has died ends after two seconds.
+        The answer is True without a question if this member has claimed the reading already, or has no peers. A claim
+        ends with ``publish`` or ``release``, or if its caller is cancelled before the answer; one whose member has
+        died ends after two seconds.
         """
 
     def publish(self, reading: str, payload: bytes, began: float) -> None:
@@ -108,7 +109,7 @@ class Membership(Protocol):
         """End a claim without an answer, so that another member may read."""
 
     def nudge(self, id: str) -> None:
-        """Tell all other members to poll a request now."""
+        """Tell all other members to poll a request now. May be called from any thread."""
 
     def attach(self, listener: Listener) -> None:
         """Call a listener from now on."""

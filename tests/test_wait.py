@@ -87,6 +87,7 @@ class ScriptedService:
     jitter_draw: float = 0.5
     most_at_once: int = 10
     is_throttled: bool = False
+    clients: int = 1
     began: float = attrs.field(factory=now)
     polls: list[float] = attrs.field(factory=list)
     timeouts: list[float] = attrs.field(factory=list)

@@ -267,13 +267,22 @@ class StatusTurn:
         self._scope = CancelScope(self.transport.lifecycle)
         self._scope.__enter__()
         try:
-            if not self.lane.try_acquire():
-                await self.lane.acquire()
+            await self.enter()
         except BaseException as error:
             self._scope.__exit__(type(error), error, error.__traceback__)
             raise
-        self._has_slot = True
         return self
+
+    async def enter(self) -> None:
+        """Wait for a slot and a permit."""
+        if not self.lane.try_acquire():
+            await self.lane.acquire()
+        self._has_slot = True
+
+    def leave(self) -> None:
+        """Give back the slot and the permit, so that other calls use them while this read waits for something."""
+        self._has_slot = False
+        self.lane.give_back()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -168,11 +168,13 @@ class Bucket(EntryGroup[J]):
         number: The position of the bucket, counted in pages from the old end of the list.
         page: The read of the bucket's page, while one is under way.
         wants_page: Whether the page is to be read although members are being read with GET.
+        heard_at: When another client on the account last read the bucket's page.
     """
 
     number: int
     page: Read[J] | None = None
     wants_page: bool = False
+    heard_at: float = ALWAYS
 
 
 @attrs.define(eq=False)
@@ -254,6 +256,8 @@ class Read(Generic[J]):
         is_here: Whether the answer has arrived, but is not decoded yet.
         is_overdue: Whether the read took so long that its entries were queued again meanwhile.
         overdue_at: When that happens, by the loop's clock.
+        late_after: Seconds after which such a read is late.
+        is_heard: Whether another client on the account has sent it.
     """
 
     began: float
@@ -269,6 +273,8 @@ class Read(Generic[J]):
     is_here: bool = False
     is_overdue: bool = False
     overdue_at: float = NEVER
+    late_after: float = 0.0
+    is_heard: bool = False
 
     @property
     def is_page(self) -> bool:

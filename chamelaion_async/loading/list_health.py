@@ -75,6 +75,11 @@ class ListHealth:
         return min(max(1.5 * (self._page_time or 0.0), 2 * (self._get_time or 0.0)) + _MARGIN, self._longest)
 
     @property
+    def late_after(self) -> float:
+        """Seconds after which a page of another client is not waited for any more."""
+        return PATIENCE if self._page_time is None else self.overdue_after
+
+    @property
     def _longest(self) -> float:
         return max(PATIENCE, 2 * (self._get_time or 0.0))
 

@@ -84,6 +84,12 @@ class ListIndex(Generic[J]):
             bucket = self._buckets[number] = Bucket(number)
         return bucket
 
+    def page_was_heard(self, ranks: range, now: float) -> None:
+        """Record that another client on the account has read a page with these ranks."""
+        for number in {rank // self.size for rank in (*ranks[:1], *ranks[-1:])}:
+            if (bucket := self._buckets.get(number)) is not None:
+                bucket.heard_at = now
+
     def remove(self, bucket: Bucket[J]) -> None:
         """Remove a bucket without members."""
         if self._buckets.get(bucket.number) is bucket:

@@ -95,6 +95,11 @@ class Loader(Generic[J]):
         self.answered_at = ALWAYS
         """When the last good answer came, by the loop's clock."""
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no subscriber is left."""
+        return not self._registry
+
     def join(self, subscriber: Subscriber[J]) -> Entry[J]:
         """Subscribe to a request."""
         entry = self._registry.join(subscriber)
@@ -234,14 +239,28 @@ class Loader(Generic[J]):
             self._overdue_timer.cancel()
             self._overdue_timer = None
 
-    def _answered(self, read: Read[J], answer: Answer[J]) -> None:
-        stamp = ReadStamp(
+    def hear(self, read: Read[J], answer: Answer[J]) -> None:
+        """Hand on an answer that another process on the account has read, as if it had been read here."""
+        stamp = self._stamp(read, answer)
+        if answer.pagination is not None:
+            self._show_records(read, answer, answer.pagination, stamp)
+            return
+        entry = self._registry.find(read.id) or self._registry.find(answer.records[0][0])
+        if entry is not None:
+            self._show_request(read, entry, answer, stamp)
+
+    def _stamp(self, read: Read[J], answer: Answer[J]) -> ReadStamp:
+        return ReadStamp(
             began=read.began,
             at=loop_time(),
             server_time=answer.server_time,
             jitter_draw=self._random(),
-            is_page=read.is_page,
+            is_page=answer.pagination is not None,
+            is_heard=read.is_heard,
         )
+
+    def _answered(self, read: Read[J], answer: Answer[J]) -> None:
+        stamp = self._stamp(read, answer)
         self._refusals = 0
         self.answered_at = stamp.at
         self._pool.read_was_answered()
@@ -287,9 +306,24 @@ class Loader(Generic[J]):
         queue, index = self._queue, self._queue.index
         queue.health.page_answered(stamp.at, stamp.at - read.began)
         total = index.total
+        ranks, found = self._show_records(read, answer, pagination, stamp)
+        missed = list(read.owed())
+        # As many of the others on the page are likely to be waited for by other clients.
+        queue.page_answered(read, ranks, found * self._source.clients)
+        for entry in missed:
+            if entry.rare.misses > 1 or index.total <= total:
+                queue.lose_place(entry)
+
+    def _show_records(
+        self, read: Read[J], answer: Answer[J], pagination: Pagination, stamp: ReadStamp
+    ) -> tuple[range, int]:
+        """Hand on what a page shows; return the ranks of its records, and how many are of the read's own group."""
+        queue = self._queue
         self._learn_list(answer, pagination)
-        ranks = index.ranks(pagination.offset, len(answer.records))
+        ranks = queue.index.ranks(pagination.offset, len(answer.records))
         shown, found = self._shown_by(read, answer, stamp, ranks)
+        if read.is_heard:
+            queue.index.page_was_heard(ranks, stamp.at)
         for entry, snapshot, rank in sorted(shown, key=_end_of):
             if entry.stamp is not None and self._is_outdated(entry, snapshot):
                 continue
@@ -300,11 +334,7 @@ class Loader(Generic[J]):
             self._deliver(entry, snapshot, read)
             if entry.subscriber is not None:
                 queue.place(entry, rank)
-        missed = list(read.owed())
-        queue.page_answered(read, ranks, found)
-        for entry in missed:
-            if entry.rare.misses > 1 or index.total <= total:
-                queue.lose_place(entry)
+        return ranks, found
 
     def _learn_list(self, answer: Answer[J], pagination: Pagination) -> None:
         """Learn order, size and ids of the list from a page, and remove places that are wrong by that."""
@@ -356,7 +386,8 @@ class Loader(Generic[J]):
         Not only of those that ask: a page may answer others so early that they never do.
         """
         if loop_time() >= self._audit_at and page.group is not None:
-            self._audit_at = loop_time() + _AUDIT_PAUSE
+            # Each client receives the GETs of the others, and all together send as many as one.
+            self._audit_at = loop_time() + _AUDIT_PAUSE * self._source.clients
             entry = min([*page.covered, *islice(page.group.members, SLICE)], key=_last_get)
             entry.note(audited_at=loop_time())
             self._queue.audit(entry)
@@ -472,7 +503,8 @@ def _page_was_late(stamp: ReadStamp | None, snapshot: Snapshot[J]) -> bool:
     if stamp is None or not stamp.is_page or not snapshot.request.is_finished:
         return False
     if finished_at is None or finished_at < snapshot.request.created_at or stamp.server_time is None:
-        return snapshot.stamp.began <= stamp.at  # the GET was sent before the page was answered
+        # The GET was sent before the page was answered, as far as the clock of one machine tells.
+        return snapshot.stamp.began <= stamp.at and not (stamp.is_heard or snapshot.stamp.is_heard)
     return finished_at + _CLOCK_TICK < stamp.server_time
 
 

@@ -28,6 +28,7 @@ _SCAN_PAUSE: Final = (15.0, 480.0)  # seconds until the list is scanned again fo
 _FIRST_GETS: Final = 16  # how many requests of an overdue page are read with GET at first; then all of them
 _PROBE_TIME: Final = 1.0  # seconds that other reads wait for the GET that follows a page answered 429
 _STALE: Final = 256  # places that may stay in the heap after they left the queue
+_HEARD_FOR: Final = 15.0  # seconds for which a page that another client has read is likely to be read by it again
 _FEW: Final = 8  # members of a bucket up to which last polls are GETs without a page
 
 
@@ -227,7 +228,15 @@ class ReadQueue(Generic[J]):
             return None
         if self._audits and not self.health.awaits_get:
             entry, _ = self._audits.popitem()
-            return Read(began=now, timeout=self._page_timeout, entry=entry, id=entry.id, is_audit=True)
+            late_after = self.health.get_overdue_after
+            return Read(
+                began=now,
+                timeout=self._page_timeout,
+                entry=entry,
+                id=entry.id,
+                is_audit=True,
+                late_after=late_after,
+            )
         while self._heap:
             _, number, place = heapq.heappop(self._heap)
             if self._queued.get(place) != number:
@@ -251,7 +260,14 @@ class ReadQueue(Generic[J]):
 
     def _get(self, entry: Entry[J], now: float) -> Read[J]:
         rare = entry.rare
-        read = Read(began=now, timeout=entry.timeout, entry=entry, id=entry.id, overdue_at=now + rare.least_timeout)
+        read = Read(
+            began=now,
+            timeout=entry.timeout,
+            entry=entry,
+            id=entry.id,
+            overdue_at=now + rare.least_timeout,
+            late_after=self.health.get_overdue_after,
+        )
         if rare.aliases and rare.failures_alone % 2:
             # The service may know the request by the name that the subscriber gave, and by that name alone.
             read.id, read.must_be = next(iter(rare.aliases)), entry.id
@@ -276,7 +292,7 @@ class ReadQueue(Generic[J]):
         is_wanted, bucket.wants_page = bucket.wants_page and bool(bucket.members), False
         if bucket.page is not None or not self.health.allows_page(now, self._pages_under_way):
             return self._get_one_of(bucket, now)
-        if not is_wanted and not bucket.is_worth_page(now):
+        if not is_wanted and not bucket.is_worth_page(now) and now > bucket.heard_at + _HEARD_FOR:
             return self._get_one_of(bucket, now)
         read = self._page(now, bucket, self.index.top_of(bucket))
         read.covered = list(bucket.asking)
@@ -310,6 +326,7 @@ class ReadQueue(Generic[J]):
             group=group,
             offset=self.index.offset_below(top),
             overdue_at=now + self.health.overdue_after,
+            late_after=self.health.late_after,
         )
 
     def page_ended(self, read: Read[J]) -> None:
@@ -401,7 +418,7 @@ class ReadQueue(Generic[J]):
         Args:
             read: The page.
             ranks: The ranks that it showed.
-            found: How many members of its group it showed.
+            found: How many members of its group it showed, with those that other clients are likely to wait for.
         """
         self.page_ended(read)
         missed = list(read.owed())

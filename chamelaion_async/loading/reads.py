@@ -68,5 +68,9 @@ class Source(Protocol[J]):
     def is_throttled(self) -> bool:
         """Whether 429s hold reads back at present."""
 
+    @property
+    def clients(self) -> int:
+        """How many clients share the answers, this one included."""
+
     def turn(self) -> AbstractAsyncContextManager[SendRead[J]]:
         """Wait until the lane admits a read; the caller then decides which read to send, if any."""

@@ -26,6 +26,7 @@ class ReadStamp:
         jitter_draw: A number between 0 and 1, drawn once for each answer. All waits for the request jitter their next
             poll by this number, so those polls fall due together and share one read.
         is_page: Whether the answer was a page of the list, which may lag behind the request itself.
+        is_heard: Whether another client on the account has read it; ``began`` may then be early, and ``at`` late.
     """
 
     began: float
@@ -33,6 +34,7 @@ class ReadStamp:
     server_time: datetime | None
     jitter_draw: float
     is_page: bool = False
+    is_heard: bool = False
 
 
 @attrs.define

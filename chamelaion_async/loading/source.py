@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
@@ -18,13 +18,16 @@ from .._http.retry import is_foreign
 from .._http.transport import StatusTurn, Transport
 from ..errors import APIStatusError, ConfigurationError, InvalidResponseError
 from ..models import Job, Pagination, RawResponse
-from .entries import Read
+from .entries import Bucket, Read
 from .reads import Answer, SendRead
 from .registry import is_same_request
+from .shared_reads import SharedReads
 
 __all__ = ["HttpSource"]
 
 J = TypeVar("J", bound=Job)
+
+_GET: Final = "GET "  # before the id, in the name of a reading
 
 
 @attrs.frozen(kw_only=True)
@@ -35,11 +38,13 @@ class HttpSource(Generic[J]):
         transport: Carries the calls.
         path: Path of the list; a request is below it.
         model: The class of a request.
+        shared: Shares the reads with other processes on the account, if any.
     """
 
     transport: Transport
     path: str
     model: type[J]
+    shared: SharedReads | None = None
     _decoding: asyncio.Lock = attrs.field(init=False, factory=asyncio.Lock)
 
     @property
@@ -52,6 +57,11 @@ class HttpSource(Generic[J]):
         """Whether 429s hold reads back at present."""
         return self.transport.lanes["status"].is_throttled
 
+    @property
+    def clients(self) -> int:
+        """How many clients share the answers, this one included."""
+        return 1 if self.shared is None else 1 + self.shared.peers
+
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[SendRead[J]]:
         """Wait until the lane admits a read."""
@@ -60,15 +70,44 @@ class HttpSource(Generic[J]):
 
     async def _send(self, turn: StatusTurn, read: Read[J]) -> Answer[J]:
         call = self.call_of(read)
+        send = partial(self._exchange, turn, call, read)
+        decode = partial(self._decode, read, call)
+        if self.shared is None:
+            return await decode(await send())
+        return await self.shared.fetch(read, self.reading_of(read), turn, send, decode)
+
+    async def _exchange(self, turn: StatusTurn, call: Call, read: Read[J]) -> RawResponse:
         try:
-            response = await turn.send(call, read.timeout, is_page=read.is_page)
+            return await turn.send(call, read.timeout, is_page=read.is_page)
         except APIStatusError as error:
             if is_foreign(error):
                 raise _not_the_api(error) from None
             raise
+
+    async def _decode(self, read: Read[J], call: Call, response: RawResponse) -> Answer[J]:
         read.is_here = True
         await self._own_round()
         return self.page_of(call, response) if read.is_page else self.request_of(read, call, response)
+
+    def reading_of(self, read: Read[J]) -> str:
+        """Return what a read reads, in words that are the same in each process on the account."""
+        if not read.is_page:
+            return f"{_GET}{read.id}"
+        if isinstance(read.group, Bucket):
+            return f"page {read.group.number}"  # from the old end, since each new job moves the offsets
+        return f"scan {read.begun_at}"
+
+    def heard(self, reading: str, began: float, response: RawResponse) -> tuple[Read[J], Answer[J]]:
+        """Return what another process has read, as a read of no request of this one.
+
+        Raises:
+            InvalidResponseError: It is not what the reading says.
+        """
+        id = reading.removeprefix(_GET) if reading.startswith(_GET) else ""
+        read: Read[J] = Read(began=began, timeout=0.0, id=id, is_heard=True)
+        if not id:
+            return read, self.page_of(Call(method="GET", path=self.path), response)
+        return read, self.request_of(read, Call(method="GET", path=self.path), response)
 
     def call_of(self, read: Read[J]) -> Call:
         """Return the call that makes a read."""

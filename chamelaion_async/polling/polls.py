@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncGenerator, Iterable
+from functools import partial
 from typing import Generic, TypeVar
 
 from .._http.addresses import id_segment
 from .._http.clock import loop_time
 from .._http.transport import Transport
 from ..config import PollPolicy
+from ..errors import InvalidResponseError
 from ..loading.loader import Loader
+from ..loading.shared_reads import SharedReads
 from ..loading.source import HttpSource
-from ..models import Job, OnUpdate, Outcome
+from ..models import Job, OnUpdate, Outcome, RawResponse
+from ..sharing import Membership
 from .batch import Batch
 from .durations import Durations
 from .state import PollState, WaitPlan, make_plan
@@ -32,18 +36,29 @@ class Polls(Generic[J]):
         path: Path of the list of requests.
         model: The class of a request.
         durations: How long jobs took; every read adds to it.
+        membership: The client among those that share an account, if any.
         read_timeout: Seconds for the answer to a page, or to a GET that only a nudge asked for.
     """
 
     def __init__(
-        self, transport: Transport, *, path: str, model: type[J], durations: Durations, read_timeout: float
+        self,
+        transport: Transport,
+        *,
+        path: str,
+        model: type[J],
+        durations: Durations,
+        membership: Membership | None = None,
+        read_timeout: float,
     ) -> None:
         self._lifecycle = transport.lifecycle
         self._durations = durations
         self._may_prime = transport.lanes["status"].max_rate is None
-        source = HttpSource(transport=transport, path=path, model=model)
+        self._shared = None if membership is None else SharedReads(membership, path)
+        source = HttpSource(transport=transport, path=path, model=model, shared=self._shared)
         self._loader: Loader[J] = Loader(source, random=random.random, read_timeout=read_timeout, finished=durations)
         self._lifecycle.at_close(self._loader.close)
+        if self._shared is not None:
+            self._shared.listen(hear=partial(_hear, source, self._loader), nudge=self._loader.nudge)
 
     async def wait(self, id: str, *, timeout: float | None, policy: PollPolicy, on_update: OnUpdate[J] | None) -> J:
         """Wait for one request; ``resources.requests`` documents the promises."""
@@ -83,3 +98,16 @@ class Polls(Generic[J]):
     def nudge(self, id: str) -> None:
         """Poll now. May be called in any thread."""
         self._lifecycle.call_in_loop(self._loader.nudge, id)
+        if self._shared is not None:
+            self._shared.nudge(id)
+
+
+def _hear(source: HttpSource[J], loader: Loader[J], reading: str, began: float, response: RawResponse) -> None:
+    """Hand on what another process has read."""
+    if loader.is_idle:
+        return
+    try:
+        read, answer = source.heard(reading, began, response)
+    except InvalidResponseError:
+        return  # the process that read it knows what it means
+    loader.hear(read, answer)

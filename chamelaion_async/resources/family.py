@@ -10,6 +10,7 @@ import attrs
 from .._http.transport import Transport
 from ..models import Job, Page
 from ..polling.durations import Durations
+from ..sharing import Membership
 from .submission import Submissions
 
 if TYPE_CHECKING:
@@ -47,14 +48,24 @@ class FamilyState(Generic[J]):
         family: The family.
         transport: Carries the reads of the waits.
         durations: How long the jobs of all families took.
+        membership: The client among those that share an account, if any.
         read_timeout: Seconds for the answer of a page, or of a GET that only a nudge has asked for.
     """
 
-    def __init__(self, family: Family[J], transport: Transport, *, durations: Durations, read_timeout: float) -> None:
+    def __init__(
+        self,
+        family: Family[J],
+        transport: Transport,
+        *,
+        durations: Durations,
+        membership: Membership | None,
+        read_timeout: float,
+    ) -> None:
         self.family = family
         self.durations = durations
         self.submissions = Submissions()
         self._transport = transport
+        self._membership = membership
         self._read_timeout = read_timeout
 
     @cached_property
@@ -68,5 +79,6 @@ class FamilyState(Generic[J]):
             path=self.family.requests_path,
             model=self.family.model,
             durations=self.durations,
+            membership=self._membership,
             read_timeout=self._read_timeout,
         )

@@ -80,7 +80,7 @@ def _loaders(client: AsyncClient) -> Iterator[Loader[Any]]:
 
 
 def _families(client: AsyncClient) -> list[FamilyState[Any]]:
-    return [client._shared.lipsync, client._shared.translations]
+    return [client._common.lipsync, client._common.translations]
 
 
 def _of_loader(loader: Loader[Any]) -> Iterator[str]:

@@ -68,7 +68,7 @@ async def fill(client: AsyncClient) -> None:
         for _ in range(_REMEMBERED):
             loop._advance(1e-3)  # type: ignore[attr-defined] # the loop of these tests
             lane.answered()
-    submissions = client._shared.lipsync.submissions
+    submissions = client._common.lipsync.submissions
     for number in range(CAPACITY):
         for recent in (submissions._returned, submissions._uncertain):
             recent.add(uuid(number))

@@ -225,6 +225,10 @@ class MemorySource:
         return self.at_once
 
     @property
+    def clients(self) -> int:
+        return 1
+
+    @property
     def is_throttled(self) -> bool:
         return bool(self._lane.is_throttled)
 
