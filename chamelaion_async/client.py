@@ -345,9 +345,7 @@ class AsyncClient:
         return f"<AsyncClient {self.base_url}{state}>"
 
 
-def _join(
-    shared: Any, lifecycle: Lifecycle, url: str, credentials: Mapping[str, Secret], pace: Pace
-) -> Membership:
+def _join(shared: Any, lifecycle: Lifecycle, url: str, credentials: Mapping[str, Secret], pace: Pace) -> Membership:
     """Add a client to those that share an account, until it is closed."""
     if isinstance(shared, str) or not callable(getattr(shared, "join", None)):  # a str has a join of its own
         raise ConfigurationError(f"shared must be a RedisShared or the like, not {type(shared).__name__}")

@@ -167,8 +167,8 @@ class SharedReads:
             self._hear(reading.removeprefix(self._prefix), began, response)
 
     def on_nudge(self, id: str) -> None:
-        """Poll a request of this family now."""
-        if id.startswith(self._prefix) and self._nudge is not None:
+        """Poll a request now. What is left of another family's name is no id that any wait has."""
+        if self._nudge is not None:
             self._nudge(id.removeprefix(self._prefix))
 
     def on_lost(self) -> None:

@@ -36,6 +36,14 @@ class Replicas:
         client = AsyncClient("sk-test-key", base_url=BASE_URL, polling=polling, shared=engine, **options)
         return await self.stack.enter_async_context(client)
 
+    async def learn_how_long_answers_take(self, clients: list[AsyncClient]) -> None:
+        """Before its first answer, a client waits for others for a moment only."""
+        known = self.ends("known", 0.0)
+        for client in clients:
+            await client.wait_until_finished(known)
+        self.api.asked.clear()
+        self.api.began = asyncio.get_running_loop().time()
+
     def ends(self, name: str, at: float) -> str:
         return self.api.add(name, finishes=at)
 
@@ -168,6 +176,7 @@ async def test_a_read_that_hangs_elsewhere_is_sent_here_once_it_is_late(replicas
 async def test_when_the_engine_goes_what_waits_is_read_at_once(replicas: Replicas) -> None:
     replicas.api.latency = 5.0
     first, second = await replicas.add(), await replicas.add()
+    await replicas.learn_how_long_answers_take([first, second])
     id = replicas.ends("one", 0.0)
     waits = [asyncio.create_task(client.wait_until_finished(id)) for client in (first, second)]
     await replicas.api.until(0.1)
@@ -210,12 +219,20 @@ async def test_messages_that_are_lost_cost_requests_but_no_result(replicas: Repl
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"1", b"2\n\n{}", b"1\n\nno JSON", b"1\n\n{}", b'1\n\n{"id":"another","status":"completed"}']
+    "payload",
+    [
+        b"",
+        b"1",
+        b'2\n\n{"id":"%s","status":"failed","created_at":"2026-04-07T10:00:00Z"}',
+        b"1\n\nno JSON",
+        b"1\n\n{}",
+        b'1\n\n{"id":"another","status":"completed"}',
+    ],
 )
 async def test_an_answer_that_cannot_be_used_is_read_here(replicas: Replicas, payload: bytes) -> None:
     first, second = await replicas.add(), await replicas.add()
     id = replicas.ends("one", 0.0)
-    replicas.shared.alter = lambda _: payload
+    replicas.shared.alter = lambda _: payload.replace(b"%s", id.encode())
     done = await asyncio.gather(first.wait_until_finished(id), second.wait_until_finished(id))
     assert [request.is_completed for request in done] == [True, True]
     assert len(replicas.api.asked) == 2
@@ -272,6 +289,7 @@ async def test_after_a_nudge_no_answer_counts_whose_read_had_begun_before(replic
 async def test_get_many_takes_no_answer_whose_read_had_begun_before_the_call(replicas: Replicas) -> None:
     replicas.api.latency = 1.0
     first, second = await replicas.add(), await replicas.add()
+    await replicas.learn_how_long_answers_take([first, second])
     id = replicas.ends("one", 9.0)
     early = asyncio.create_task(first.lipsync.requests.get_many([id]))
     await replicas.api.until(0.5)
