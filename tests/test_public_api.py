@@ -173,6 +173,7 @@ def test_the_client_takes_what_the_design_promises() -> None:
         ("polling", keyword, PollPolicy()),
         ("pace", keyword, Pace()),
         ("durations", keyword, None),
+        ("shared", keyword, None),
         ("default_headers", keyword, None),
         ("allow_http", keyword, False),
     ]
