@@ -5,9 +5,10 @@ All bounds are made of the same parts, each of which a single wait may need as w
 - *spacing*: the pause until the next poll, by the job's age; its longest where a failure or odd clocks make it
   longer. Sharing moves the phase of a wait's polls (a neighbour's read counts as one's own), so a whole one is
   allowed.
-- *answers*: two, each as long as the slowest GET of this very id or as a page of this service takes, but a page
-  counts two seconds at most: before that none can know that it is slow. What goes wrong with the list allows nothing,
-  for pages are an accelerator and no wait may depend on them.
+- *answers*: two, each as long as the slowest GET of this very id or as a page of this service takes; a page counts
+  two seconds at most: before that none can know that it is slow. What goes wrong with the list allows nothing, for
+  pages are an accelerator and no wait may depend on them. Four where clients share their polls: a read may wait for
+  one of another client, and be sent after that fails.
 - *rate*: two rounds of all ids at what the client's ``max_rate`` allows, or at 0.4 of what the service lets through,
   since a client has to find that out; and the pauses that its 429s order. One round may be under way, and the next is
   the one that counts. A 429 to a list page is the list's own and allows two seconds only.
@@ -29,6 +30,7 @@ _AGE_FACTOR: Final = 0.1
 _JITTER: Final = 1.1
 _CHECKED_EVERY: Final = 5.0  # seconds between two GETs that check what a list says
 _PAGE_PATIENCE: Final = 2.0  # seconds after which the client counts a page as slow
+_LEASE: Final = 2.0  # seconds until the claim of a client that has died ends
 _USABLE: Final = 0.4  # part of the service's rate that a client finds and keeps
 
 
@@ -50,7 +52,16 @@ def answers_seconds(world: World, target: int) -> float:
     """Return the seconds that two answers which show a job may take."""
     slow = [fault.value for fault in world.faults if fault.kind == "slow" and fault.concerns("get", target)]
     one = min(world.settings.get_seconds + sum(slow), world.settings.request_timeout)
-    return 2 * max(one, min(world.settings.page_seconds, _PAGE_PATIENCE))
+    count = 2 if world.replicas.count == 1 else 4
+    return count * max(one, min(world.settings.page_seconds, _PAGE_PATIENCE)) + sharing_seconds(world)
+
+
+def sharing_seconds(world: World) -> float:
+    """Return the seconds that sharing itself may take: commands, and claims of clients that have died."""
+    replicas = world.replicas
+    if replicas.count == 1:
+        return 0.0
+    return 8 * replicas.latency + (_LEASE if replicas.deaths or replicas.lost else 0.0)
 
 
 def behind_seconds(world: World, spacing: float) -> float:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import attrs
 
-from .world import ACCOUNT, Fault, Job, Limit, Listing, Nudge, Post, Settings, Submit, User, World
+from .world import ACCOUNT, Fault, Job, Limit, Listing, Nudge, Post, Replicas, Settings, Submit, User, World
 
 _STATUSES: Final = (500.0, 502.0, 503.0, 504.0, 408.0)
 
@@ -348,6 +348,41 @@ def _submissions(rng: Random) -> World:
     )
 
 
+def _replicas(rng: Random) -> World:
+    """Any of these worlds, with clients that share their polls, and with what they share through."""
+    world = rng.choice([_waits, _waits, _outages, _lists, _limits])(rng)
+    count = rng.choice([2, 2, 3, 4])
+    last = max((user.at for user in world.users), default=0.0) + 20.0
+    outages: tuple[tuple[float, float], ...] = ()
+    if rng.random() < 0.3:
+        begins = round(rng.random() * last, 2)
+        outages = ((begins, round(begins + rng.choice([0.5, 5.0, 60.0]), 2)),)
+    deaths: tuple[tuple[int, float], ...] = ()
+    if rng.random() < 0.25:
+        deaths = ((count - 1, round(rng.random() * last, 2)),)
+    users = []
+    died_at = dict(deaths)
+    for user in world.users:
+        client = rng.randrange(count)
+        if user.at > died_at.get(client, math.inf):
+            client = 0
+        leaves = min(died_at.get(client, math.inf), math.inf if user.cancelled_at is None else user.cancelled_at)
+        users.append(attrs.evolve(user, client=client, cancelled_at=leaves if leaves < math.inf else None))
+        if rng.random() < 0.4:
+            users.append(attrs.evolve(user, client=(client + 1) % max(count - len(deaths), 1), cancelled_at=None))
+    return attrs.evolve(
+        world,
+        users=tuple(users),
+        replicas=Replicas(
+            count=count,
+            latency=rng.choice([0.001, 0.001, 0.02]),
+            lost=rng.choice([0.0, 0.0, 0.0, 0.1, 1.0]),
+            outages=outages,
+            deaths=deaths,
+        ),
+    )
+
+
 KINDS: Final[Mapping[str, Callable[[Random], World]]] = {
     "waits": _waits,
     "outages": _outages,
@@ -355,4 +390,5 @@ KINDS: Final[Mapping[str, Callable[[Random], World]]] = {
     "limits": _limits,
     "crowds": _crowds,
     "submissions": _submissions,
+    "replicas": _replicas,
 }

@@ -449,6 +449,8 @@ def _untrue(
 def _last_good_read(world: World, trace: Trace, call: Call, target: int, id: str, until: float) -> float:
     """Return when the last read began that showed a job to a call."""
     shown = [read for read in _good_reads(trace).get(target, ()) if read.answered <= until]
+    if world.replicas.lost or world.replicas.outages:
+        shown = [read for read in shown if read.client == call.user.client]  # it may not know of the others
     # Only a GET can show which job a reference means, so before the first one a page shows nothing of it.
     known = min((read.at for read in shown if read.id == id and read.at >= call.began), default=math.inf)
     good = [read.at for read in shown if read.at >= known or not call.user.by_reference]

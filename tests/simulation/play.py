@@ -17,6 +17,7 @@ import attrs
 
 from chamelaion_async import AsyncClient, ChamelaionError, Pace, PollPolicy
 from tests.support.api import Requests, Response, answering, requests_of
+from tests.support.shared import MemoryShared
 
 from .loop import SimulatedLoop, StuckError
 from .references import places_of_names
@@ -49,7 +50,7 @@ def _no_busy_threads() -> Iterator[None]:
             sys.modules[name].thread_time = clock  # type: ignore[attr-defined] # as above
 
 
-def _client(world: World, host: str, api: SimulatedApi) -> AsyncClient:
+def _client(world: World, host: str, api: SimulatedApi, shared: MemoryShared | None = None) -> AsyncClient:
     settings = world.settings
     _APIS[host] = api
     polling = PollPolicy(
@@ -58,7 +59,7 @@ def _client(world: World, host: str, api: SimulatedApi) -> AsyncClient:
         learn=False,  # the bounds on how late an end is known follow from the spacing by age
     )
     pace = Pace(max_rate=settings.max_rate, max_concurrency=settings.max_concurrency)
-    return AsyncClient("sk-test-key", base_url=f"https://{host}/api", polling=polling, pace=pace)
+    return AsyncClient("sk-test-key", base_url=f"https://{host}/api", polling=polling, pace=pace, shared=shared)
 
 
 async def _call(call: Call, requests: Requests, loop: SimulatedLoop) -> None:
@@ -145,11 +146,15 @@ def play(world: World) -> Trace:
 async def _call_all(
     world: World, trace: Trace, api: SimulatedApi, loop: SimulatedLoop, waiting: Counter[int]
 ) -> None:
-    client = _client(world, "shared.example.com", api)
-    requests = requests_of(client, world.settings.family)
-    for nudge in world.nudges:
-        loop.call_later(nudge.at, requests.nudge, world.name(nudge.target, nudge.by_reference))
-    tasks = [loop.create_task(_run_call(call, requests, loop, waiting, len(world.jobs))) for call in trace.calls]
+    clients = _replicas(world, api, loop)
+    client, requests = clients[0], [requests_of(each, world.settings.family) for each in clients]
+    for number, nudge in enumerate(world.nudges):
+        reached = requests[number % (len(requests) - len(world.replicas.deaths))]
+        loop.call_later(nudge.at, reached.nudge, world.name(nudge.target, nudge.by_reference))
+    tasks = [
+        loop.create_task(_run_call(call, requests[call.user.client % len(requests)], loop, waiting, len(world.jobs)))
+        for call in trace.calls
+    ]
     if world.kind == "crowds":
         last = max((user.at for user in world.users), default=0.0) + 1.0
         for part in (0.25, 0.5, 0.75, 1.0):
@@ -160,7 +165,27 @@ async def _call_all(
         await asyncio.sleep(_SETTLES)
         _note_leftovers(trace, api, loop)
         _count_held_names(world, client, waiting, trace, loop)
-    await _end(tasks, [client])
+    await _end(tasks, clients)
+
+
+def _replicas(world: World, api: SimulatedApi, loop: SimulatedLoop) -> list[AsyncClient]:
+    """Return the clients of a world; more than one share their polls through an engine in memory."""
+    replicas = world.replicas
+    if replicas.count == 1:
+        return [_client(world, "shared0.example.com", api)]
+    chance = random.Random(world.seed)
+    shared = MemoryShared(
+        latency=replicas.latency,
+        max_rate=world.settings.max_rate,
+        drops=lambda _: chance.random() < replicas.lost,
+    )
+    clients = [_client(world, f"shared{number}.example.com", api, shared) for number in range(replicas.count)]
+    for begins, ends in replicas.outages:
+        loop.call_later(begins, shared.fail)
+        loop.call_later(ends, shared.come_back)
+    for number, at in replicas.deaths:
+        loop.call_later(at, shared.members[number].die)
+    return clients
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]], clients: Iterable[AsyncClient]) -> None:
@@ -183,7 +208,7 @@ def _note_leftovers(trace: Trace, api: SimulatedApi, loop: SimulatedLoop) -> Non
 
 def _is_of_the_play(handle: asyncio.TimerHandle) -> bool:
     name = getattr(handle._callback, "__name__", "")  # type: ignore[attr-defined] # likewise
-    return name in {"nudge", _count_held_names.__name__}
+    return name in {"nudge", _count_held_names.__name__, "fail", "come_back", "die"}
 
 
 def _count_held_names(

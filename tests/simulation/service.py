@@ -11,6 +11,7 @@ from datetime import timedelta
 from email.utils import format_datetime
 from functools import lru_cache
 from json import dumps
+from string import ascii_lowercase
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote
 
@@ -113,14 +114,15 @@ class SimulatedApi:
         if method == "POST":
             return await self._post(options)
         at, settings, path = self.loop.elapsed, self.world.settings, unquote(url.raw_path)
-        base = PATHS[settings.family]
+        base, client = PATHS[settings.family], int(url.host.partition(".")[0].lstrip(ascii_lowercase))
         if path == base:
-            received = Received(at=at, route="list", is_awaited=self.is_awaited(ACCOUNT))
+            received = Received(at=at, route="list", client=client, is_awaited=self.is_awaited(ACCOUNT))
             delay = settings.page_seconds
         else:
             id = path[len(base) + 1 :]
             number = self._numbers.get(id, -2)
-            received = Received(at=at, route="get", target=number, id=id, is_awaited=self.is_awaited(number))
+            is_awaited = self.is_awaited(number)
+            received = Received(at=at, route="get", target=number, id=id, client=client, is_awaited=is_awaited)
             delay = settings.get_seconds
         self.received.append(received)
         limit = self.world.limit

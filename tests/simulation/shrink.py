@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import attrs
 
-from .world import ACCOUNT, Fault, Listing, Settings, User, World
+from .world import ACCOUNT, Fault, Listing, Replicas, Settings, User, World
 
-S = TypeVar("S", Settings, Listing)
+S = TypeVar("S", Settings, Listing, Replicas)
 
 _PARTS = ("users", "faults", "nudges", "posts", "submits")
 
@@ -101,7 +101,10 @@ def _plainer(world: World) -> Iterator[World]:
     if world.listing != Listing():
         yield attrs.evolve(world, listing=Listing())
         yield from (attrs.evolve(world, listing=listing) for listing in _with_defaults(world.listing))
+    yield from (attrs.evolve(world, replicas=replicas) for replicas in _with_defaults(world.replicas))
     for place, user in enumerate(world.users):
+        if user.client:
+            yield _with_user(world, place, attrs.evolve(user, client=0))
         if user.call not in {"wait", "get_many"} and len(user.targets) == 1:
             yield _with_user(world, place, attrs.evolve(user, call="wait"))
         if user.timeout is not None:

@@ -15,7 +15,7 @@ from .check import check
 from .draw import KINDS
 from .known import KNOWN
 
-SEEDS = {"waits": 120, "outages": 100, "lists": 50, "limits": 30, "crowds": 15, "submissions": 300}
+SEEDS = {"waits": 120, "outages": 100, "lists": 50, "limits": 30, "crowds": 15, "submissions": 300, "replicas": 40}
 ROOT = Path(__file__).parents[2]
 PROMISE = (
     "a wait that shares its polls learns of the end no later and no worse than the same wait would alone, "

@@ -29,6 +29,7 @@ class Received:
         delay: Seconds that the service took, or would have taken.
         shown: The jobs that a good answer shows, and their statuses.
         is_awaited: Whether a call was waiting for what it asks for.
+        client: Which of several clients sent it.
     """
 
     at: float
@@ -41,6 +42,7 @@ class Received:
     delay: float = 0.0
     shown: tuple[tuple[int, Status], ...] = ()
     is_awaited: bool = True
+    client: int = 0
 
 
 @attrs.frozen(kw_only=True)

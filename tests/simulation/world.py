@@ -135,6 +135,7 @@ class User:
         by_reference: Whether the references are passed instead of the UUIDs.
         timeout: Of the call; None for none.
         cancelled_at: When, if it is.
+        client: Which of the account's clients makes it.
     """
 
     call: Literal["wait", "watch", "wait_all", "as_finished", "get_many"] = "wait"
@@ -143,6 +144,7 @@ class User:
     by_reference: bool = False
     timeout: float | None = None
     cancelled_at: float | None = None
+    client: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -210,6 +212,25 @@ class Settings:
 
 
 @attrs.frozen(kw_only=True)
+class Replicas:
+    """Clients that share their polls, as if each were in a process of its own, and what they share through.
+
+    Attributes:
+        count: How many; nudges reach one after the other.
+        latency: Seconds that a command or a message takes.
+        lost: The part of messages that get lost.
+        outages: When the engine goes and comes back.
+        deaths: Which client ends without a word, and when. Its users have left by then.
+    """
+
+    count: int = 1
+    latency: float = 0.001
+    lost: float = 0.0
+    outages: tuple[tuple[float, float], ...] = ()
+    deaths: tuple[tuple[int, float], ...] = ()
+
+
+@attrs.frozen(kw_only=True)
 class World:
     """Everything that decides what happens."""
 
@@ -219,6 +240,7 @@ class World:
     settings: Settings = Settings()
     listing: Listing = Listing()
     limit: Limit | None = None
+    replicas: Replicas = Replicas()
     jobs: tuple[Job, ...] = ()
     faults: tuple[Fault, ...] = ()
     users: tuple[User, ...] = ()
@@ -258,6 +280,8 @@ def describe(world: World) -> str:
     head = f"World(kind={world.kind!r}, seed={world.seed}, horizon={world.horizon:g}"
     if world.limit is not None:
         head += f", limit={_shown(world.limit)}"
+    if world.replicas != Replicas():
+        head += f", replicas={_shown(world.replicas)}"
     lines = [f"{head}, settings={_shown(world.settings)}, listing={_shown(world.listing)},"]
     for name in ("jobs", "faults", "users", "nudges", "posts", "submits"):
         parts: Sequence[AnyPart] = getattr(world, name)

@@ -25,7 +25,7 @@ class MemoryMember:
     engine: MemoryShared
     budget: Budget
     listeners: list[Listener] = attrs.Factory(list)
-    claims: set[str] = attrs.Factory(set)
+    claims: dict[str, asyncio.TimerHandle] = attrs.Factory(dict)
     is_dead: bool = False
 
     @property
@@ -40,15 +40,12 @@ class MemoryMember:
         holder, until = self.engine.claims.get(reading, (self, 0.0))
         if holder is not self and until > now():
             return False
-        self.engine.claims[reading] = self, now() + LEASE
-        self.claims.add(reading)
-        asyncio.get_running_loop().call_later(LEASE / 2, self._renew, reading)
+        self._renew(reading)
         return True
 
     def _renew(self, reading: str) -> None:
-        if reading in self.claims and not self.is_dead:
-            self.engine.claims[reading] = self, now() + LEASE
-            asyncio.get_running_loop().call_later(LEASE / 2, self._renew, reading)
+        self.engine.claims[reading] = self, now() + LEASE
+        self.claims[reading] = asyncio.get_running_loop().call_later(LEASE / 2, self._renew, reading)
 
     def publish(self, reading: str, payload: bytes, began: float) -> None:
         self._end(reading)
@@ -73,12 +70,24 @@ class MemoryMember:
     def die(self) -> None:
         """End without a word, as a process that is killed: its claims stay until their lease ends."""
         self.is_dead = True
+        self._forget()
         self.engine.members.remove(self)
+
+    def lose(self) -> None:
+        """Have no claim any more, and tell what waits for others."""
+        self._forget()
+        for listener in self.listeners:
+            listener.on_lost()
+
+    def _forget(self) -> None:
+        for timer in self.claims.values():
+            timer.cancel()
+        self.claims.clear()
 
     def _end(self, reading: str) -> bool:
         if self.is_dead or reading not in self.claims:
             return False
-        self.claims.remove(reading)
+        self.claims.pop(reading).cancel()
         self.engine.claims.pop(reading, None)
         return True
 
@@ -116,7 +125,7 @@ class MemoryShared:
         return member
 
     def send(self, sender: MemoryMember, message: Message) -> None:
-        if not self.is_up or sender.is_dead:
+        if not self.is_up or sender.is_dead or len(self.members) < 2:
             return
         self.sent.append(message)
         loop = asyncio.get_running_loop()
@@ -134,9 +143,10 @@ class MemoryShared:
         self.is_up = False
         self.claims.clear()
         for member in self.members:
-            member.claims.clear()
-            for listener in member.listeners:
-                listener.on_lost()
+            member.lose()
+
+    def come_back(self) -> None:
+        self.is_up = True
 
 
 def _tell(listener: Listener, message: Message) -> None:
