@@ -1,8 +1,8 @@
 """Whether pages of the list may be read, and how long to wait for one: pure, with time as an argument.
 
 Pages save requests, but no poll may depend on them. After a failure no page is read for a while, longer each time;
-then a single page tries the list. A page that takes longer than pages or GETs usually do is overdue: GETs read its
-requests.
+then a single page tries the list, beside GETs of the same requests. A page that takes longer than pages or GETs usually
+do is overdue: GETs read its requests.
 """
 
 from __future__ import annotations
@@ -68,11 +68,12 @@ class ListHealth:
         """Seconds after which a page is overdue."""
         if self.knows_nothing:
             return _UNKNOWN
-        if not self.is_trusted and self._get_time is not None:
-            # It tests whether the list answers, and no poll waits for a test. If none ever did, the GET that follows
-            # makes it the time of two answers.
-            return (1 if self._page_time is None else 2) * self._get_time + _MARGIN
-        return min(max(1.5 * (self._page_time or 0.0), 2 * (self._get_time or 0.0)) + _MARGIN, self._longest)
+        if self.is_trusted or self._get_time is None:
+            return min(max(1.5 * (self._page_time or 0.0), self._get_time or 0.0) + _MARGIN, self._longest)
+        # It tests whether the list answers, and no poll waits for a test. The very first page is no test: with the
+        # GET that may follow, it makes two answers, which sharing may cost.
+        is_first = self._page_time is None and self._paused_until == ALWAYS
+        return self._get_time + _MARGIN if is_first else 0.0
 
     @property
     def late_after(self) -> float:
@@ -81,7 +82,7 @@ class ListHealth:
 
     @property
     def _longest(self) -> float:
-        return max(PATIENCE, 2 * (self._get_time or 0.0))
+        return max(PATIENCE, self._get_time or 0.0)
 
     @property
     def get_overdue_after(self) -> float:

@@ -224,7 +224,7 @@ class TestOverduePages:
 
     def test_of_an_overdue_page_sixteen_entries_are_read_with_get_and_then_all(self, clockwork: Clockwork) -> None:
         page = self.bucket(clockwork)
-        assert page.overdue_at == pytest.approx(0.22)
+        assert page.overdue_at == pytest.approx(0.17)
         counts = []
         for _ in range(2):
             clockwork.now = page.overdue_at
@@ -247,8 +247,8 @@ class TestOverduePages:
         page = self.bucket(clockwork)
         assert clockwork.queue.pages_keep_coming(page, 0.22) == 0.0
         clockwork.queue.health.page_answered(0.2, 0.1)
-        assert clockwork.queue.pages_keep_coming(page, 0.22) == pytest.approx(0.42)
-        assert clockwork.queue.pages_keep_coming(page, 0.43) == 0.0
+        assert clockwork.queue.pages_keep_coming(page, 0.22) == pytest.approx(0.37)
+        assert clockwork.queue.pages_keep_coming(page, 0.38) == 0.0
 
     def test_a_late_page_is_put_off_for_two_seconds_after_it_was_sent_at_most(self, clockwork: Clockwork) -> None:
         clockwork.now = 10.0
@@ -257,7 +257,7 @@ class TestOverduePages:
         for came_at in (11.0, 11.95, 12.0):
             clockwork.queue.health.page_answered(came_at, 0.1)
             put_off.append(clockwork.queue.pages_keep_coming(page, came_at))
-        assert put_off == [pytest.approx(11.22), 10.0 + PATIENCE, 0.0]
+        assert put_off == [pytest.approx(11.17), 10.0 + PATIENCE, 0.0]
 
     @pytest.mark.parametrize("reason", ["overdue already", "an untrusted list", "a GET"])
     def test_a_read_is_not_put_off_without_need(self, clockwork: Clockwork, reason: str) -> None:

@@ -173,6 +173,27 @@ KNOWN: Final[Mapping[str, World]] = {
         faults=(Fault(kind="hang", route="list"),),
         users=(User(), User(at=2.35, targets=(1,))),
     ),
+    "slow pages that are tested beside GETs": World(
+        seed=3566,
+        settings=Settings(max_interval=1.0, get_seconds=1.2, page_seconds=4.0),
+        jobs=(
+            Job(number=0, reference="name-0", created=-25.63, started=-25.49, ended=26.84),
+            Job(number=1, reference="name-1", created=-339.24, started=-338.51, ended=18.07, final="failed"),
+            Job(number=2, reference="name-2", created=-0.15, started=4.6, ended=22.48, final="failed"),
+        ),
+        users=(
+            _get_many(2.0, 1, 0, by_reference=True),
+            User(call="as_finished", targets=(2, 1, 0), by_reference=True, timeout=300.0),
+        ),
+    ),
+    "slow answers, and pages that are slower": World(
+        kind="outages",
+        seed=705,
+        settings=Settings(min_interval=0.5, page_seconds=1.5),
+        jobs=(Job(number=0, ended=1.0), Job(number=1, ended=16.0), Job(number=2, ended=5.0)),
+        faults=(Fault(kind="slow", route="all", value=2.0),),
+        users=(_all(3),),
+    ),
     "a record without an id": World(
         jobs=_jobs(2, 20.0),
         faults=_each("blank", 0, ends=5.0),

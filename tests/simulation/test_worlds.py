@@ -39,7 +39,7 @@ def test_a_world_that_once_failed_violates_nothing(name: str) -> None:
 def test_worlds_with_waits_of_each_kind_once_failed() -> None:
     waits = [world for world in KNOWN.values() if world.users]
     assert len(waits) >= 20
-    assert {world.kind for world in waits} == {"waits", "crowds", "limits", "lists"}
+    assert {world.kind for world in waits} == {"waits", "outages", "crowds", "limits", "lists"}
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/why.md"])
