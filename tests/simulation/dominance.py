@@ -85,7 +85,7 @@ def worse_than_alone(world: World, pairs: list[tuple[Call, int]], lone: list[Cal
         elif kind == "get_many" and faults_met(_worse(world), target, call.began, theirs.at):
             continue  # its few tries may have met another failure, or none
         elif ours.request is None:
-            is_late = bool(timeout) and due >= call.began + (timeout or 0.0)
+            is_late = timeout is not None and due >= call.began + (timeout or world.settings.request_timeout)
             if not is_late and not _comes_of_its_own_polls(world, call, target, ours):
                 yield Violation("11", f"{shown(call, ours)}; alone it knows at {theirs.at:.2f} s")
         elif kind != "wait_all":
@@ -103,7 +103,7 @@ def _comes_of_its_own_polls(world: World, call: Call, target: int, ours: Result)
     refused = any(fault.kind == "refused" and fault.route != "list" for fault in world.faults)
     if isinstance(ours.error, WaitTimeoutError):
         # A 429 closes the lane to all, and a wait with little time may not get its turn.
-        return refused or (call.user.timeout == 0 and world.limit is not None)
+        return refused
     if isinstance(ours.error, WaitUnreachableError) and isinstance(ours.error.last_error, RateLimitError):
         # The pause that a 429 orders counts as outage. If it is as long as the budget, the next 429 ends the wait,
         # and a client that is learning a limit may get two in a row. Alone, the wait stays below the limit.

@@ -39,8 +39,9 @@ from .allowance import (
     targets_of,
 )
 from .trace import Call, Received, Result, Trace
-from .world import World
+from .world import Nudge, World
 
+_EARLY: Final = 0.001  # seconds by which a nudge may come early, as timers do
 _FRUITLESS_PAGES: Final = 8  # requests that may be made for pages before it is known that they are of no use
 _NAMES: Final = 40  # places that may hold names when nothing is awaited
 _NAMES_FOR_EACH: Final = 16
@@ -135,14 +136,25 @@ def after_a_nudge(world: World, trace: Trace) -> Iterator[Violation]:
     """The end of a job is known at once after a nudge."""
     if _is_limited(world):
         return
+    reads = _good_reads(trace)
     for call, target, result in ends(trace):
         for nudge in world.nudges:
-            is_meant = nudge.target == target and nudge.at >= world.jobs[target].ended
+            is_meant = nudge.target == target and nudge.at >= world.jobs[target].ended + _EARLY
             if not is_meant or not call.began < nudge.at < result.at:
+                continue
+            if not _is_known(world, call, nudge, reads.get(target, ())):
                 continue
             due = nudge.at + answers_seconds(world, target) + 1.0 + limits_seconds(world)
             if result.at > due and not faults_met(world, target, call.began, result.at):
                 yield Violation("2", f"{shown(call, result)}, nudged at {nudge.at:.2f} s and due at {due:.2f} s")
+
+
+def _is_known(world: World, call: Call, nudge: Nudge, reads: Sequence[Received]) -> bool:
+    """Whether a client can know that a nudge means a job that a call waits for: by its name, or by what was read."""
+    if world.name(nudge.target, nudge.by_reference) in call.names:
+        return True
+    known_by = [read for read in reads if read.route == "get" or not call.user.by_reference]
+    return any(call.began <= read.at and read.answered < nudge.at - _EARLY for read in known_by)
 
 
 def _is_limited(world: World) -> bool:

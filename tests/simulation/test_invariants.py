@@ -216,6 +216,24 @@ def test_an_error_of_wait_all_is_checked_against_what_was_known_when_it_arose(el
     assert ([*the.errors_are_true(WORLD, trace)] == []) is is_true
 
 
+@pytest.mark.parametrize(
+    ("nudge", "received", "is_due"),
+    [
+        pytest.param(Nudge(at=11.0, target=0), [], True, id="by the id that is waited for"),
+        pytest.param(Nudge(at=11.0, target=0, by_reference=True), [], False, id="by a name that no read has shown"),
+        pytest.param(Nudge(at=11.0, target=0, by_reference=True), [read(9.0)], True, id="by a name that one has"),
+        pytest.param(Nudge(at=11.0, target=0, by_reference=True), [read(10.95)], False, id="before that is answered"),
+        pytest.param(Nudge(at=10.0, target=0), [], False, id="at the moment of the end, which a timer may precede"),
+    ],
+)
+def test_a_nudge_is_due_at_once_if_it_comes_after_the_end_and_by_a_name_that_is_known(
+    nudge: Nudge, received: Sequence[Received], is_due: bool
+) -> None:
+    world = attrs.evolve(with_settings(min_interval=60.0, max_interval=60.0), nudges=(nudge,))
+    trace = traced(result(15.0, seen()), received=received)
+    assert bool([*the.after_a_nudge(world, trace)]) is is_due
+
+
 UNCERTAIN = SubmissionUncertainError("perhaps", reference_id="name")
 
 
@@ -236,6 +254,7 @@ def test_a_submission_may_return_its_own_job_or_raise_a_true_error(trace: Trace)
 UNREAD = ended(9.0, WaitTimeoutError)
 READ = ended(9.0, WaitTimeoutError, last=seen(status="processing"))
 SLOW = with_settings(max_rate=1.0)
+SLOWER = with_settings(max_rate=0.2)
 
 
 def budgeted(retry_after: float) -> World:
@@ -256,6 +275,8 @@ def budgeted(retry_after: float) -> World:
         pytest.param(SLOW, result(14.0, seen()), None, None, False, id="as late as the rate needs"),
         pytest.param(SLOW, result(16.0, seen()), None, None, True, id="later than the rate needs"),
         pytest.param(WORLD, ended(11.0, WaitTimeoutError), None, 11.0, False, id="deadline before it is due"),
+        pytest.param(SLOW, ended(20.0, WaitTimeoutError), None, 0.0, True, id="only poll"),
+        pytest.param(SLOWER, ended(20.0, WaitTimeoutError), None, 0.0, False, id="only poll before the rate lets it"),
     ],
 )
 def test_a_wait_is_worse_than_alone_where_it_knows_less_or_much_later(
