@@ -245,6 +245,7 @@ class Read(Generic[J]):
     Attributes:
         began: When the read was sent, by the loop's clock.
         timeout: Seconds for the answer.
+        least_timeout: Seconds after which the read has failed for a part of its polls, which allow less time.
         entry: The request of a GET; None for a page.
         id: The id in the path of a GET.
         is_audit: Whether the GET only checks a page. Its failure has no effect.
@@ -255,13 +256,14 @@ class Read(Generic[J]):
         must_be: The id that the answer to a GET by another name must have.
         is_here: Whether the answer has arrived, but is not decoded yet.
         is_overdue: Whether the read took so long that its entries were queued again meanwhile.
-        overdue_at: When that happens, by the loop's clock.
+        overdue_at: When that happens or ``least_timeout`` is over, by the loop's clock.
         late_after: Seconds after which such a read is late.
         is_heard: Whether another client on the account has sent it.
     """
 
     began: float
     timeout: float
+    least_timeout: float = NEVER
     entry: Entry[J] | None = None
     id: str = ""
     is_audit: bool = False

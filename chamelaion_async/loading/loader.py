@@ -28,6 +28,7 @@ from .._http.retry import is_ridden_out, retry_after_of
 from .._http.tracebacks import let_go
 from ..errors import (
     APIConnectionError,
+    APITimeoutError,
     AuthenticationError,
     ChamelaionError,
     ClientClosedError,
@@ -216,23 +217,39 @@ class Loader(Generic[J]):
 
     def _check_overdue(self) -> None:
         """Queue the entries of overdue reads again, and set the timer for the next read that may be overdue."""
-        self._stop_overdue_timer()
-        since, next_at = loop_time(), NEVER
+        since = loop_time()
         for task, read in list(self._reads.items()):
-            if read is None or read.is_here:
-                continue
-            if since >= read.overdue_at + _HELD_UP:
-                read.overdue_at = since + _HELD_UP  # the loop was busy: the answer may be in the socket already
-            elif since >= read.overdue_at and (put_off := self._queue.pages_keep_coming(read, since)):
-                read.overdue_at = put_off
-            elif since >= read.overdue_at:
-                if not read.is_page:
-                    self._queue.get_is_overdue(read)
-                elif self._queue.page_is_overdue(read, since):
-                    task.cancel()
-            next_at = min(next_at, read.overdue_at)
-        if next_at < NEVER:
+            if read is not None and not read.is_here and since >= read.overdue_at:
+                self._read_is_overdue(task, read, since)
+        self._stop_overdue_timer()  # only now: a wait that ends by this, or polls again, has set it or has stopped it
+        under_way = (read.overdue_at for read in self._reads.values() if read is not None and not read.is_here)
+        next_at = min(under_way, default=NEVER)
+        if next_at < NEVER and self._registry:
             self._overdue_timer = asyncio.get_running_loop().call_at(next_at, self._check_overdue)
+
+    def _read_is_overdue(self, task: asyncio.Task[Any], read: Read[J], since: float) -> None:
+        if since >= read.overdue_at + _HELD_UP:
+            read.overdue_at = since + _HELD_UP  # the loop was busy: the answer may be in the socket already
+        elif put_off := self._queue.pages_keep_coming(read, since):
+            read.overdue_at = put_off
+        elif since >= read.began + read.least_timeout:
+            self._failed_for_some(read)
+        elif not read.is_page:
+            self._queue.get_is_overdue(read)
+        elif self._queue.page_is_overdue(read, since):
+            task.cancel()
+
+    def _failed_for_some(self, read: Read[J]) -> None:
+        """End the polls of a GET that allow it no more time, as a GET of their own would; it goes on for others."""
+        seconds, entry = read.least_timeout, read.entry
+        # A batch and a wait make two kinds of timeouts; for others in between, this may come late.
+        read.least_timeout = 2 * seconds if 2 * seconds < read.timeout else NEVER
+        read.overdue_at = read.began + read.least_timeout
+        if entry is not None:
+            error = _too_late(read.id, seconds)
+            short = attrs.evolve(read, timeout=seconds, is_overdue=True)
+            for subscriber in entry.subscribers:
+                subscriber.on_error(error, short)
 
     def _stop_overdue_timer(self) -> None:
         if self._overdue_timer is not None:
@@ -469,7 +486,13 @@ class Loader(Generic[J]):
 
     def _get_failed(self, read: Read[J], error: ChamelaionError) -> None:
         entry = read.entry
-        if entry is None or entry.read is not read:
+        if entry is None or read.is_audit:
+            return
+        if read.is_overdue:
+            for subscriber in entry.subscribers:
+                subscriber.on_error(error, read)  # another read is under way for those whose poll this does not fail
+            return
+        if entry.read is not read:
             return
         if is_ridden_out(error):
             failures = entry.rare.failures_alone + 1
@@ -489,6 +512,16 @@ class Loader(Generic[J]):
         for subscriber in entry.subscribers:
             subscriber.on_error(error, read)
         self._nudge_again(entry, nudged_at, NEVER if read is None else read.began)
+
+
+def _too_late(id: str, seconds: float) -> APITimeoutError:
+    return APITimeoutError(
+        f"no complete answer to the poll of {id} came within {seconds:.3g} s. "
+        "Try again, or allow more time with PollPolicy(request_timeout=…)",
+        sent="maybe",
+        method="GET",
+        path=id,
+    )
 
 
 def _last_get(entry: Entry[Any]) -> float:

@@ -96,8 +96,8 @@ class ReadQueue(Generic[J]):
         if entry.state == "reading":
             read = entry.read
             if read is not None and read.entry is entry:
-                # It was sent for an earlier poll; a GET that is sent now may be answered before it.
-                read.overdue_at = min(read.overdue_at, now + min(timeout, self.health.get_overdue_after))
+                # It was sent for an earlier poll; a GET that is sent once it is late may be answered before it.
+                read.overdue_at = min(read.overdue_at, max(now, read.began + self.health.get_overdue_after))
             elif alone:
                 self.dequeue(entry, keep_timeout=True)
         if entry.state == "idle":
@@ -263,6 +263,7 @@ class ReadQueue(Generic[J]):
         read = Read(
             began=now,
             timeout=entry.timeout,
+            least_timeout=rare.least_timeout,
             entry=entry,
             id=entry.id,
             overdue_at=now + rare.least_timeout,
@@ -401,15 +402,12 @@ class ReadQueue(Generic[J]):
             self._wake()
 
     def get_is_overdue(self, read: Read[J]) -> None:
-        """Queue an entry again whose GET takes longer than one of its subscribers allows."""
-        read.is_overdue, read.overdue_at = True, NEVER
+        """Queue an entry again whose GET takes longer than GETs do, since a later poll may be answered sooner."""
+        read.overdue_at = read.began + read.least_timeout
         if self._probe is read:
             self.get_ended(read)
             return
-        entry = read.entry
-        if entry is not None and entry.read is read and entry.rare.least_timeout < NEVER:
-            # Twice as long the next time, so an id that hangs never has more than a few reads under way.
-            entry.note(least_timeout=2 * entry.rare.least_timeout)
+        read.is_overdue = True
         self.ask_again(read)
 
     def page_answered(self, read: Read[J], ranks: range, found: int) -> None:

@@ -238,7 +238,7 @@ class Batch(Generic[J]):
             self._fail(error)
         elif member.is_failed_by(error, read):
             self._failed(member, error, loop_time(), read.began)
-        elif member.is_polling:
+        elif member.is_polling and not read.is_overdue:
             self._ask(member, again=True)
 
     def _failed(self, member: Member[J], error: ChamelaionError, at: float, sent_at: float | None = None) -> None:

@@ -196,14 +196,16 @@ class PollState(Generic[J]):
         return snapshot.stamp.began >= self.began and not (self.needs_get and snapshot.stamp.is_page)
 
     def is_failed_by(self, error: Exception, read: Read[J] | None) -> bool:
-        """Whether a failed read fails the poll under way: it began for the poll, with no less time for the answer."""
+        """Whether a failed read fails the poll under way: it had no less time for the answer than the poll allows.
+
+        An earlier read fails it as well, unless another read has been sent since or the poll is one of few.
+        """
         if self.began == NEVER or read is None:
             return self.began != NEVER
         if isinstance(error, APITimeoutError) and read.timeout < self.read_timeout(self.began):
             return False
-        if self.plan.reads_once:
-            return read.began >= self.plan.started
-        return read.began >= self.began or not self.is_last_poll
+        is_for_others = self.is_last_poll or self.plan.reads_once or read.is_overdue
+        return read.began >= self.began or not is_for_others
 
     def saw(self, snapshot: Snapshot[J]) -> bool:
         """Record the job as a read showed it, and return whether it has changed."""

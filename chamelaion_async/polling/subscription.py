@@ -116,7 +116,7 @@ class WaitSubscription(Generic[J]):
         if self._state.is_failed_by(error, read):
             self.sent_at = read.began if read is not None else None
             self._answer.set_exception(error)
-        else:
+        elif read is None or not read.is_overdue:
             self._ask(self._state.read_timeout(self._state.began))
 
     async def aclose(self) -> None:

@@ -369,32 +369,36 @@ class TestScans:
 
 
 class TestTimeouts:
-    def test_a_get_has_the_longest_timeout_and_is_late_after_the_shortest(self, clockwork: Clockwork) -> None:
+    def test_a_get_has_the_longest_timeout_and_has_failed_for_some_after_the_shortest(
+        self, clockwork: Clockwork
+    ) -> None:
         entry = clockwork.alone("a")
         for timeout in (5.0, 20.0, 2.0):
             clockwork.ask(entry, timeout=timeout)
+        clockwork.now = 1.0
         read = clockwork.choose()
-        assert (read.timeout, read.overdue_at) == (20.0, 2.0)
+        assert (read.timeout, read.least_timeout, read.overdue_at) == (20.0, 2.0, 3.0)
 
-    def test_a_late_get_is_repeated_and_the_next_has_twice_the_time(self, clockwork: Clockwork) -> None:
+    @pytest.mark.parametrize(("now", "late_at"), [(0.05, 0.22), (3.0, 3.0)])
+    def test_a_get_of_an_earlier_poll_is_late_once_it_took_twice_the_time_of_a_get(
+        self, clockwork: Clockwork, now: float, late_at: float
+    ) -> None:
+        entry = clockwork.alone("a")
+        clockwork.ask(entry)
+        read = clockwork.choose()
+        clockwork.now = now
+        clockwork.ask(entry)
+        assert read.overdue_at == pytest.approx(late_at)
+
+    def test_an_entry_whose_get_is_late_is_queued_again_and_the_get_still_counts_its_time(
+        self, clockwork: Clockwork
+    ) -> None:
         entry = clockwork.alone("a")
         for timeout in (20.0, 2.0):
             clockwork.ask(entry, timeout=timeout)
-        late = []
-        for _ in range(3):
-            read = clockwork.choose()
-            late.append(read.overdue_at - clockwork.now)
-            clockwork.now = read.overdue_at
-            clockwork.queue.get_is_overdue(read)
-        assert late == [2.0, 4.0, 8.0]
-
-    def test_a_get_of_an_earlier_poll_is_late_after_twice_the_time_of_a_get(self, clockwork: Clockwork) -> None:
-        entry = clockwork.alone("a")
-        clockwork.ask(entry)
         read = clockwork.choose()
-        clockwork.now = 3.0
-        clockwork.ask(entry)
-        assert read.overdue_at == pytest.approx(3.22)
+        clockwork.queue.get_is_overdue(read)
+        assert (entry.state, read.is_overdue, read.overdue_at) == ("asking", True, 2.0)
 
     def test_an_entry_that_is_dequeued_has_no_timeout(self, clockwork: Clockwork) -> None:
         entry = clockwork.alone("a")

@@ -6,10 +6,19 @@ import asyncio
 from itertools import pairwise
 from typing import Any
 
+import attrs
 import pytest
 
-from chamelaion_async import APITimeoutError, ClientClosedError, LipsyncRequest, PollPolicy, WaitTimeoutError
-from tests.support.source import MemorySource, Received
+from chamelaion_async import (
+    APITimeoutError,
+    ClientClosedError,
+    LipsyncRequest,
+    PollPolicy,
+    WaitTimeoutError,
+    WaitUnreachableError,
+)
+from tests.support.api import now
+from tests.support.source import STEADY, MemorySource, Received
 
 pytestmark = pytest.mark.virtual_time
 
@@ -60,8 +69,8 @@ class TestTheCost:
         service = MemorySource(latency=lambda _: 0.1 if service.elapsed else 15.0)
         (id,) = service.add(lasts=1.0)
         await asyncio.gather(service.start(id), service.start(id, at=5.0))
-        assert service.polls == [0.0, 5.25]
-        assert service.elapsed == pytest.approx(5.35)
+        assert service.polls == [0.0, 5.0]
+        assert service.elapsed == pytest.approx(5.1)
 
     async def test_a_wait_that_polls_once_does_not_wait_for_the_next_poll_of_others(self) -> None:
         service = MemorySource()
@@ -206,7 +215,7 @@ class TestCancellation:
         await asyncio.sleep(0.5)
         leaving.cancel()
         assert (await service.wait(id)).is_completed
-        assert (service.polls, service.elapsed) == ([0.0, 0.75], 1.0)  # the second one in case the first one hangs
+        assert (service.polls, service.elapsed) == ([0.0, 0.5], 1.0)  # the second one in case the first one hangs
 
     async def test_a_wait_that_joins_just_after_the_last_one_left_has_its_own_read(self) -> None:
         service = MemorySource(latency=1.0)
@@ -278,6 +287,36 @@ class TestTimeouts:
         results = await service.wait_for([id] * 3, timeout=0, policy=PollPolicy(request_timeout=7, jitter=0))
         assert [received.timeout for received in service.received] == [7.0]
         assert all(isinstance(result.last_error, APITimeoutError) for result in results)
+
+    async def test_a_wait_beside_one_with_more_time_for_a_read_polls_again_as_early_as_alone(self) -> None:
+        service = MemorySource(latency=lambda _: 1000.0 if now() - service.began < 40 else 0.1)
+        (id,) = service.add(lasts=0.0)
+        patient = service.start(id, policy=attrs.evolve(STEADY, request_timeout=60.0))
+        hasty = service.start(id)
+        assert (await hasty).is_completed
+        # The second poll hangs as well. Each follows after the time that the wait allows, and a pause.
+        assert service.polls == pytest.approx([0.0, 21.0, 43.0], abs=3.0)
+        assert (await patient).is_completed
+
+    async def test_a_batch_beside_waits_with_less_time_for_a_read_has_its_own_attempts(self) -> None:
+        service = MemorySource(latency=1000.0)
+        (id,) = service.add()
+        wait = service.start(id, timeout=None)
+        outcomes = await service.follow([id], policy=attrs.evolve(STEADY, request_timeout=60.0), attempts=3)
+        assert isinstance(outcomes[id].error, APITimeoutError)
+        assert service.elapsed == pytest.approx(3 * 60.0, abs=5.0)
+        wait.cancel()
+        await asyncio.wait([wait])
+
+    async def test_a_read_that_goes_on_for_others_says_how_long_a_wait_has_waited(self) -> None:
+        service = MemorySource(latency=1000.0)
+        (id,) = service.add()
+        patient = service.start(id, policy=attrs.evolve(STEADY, request_timeout=60.0))
+        brief = attrs.evolve(STEADY, outage_budget=10.0)
+        with pytest.raises(WaitUnreachableError, match=rf"no complete answer to the poll of {id} came within 9 s"):
+            await service.start(id, policy=brief)
+        patient.cancel()
+        await asyncio.wait([patient])
 
     async def test_a_read_has_the_time_of_a_request_whatever_is_left_of_the_wait(self) -> None:
         service = MemorySource()

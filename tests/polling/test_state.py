@@ -318,6 +318,18 @@ class TestAnswers:
         state.begin_poll(BEGAN + at)
         assert state.is_failed_by(broken(), Read(began=BEGAN + sent, timeout=20.0)) is is_failure
 
+    @pytest.mark.parametrize(
+        ("is_only_poll", "sent", "is_overdue", "is_failure"),
+        [(False, 0, True, True), (False, -1, True, False), (True, 0, False, True), (True, -1, False, False)],
+    )
+    def test_an_earlier_read_fails_no_poll_that_another_read_is_to_answer(
+        self, is_only_poll: bool, sent: float, is_overdue: bool, is_failure: bool
+    ) -> None:
+        state = waiting(attempts=3 if is_only_poll else None)
+        state.begin_poll(BEGAN)
+        read = Read[LipsyncRequest](began=BEGAN + sent, timeout=20.0, is_overdue=is_overdue)
+        assert state.is_failed_by(broken(), read) is is_failure
+
     def test_a_read_that_was_given_less_time_than_this_poll_has_is_no_failure_of_it(self) -> None:
         state = waiting()
         error = APITimeoutError("too slow", sent="maybe", method="GET", path="/x")

@@ -435,8 +435,12 @@ def _untrue(
         return f"it is about {getattr(about, 'path', about)}"
     # ``wait_all`` returns all at once, and an error long after it arose.
     at = call.began + error.elapsed if call.user.call == "wait_all" and isinstance(error, WaitError) else result.at
+    # A GET that takes longer than a wait allows has failed for that wait, though it goes on for another call.
+    longest = math.inf if many else world.settings.request_timeout
     gets = [
-        get for get in trace.received if get.route == "get" and get.target == number and get.answered <= at + 0.01
+        get
+        for get in trace.received
+        if get.route == "get" and get.target == number and min(get.answered, get.at + longest) <= at + 0.01
     ]
     if isinstance(error, NotFoundError):
         return None if any(get.reply == "missing" for get in gets) else "the service never answered so"
@@ -449,7 +453,10 @@ def _untrue(
         return "without a timeout" if call.user.timeout is None else _wrong_details(error, call, result)
     if isinstance(error, WaitUnreachableError) and not many:
         last = _last_good_read(world, trace, call, target, result.id, at)
-        failed_since = [get.at for get in gets if get.reply not in {"good", "cancelled"} and get.at > last]
+        unanswered = (
+            get for get in gets if get.reply not in {"good", "cancelled"} or get.answered > get.at + longest
+        )
+        failed_since = [get.at for get in unanswered if get.at > last]
         if not failed_since:
             return "no read of it had failed since the last good one"
         if min(failed_since) > at - world.settings.outage_budget + 1.0:

@@ -173,6 +173,19 @@ KNOWN: Final[Mapping[str, World]] = {
         faults=(Fault(kind="hang", route="list"),),
         users=(User(), User(at=2.35, targets=(1,))),
     ),
+    "a batch beside a wait with less time for a GET that hangs": World(
+        kind="outages",
+        seed=1197,
+        jobs=(Job(number=0, ended=27.0), Job(number=1, reference="name-12", ended=55.0)),
+        faults=_each("hang", 1),
+        users=(_get_many(0.0, 1, 0, by_reference=True), User(targets=(1,), by_reference=True)),
+    ),
+    "a wait with less time for a GET than a batch while all hangs": World(
+        kind="outages",
+        jobs=(Job(number=0, created=-164.8, started=-164.09, ended=23.39),),
+        faults=(Fault(kind="hang", route="all", ends=45.0),),
+        users=(User(), _get_many(1.0, 0)),
+    ),
     "slow pages that are tested beside GETs": World(
         seed=3566,
         settings=Settings(max_interval=1.0, get_seconds=1.2, page_seconds=4.0),
@@ -193,6 +206,12 @@ KNOWN: Final[Mapping[str, World]] = {
         jobs=(Job(number=0, ended=1.0), Job(number=1, ended=16.0), Job(number=2, ended=5.0)),
         faults=(Fault(kind="slow", route="all", value=2.0),),
         users=(_all(3),),
+    ),
+    "a GET that hangs for two, of whom the one with more time leaves": World(
+        settings=Settings(outage_budget=30.0),
+        jobs=_jobs(1, 60.0),
+        faults=_each("hang", 0),
+        users=(User(call="as_finished"), _get_many(0.0, 0, cancelled_at=5.0)),
     ),
     "a record without an id": World(
         jobs=_jobs(2, 20.0),

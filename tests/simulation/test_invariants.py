@@ -205,6 +205,13 @@ def test_a_429_ends_what_is_left_of_get_many_after_ten_in_a_row(refusals: tuple[
     assert ([*the.errors_are_true(WORLD, trace)] == []) is is_true
 
 
+@pytest.mark.parametrize(("takes", "is_true"), [(60.0, True), (0.1, False)])
+def test_a_get_that_goes_on_for_longer_than_a_wait_allows_has_failed_for_it(takes: float, is_true: bool) -> None:
+    world = with_settings(outage_budget=30.0)
+    trace = traced(ended(50.0, WaitUnreachableError), received=[read(0.0, takes=takes)])
+    assert ([*the.errors_are_true(world, trace)] == []) is is_true
+
+
 FAILS_AND_RECOVERS = [*POLLS[:2], *(read(float(at), "status") for at in range(2, 125, 3)), read(200.0)]
 
 
