@@ -84,11 +84,11 @@ class Registry(Generic[J]):
 
     def _remove(self, entry: Entry[J]) -> None:
         key = entry.id if entry.id.islower() else _key(entry.id)
-        for entries in (self._known, self._asked):
-            if entries.get(key) is entry:
-                del entries[key]
-        reference = reference_of(entry.packed) if entry.packed is not None else None
-        if reference is not None:
+        if self._known.get(key) is entry:
+            del self._known[key]
+        elif self._asked.get(key) is entry:
+            del self._asked[key]
+        if entry.packed is not None and (reference := reference_of(entry.packed)) is not None:
             group = self._by_reference.get(reference)
             if isinstance(group, set):
                 group.discard(entry)
@@ -120,7 +120,10 @@ class Registry(Generic[J]):
         if self._asked.get(asked_as) is not entry:
             return entry
         del self._asked[asked_as]
-        known = self._known.setdefault(key, entry)
+        known = self._known.get(key)
+        if known is None:
+            # Another wait may have asked by this id, and its own reads have not been answered yet.
+            known = self._known[key] = self._asked.pop(key, entry)
         entry.id = id
         if known is entry and asked_as == key:
             return entry

@@ -78,9 +78,11 @@ class TestNames:
         assert waits.registry.identify(entry, B) is entry
         assert (entry.id, entry.rare.aliases) == (A, None)
 
-    def test_an_entry_of_a_known_request_hands_over_its_subscribers(self, waits: Waits) -> None:
+    @pytest.mark.parametrize("is_read", [True, False])
+    def test_an_entry_hands_over_its_subscribers_to_that_of_its_id(self, waits: Waits, is_read: bool) -> None:
         known, first = waits.join(A)
-        waits.registry.identify(known, A)
+        if is_read:
+            waits.registry.identify(known, A)
         entry, second = waits.join("dub-1")
         _, third = waits.join("dub-1")
         assert waits.registry.identify(entry, A) is known

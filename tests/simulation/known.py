@@ -207,6 +207,14 @@ KNOWN: Final[Mapping[str, World]] = {
         faults=(Fault(kind="slow", route="all", value=2.0),),
         users=(_all(3),),
     ),
+    "a reference that turns out to be an id whose GETs hang": World(
+        kind="outages",
+        seed=3471,
+        settings=Settings(outage_budget=30.0),
+        jobs=(Job(number=0, reference="name-2", created=-20.72, started=-18.27, ended=26.24),),
+        faults=(Fault(kind="hang", route="all", ends=45.0),),
+        users=(User(at=6.0, by_reference=True), User(call="as_finished", at=0.86)),
+    ),
     "a GET that hangs for two, of whom the one with more time leaves": World(
         settings=Settings(outage_budget=30.0),
         jobs=_jobs(1, 60.0),
