@@ -51,7 +51,9 @@ class RequestStatus(StrEnum):
     FAILED = "failed"
 
 
-_KNOWN = frozenset(RequestStatus)
+# Plain strings: these are compared with each status of very many requests, and enum members take longer.
+_FINISHED = frozenset({RequestStatus.COMPLETED.value, RequestStatus.FAILED.value})
+_UNFINISHED = frozenset(status.value for status in RequestStatus) - _FINISHED
 
 
 @attrs.frozen(kw_only=True)
@@ -93,8 +95,10 @@ class Job:
         An unknown status counts once ``finished_at`` is set, and not before ``created_at``: some languages write a
         time that is not known yet as the first of all.
         """
-        if self.status in _KNOWN:
-            return self.is_completed or self.is_failed
+        if self.status in _FINISHED:
+            return True
+        if self.status in _UNFINISHED:
+            return False
         return self.finished_at is not None and self.finished_at >= self.created_at
 
     @property

@@ -1,8 +1,8 @@
 """Whether pages of the list may be read, and how long to wait for one: pure, with time as an argument.
 
 Pages save requests, but no poll may depend on them. After a failure no page is read for a while, longer each time;
-then a single page tries the list, beside GETs of the same requests. A page that takes longer than pages or GETs usually
-do is overdue: GETs read its requests.
+then a single page tries the list, beside GETs of the same requests. A page that takes longer than pages or GETs
+usually do is overdue: GETs read its requests.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ class Loader(Generic[J]):
             self._queue.clear()
             self._pool.stop()
             self._stop_overdue_timer()
-        if not was_last and not self._gets:
+        elif not self._gets:
             return
         current = asyncio.current_task()
         for task, read in self._reads.items():
@@ -141,9 +141,17 @@ class Loader(Generic[J]):
             return None
         return Snapshot(unpack(entry.packed), entry.stamp)
 
-    def ask(self, entry: Entry[J], timeout: float, *, alone: bool = False, with_page: bool = False) -> None:
+    def ask(
+        self,
+        entry: Entry[J],
+        timeout: float,
+        *,
+        now: float | None = None,
+        alone: bool = False,
+        with_page: bool = False,
+    ) -> None:
         """Ask for a poll, whose answer all subscribers of the request receive; see ``ReadQueue.ask``."""
-        self._queue.ask(entry, timeout, alone=alone, with_page=with_page)
+        self._queue.ask(entry, timeout, now=now, alone=alone, with_page=with_page)
         if entry.read is not None and entry.read.overdue_at < NEVER:
             self._check_overdue()
 
@@ -389,7 +397,9 @@ class Loader(Generic[J]):
                     self._list_lags()
             if entry is not None:
                 found += entry.group is read.group
-                shown.append((self._identify(entry, id), snapshot, rank))
+                if entry.id != id or not snapshot.request.is_finished:
+                    entry = self._identify(entry, id)
+                shown.append((entry, snapshot, rank))
         return shown, found
 
     def _is_of_use(self, id: str, record: Any) -> bool:

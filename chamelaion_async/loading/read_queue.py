@@ -70,29 +70,43 @@ class ReadQueue(Generic[J]):
         if scan_at == ALWAYS or scan_at <= self._clock():
             if self._newcomers.top is not None:
                 self._newcomers = ListScan()
-            self._join(entry, self._newcomers)
+            entry.group = self._newcomers
+            entry.group.members.add(entry)
 
     def scan_from(self, entry: Entry[J], when: float) -> None:
         """Set from when on the list may be scanned for an entry."""
         entry.note(scan_at=when)
 
-    def ask(self, entry: Entry[J], timeout: float, *, alone: bool = False, with_page: bool = False) -> None:
+    def ask(
+        self,
+        entry: Entry[J],
+        timeout: float,
+        *,
+        now: float | None = None,
+        alone: bool = False,
+        with_page: bool = False,
+    ) -> None:
         """Ask for a poll of an entry.
 
         Args:
             entry: What to read.
             timeout: Seconds that a GET may take.
+            now: The loop's time, if it is known: very many entries may be asked for in one turn.
             alone: Whether only a GET can answer.
             with_page: Whether to read the bucket's page as well, if many entries are in it: the page may show an end
                 whose GET comes too late.
         """
-        now, group = self._clock(), entry.group
+        group = entry.group
+        if now is None:
+            now = self._clock()
         if with_page and isinstance(group, Bucket) and len(group.members) > _FEW and not group.wants_page:
             group.wants_page = True
             self._push(group, now)
-        if entry.timeout not in (0.0, timeout):
+        if entry.timeout == 0.0:
+            entry.timeout = timeout
+        elif entry.timeout != timeout:
             entry.note(least_timeout=min(entry.rare.least_timeout, entry.timeout, timeout))
-        entry.timeout = max(entry.timeout, timeout)
+            entry.timeout = max(entry.timeout, timeout)
         if entry.state == "reading":
             read = entry.read
             if read is not None and read.entry is entry:
@@ -145,9 +159,11 @@ class ReadQueue(Generic[J]):
     def move(self, entry: Entry[J], group: Bucket[J] | ListScan[J] | None) -> None:
         """Change the group of an entry; a queued poll moves along."""
         since = self._unqueue(entry) if entry.state == "asking" else None
-        self._leave_group(entry)
+        if entry.group is not None:
+            self._leave_group(entry, entry.group)
         if group is not None:
-            self._join(entry, group)
+            entry.group = group
+            group.members.add(entry)
         if since is not None:
             self._enqueue(entry, since)
 
@@ -155,8 +171,10 @@ class ReadQueue(Generic[J]):
         """Remove an entry that has lost its subscribers."""
         if entry.state != "idle":
             self.dequeue(entry)
-        self._audits.pop(entry, None)
-        self._leave_group(entry)
+        if self._audits:
+            self._audits.pop(entry, None)
+        if entry.group is not None:
+            self._leave_group(entry, entry.group)
 
     def clear(self) -> None:
         """Empty the queue. The caller ends the waits whose polls were in it."""
@@ -165,14 +183,7 @@ class ReadQueue(Generic[J]):
         self._audits.clear()
         self._wants_first_page = False
 
-    def _join(self, entry: Entry[J], group: Bucket[J] | ListScan[J]) -> None:
-        entry.group = group
-        group.members.add(entry)
-
-    def _leave_group(self, entry: Entry[J]) -> None:
-        group = entry.group
-        if group is None:
-            return
+    def _leave_group(self, entry: Entry[J], group: Bucket[J] | ListScan[J]) -> None:
         entry.group = None
         group.members.discard(entry)
         if not group.members and isinstance(group, Bucket):

@@ -67,12 +67,11 @@ class Registry(Generic[J]):
 
     def leave(self, entry: Entry[J], subscriber: Subscriber[J]) -> None:
         """Unsubscribe, and remove the request with its last subscriber."""
-        others = entry.rare.others
+        others, aliases = entry.rare.others, entry.rare.aliases
         if entry.subscriber is subscriber:
             entry.subscriber = others.popitem()[0] if others else None
         elif others is not None:
             others.pop(subscriber, None)
-        aliases = entry.rare.aliases
         if aliases is not None and (name := _key(subscriber.id)) in aliases:
             aliases[name] -= 1
             if not aliases[name]:

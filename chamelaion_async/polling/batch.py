@@ -122,10 +122,10 @@ class Batch(Generic[J]):
             self._deadline = asyncio.get_running_loop().call_at(
                 ends, lambda: in_slices([*self._open.values()], self._time_is_up)
             )
-        began = loop_time()
+        began, max_age = loop_time(), plan.max_age
         for number, member in enumerate([*self._open.values()], 1):
-            if not member.is_polling and member.id in self._open:
-                known = self._loader.known(member.entry, plan.max_age)
+            if member.began == NEVER and member.id in self._open:
+                known = self._loader.known(member.entry, max_age) if max_age else None
                 if known is not None:
                     self.on_snapshot(member, known)
                 else:
@@ -153,10 +153,6 @@ class Batch(Generic[J]):
     def _leave_some(self, most: int) -> None:
         for member in [*islice(self._open.values(), most)]:
             self._leave(member)
-
-    def _report(self, result: Outcome[J] | Member[J]) -> None:
-        self._results.append(result)
-        self._wake()
 
     def _fail(self, error: Exception) -> None:
         """Raise an error in ``follow``, once it has yielded the results that are there."""
@@ -204,14 +200,15 @@ class Batch(Generic[J]):
             member.due = NEVER  # one timer ends all of these
         else:
             self._put(member, until)
-        self._ask(member)
+        self._ask(member, at)
 
-    def _ask(self, member: Member[J], *, again: bool = False) -> None:
+    def _ask(self, member: Member[J], at: float | None = None) -> None:
+        """Ask for a read: for a new poll at a time, or once more for the poll under way."""
         if member.is_last_poll and len(self._open) > SLICE:
             self._plan.ends_with_pages = True
-        is_get = member.needs_get
+        is_get = member.is_last_poll and member.needs_get
         timeout = member.read_timeout(member.began)
-        self._loader.ask(member.entry, timeout, alone=is_get, with_page=is_get and not again)
+        self._loader.ask(member.entry, timeout, now=at, alone=is_get, with_page=is_get and at is not None)
 
     def on_snapshot(self, member: Member[J], snapshot: Snapshot[J]) -> None:
         """Receive a request as a read showed it, whichever subscriber asked for that read."""
@@ -224,9 +221,10 @@ class Batch(Generic[J]):
         if member.is_polling and member.is_answered_by(snapshot):
             member.end_poll(snapshot.stamp.at)
         if member.saw(snapshot) and self._every_change:
-            self._report(Outcome(id=member.id, request=request))
+            self._results.append(Outcome(id=member.id, request=request))
+            self._wake()
         if member.is_polling:
-            self._ask(member, again=True)  # the read began before the poll, or the list may lag
+            self._ask(member)  # the read began before the poll, or the list may lag
         else:
             self._go_on(member)
 
@@ -239,7 +237,7 @@ class Batch(Generic[J]):
         elif member.is_failed_by(error, read):
             self._failed(member, error, loop_time(), read.began)
         elif member.is_polling and not read.is_overdue:
-            self._ask(member, again=True)
+            self._ask(member)
 
     def _failed(self, member: Member[J], error: ChamelaionError, at: float, sent_at: float | None = None) -> None:
         may_pass = member.failed(error, at, sent_at=sent_at, answered_at=self._loader.answered_at)
@@ -285,7 +283,8 @@ class Batch(Generic[J]):
 
     def _finish(self, member: Member[J], result: Outcome[J] | Member[J]) -> None:
         self._leave(member)
-        self._report(result)
+        self._results.append(result)
+        self._wake()
 
     def _leave(self, member: Member[J]) -> None:
         del self._open[member.id]

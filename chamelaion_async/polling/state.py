@@ -158,7 +158,7 @@ class PollState(Generic[J]):
     def begin_poll(self, now: float) -> float:
         """Record that a poll is asked for, and return when to give it up, whether it was sent by then or not."""
         plan = self.plan
-        self.is_last_poll = now + EARLY >= plan.landing
+        self.is_last_poll = plan.deadline < NEVER and now + EARLY >= plan.landing
         self.polls += 1
         self.began = now
         if not self.is_last_poll:
