@@ -142,11 +142,13 @@ class EntryGroup(Generic[J]):
         members: All entries of the group.
         asking: The members whose poll is queued, oldest first, each with the time since when.
         gets_allowed: How many members may be read with GET although a page is under way that may show them.
+        wants_page: Whether a page is to be read although no poll waits for it.
     """
 
     members: set[Entry[J]] = attrs.field(init=False, factory=set)
     asking: dict[Entry[J], float] = attrs.field(init=False, factory=dict)
     gets_allowed: float = attrs.field(init=False, default=0)
+    wants_page: bool = attrs.field(init=False, default=False)
 
     def is_worth_page(self, now: float) -> bool:
         """Whether a page is likely to answer for more than one member, or GETs of the one member keep failing."""
@@ -167,13 +169,11 @@ class Bucket(EntryGroup[J]):
     Attributes:
         number: The position of the bucket, counted in pages from the old end of the list.
         page: The read of the bucket's page, while one is under way.
-        wants_page: Whether the page is to be read although members are being read with GET.
         heard_at: When another client on the account last read the bucket's page.
     """
 
     number: int
     page: Read[J] | None = None
-    wants_page: bool = False
     heard_at: float = ALWAYS
 
 

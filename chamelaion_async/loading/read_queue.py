@@ -55,14 +55,13 @@ class ReadQueue(Generic[J]):
         self._queued: dict[Entry[J] | Bucket[J] | ListScan[J], int] = {}
         self._numbers = count()
         self._audits: dict[Entry[J], None] = {}
-        self._wants_first_page = False
 
     def __len__(self) -> int:
         """The largest number of reads that are wanted."""
         if self.health.awaits_get:
             # A single GET shows whether a 429 limits the list alone; otherwise other reads would be refused too.
             return 0 if self._probe is not None else min(len(self._queued), 1)
-        return len(self._queued) + len(self._audits) + self._may_read_first_page()
+        return len(self._queued) + len(self._audits)
 
     def start_scan(self, entry: Entry[J]) -> None:
         """Add an entry without a place to the scan of the list that begins next, if it may be scanned for."""
@@ -181,7 +180,6 @@ class ReadQueue(Generic[J]):
         self._heap.clear()
         self._queued.clear()
         self._audits.clear()
-        self._wants_first_page = False
 
     def _leave_group(self, entry: Entry[J], group: Bucket[J] | ListScan[J]) -> None:
         entry.group = None
@@ -223,7 +221,7 @@ class ReadQueue(Generic[J]):
             self._queued.pop(entry, None)
             return self._clock()
         since = group.asking.pop(entry)
-        if not group.asking and not (isinstance(group, Bucket) and group.wants_page):
+        if not group.asking and not group.wants_page:
             self._queued.pop(group, None)
         return since
 
@@ -262,12 +260,7 @@ class ReadQueue(Generic[J]):
                 read = self._read_of_scan(place, now)
             if read is not None:
                 return read
-        if self._may_read_first_page():
-            return self._page(now, ListScan(), None)
         return None
-
-    def _may_read_first_page(self) -> bool:
-        return self._wants_first_page and self.health.allows_page(self._clock(), self._pages_under_way)
 
     def _get(self, entry: Entry[J], now: float) -> Read[J]:
         rare = entry.rare
@@ -318,10 +311,12 @@ class ReadQueue(Generic[J]):
         if scan.top == 0 and not scan.under_way:
             self._end_scan(scan)
             return None
-        if not scan.asking:
+        if not scan.asking and (not scan.wants_page or self.health.page_came_at != ALWAYS):
             return None
         allowed = scan.may_go_on() and not scan.covers_all(self.index.size)
-        if not allowed or not self.health.allows_page(now, self._pages_under_way) or not scan.is_worth_page(now):
+        if not allowed or not self.health.allows_page(now, self._pages_under_way):
+            return self._get_one_of(scan, now)
+        if not scan.wants_page and not scan.is_worth_page(now):
             return self._get_one_of(scan, now)
         begun_at = scan.advance(self.index.size)
         read = self._page(now, scan, begun_at)
@@ -331,7 +326,6 @@ class ReadQueue(Generic[J]):
 
     def _page(self, now: float, group: Bucket[J] | ListScan[J], top: int | None) -> Read[J]:
         self._pages_under_way += 1
-        self._wants_first_page = False  # any page shows finished requests, if there are some
         return Read(
             began=now,
             timeout=self._page_timeout,
@@ -456,9 +450,13 @@ class ReadQueue(Generic[J]):
             self.move(entry, bucket)
 
     def prime(self) -> None:
-        """Read the first page of the list once nothing else is to be read, for the finished requests on it."""
-        self._wants_first_page = True
-        self._wake()
+        """Read the first page of the list once nothing else is to be read, for the finished requests on it.
+
+        No page is read for that if another one has come by then: it shows finished requests as well.
+        """
+        scan: ListScan[J] = ListScan()
+        scan.wants_page = True
+        self._push(scan, NEVER)
 
     def audit(self, entry: Entry[J]) -> None:
         """Read an entry with GET besides the page that covers it, to compare the two."""

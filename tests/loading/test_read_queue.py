@@ -288,6 +288,25 @@ class TestOverduePages:
         assert (clockwork.chosen(), page.overdue_at, page.is_overdue) == (["0"], PATIENCE, False)
 
 
+class TestPriming:
+    @pytest.mark.parametrize("has_come", [True, False])
+    def test_the_first_page_is_read_after_all_else_unless_one_has_come(self, has_come: bool) -> None:
+        clockwork = Clockwork()
+        if not has_come:
+            clockwork.queue = ReadQueue(lambda: clockwork.now, lambda: None, TIMEOUT)
+        clockwork.queue.prime()
+        clockwork.ask(clockwork.alone("a"))
+        reads = [clockwork.queue.choose() for _ in range(3)]
+        assert [read and read.is_page for read in reads] == [False, None if has_come else True, None]
+
+    def test_no_page_is_read_while_the_list_fails(self) -> None:
+        clockwork = Clockwork()
+        clockwork.queue = ReadQueue(lambda: clockwork.now, lambda: None, TIMEOUT)
+        clockwork.queue.health.page_failed(0.0)
+        clockwork.queue.prime()
+        assert (clockwork.queue.choose(), len(clockwork.queue)) == (None, 0)
+
+
 class TestScans:
     def test_entries_that_join_before_the_first_page_share_a_scan(self, clockwork: Clockwork) -> None:
         first, second = clockwork.scanned(2)
