@@ -22,8 +22,12 @@ from chamelaion_async import (
     WaitTimeoutError,
     WaitUnreachableError,
 )
+from chamelaion_async.loading.entries import Read
+from tests.support.api import now
 from tests.support.errors import FAILURES, status_error
 from tests.support.source import FIXED, MemorySource, Received
+
+from .subscriber import Listener
 
 pytestmark = pytest.mark.virtual_time
 
@@ -465,6 +469,40 @@ class TestSingleReadTrouble:
         outcomes = await service.follow([*ids, closed])
         assert completed(outcomes) == 10
         assert isinstance(outcomes[closed].error, PermissionDeniedError)
+
+
+@attrs.define(eq=False)
+class Failing(Listener):
+    """Records when reads fail for it: the time, when the read was sent, and how long it was waited for."""
+
+    failures: list[tuple[float, float, float]] = attrs.Factory(list)
+
+    def on_error(self, error: Exception, read: Read[Any] | None) -> None:
+        assert read is not None
+        self.failures.append((now(), read.began, read.timeout))
+
+
+class TestTimeouts:
+    async def failures_of(self, *asked: tuple[float, float]) -> list[tuple[float, ...]]:
+        """Ask at some times with timeouts, of a service that hangs, and return the failures."""
+        service = MemorySource(latency=1000.0)
+        (id,) = service.add()
+        listener = Failing(id)
+        entry = listener.entry = service.loader.join(listener)
+        for at, timeout in asked:
+            if (pause := service.began + at - now()) > 0:
+                await asyncio.sleep(pause)
+            service.loader.ask(entry, timeout)
+        await asyncio.sleep(100.0)
+        service.loader.leave(entry, listener)
+        return [(at - service.began, began - service.began, timeout) for at, began, timeout in listener.failures]
+
+    async def test_a_get_fails_for_each_wait_within_twice_the_time_that_it_allows(self) -> None:
+        failures = await self.failures_of((0.0, 60.0), (0.0, 5.0), (0.0, 18.0))
+        assert failures == [(after, 0.0, after) for after in (5.0, 10.0, 20.0, 40.0, 60.0)]
+
+    async def test_a_get_that_another_has_replaced_fails_too(self) -> None:
+        assert await self.failures_of((0.0, 20.0), (3.0, 20.0)) == [(20.0, 0.0, 20.0), (23.0, 3.0, 20.0)]
 
 
 class TestTooManyRequests:
