@@ -52,7 +52,8 @@ class RequestStatus(StrEnum):
 
 
 # Plain strings: these are compared with each status of very many requests, and enum members take longer.
-_FINISHED = frozenset({RequestStatus.COMPLETED.value, RequestStatus.FAILED.value})
+_COMPLETED, _FAILED = RequestStatus.COMPLETED.value, RequestStatus.FAILED.value
+_FINISHED = frozenset({_COMPLETED, _FAILED})
 _UNFINISHED = frozenset(status.value for status in RequestStatus) - _FINISHED
 
 
@@ -81,12 +82,12 @@ class Job:
     @property
     def is_completed(self) -> bool:
         """Whether it ended with a result."""
-        return self.status == RequestStatus.COMPLETED
+        return self.status == _COMPLETED
 
     @property
     def is_failed(self) -> bool:
         """Whether it ended with an error."""
-        return self.status == RequestStatus.FAILED
+        return self.status == _FAILED
 
     @property
     def is_finished(self) -> bool:

@@ -82,11 +82,13 @@ class Registry(Generic[J]):
             self._remove(entry)
 
     def _remove(self, entry: Entry[J]) -> None:
-        key = entry.id if entry.id.islower() else _key(entry.id)
-        if self._known.get(key) is entry:
-            del self._known[key]
-        elif self._asked.get(key) is entry:
-            del self._asked[key]
+        if self._asked.get(entry.id) is entry:
+            del self._asked[entry.id]  # most of a batch that is read once
+        else:
+            key = entry.id if entry.id.islower() else _key(entry.id)
+            for entries in (self._known, self._asked):
+                if entries.get(key) is entry:
+                    del entries[key]
         if entry.packed is not None and (reference := reference_of(entry.packed)) is not None:
             group = self._by_reference.get(reference)
             if isinstance(group, set):

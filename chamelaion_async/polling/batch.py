@@ -106,15 +106,16 @@ class Batch(Generic[J]):
 
     async def _begin(self, ids: Iterable[str]) -> None:
         plan = self._plan = attrs.evolve(self._plan, started=loop_time())
+        check, join = self._check, self._loader.join
         for number, id in enumerate(ids, 1):
             try:
-                self._check(id)
+                check(id)
             except ChamelaionError as error:
                 self._results.append(Outcome(id=id, error=error))
             else:
                 member = Member(id=id, plan=plan, owner=self)
                 self._open[id] = member
-                member.entry = self._loader.join(member)
+                member.entry = join(member)
             if not number % SLICE:
                 await asyncio.sleep(0)
         if plan.deadline < NEVER and self._open:
