@@ -198,14 +198,15 @@ class PollState(Generic[J]):
     def is_failed_by(self, error: Exception, read: Read[J] | None) -> bool:
         """Whether a failed read fails the poll under way: it had no less time for the answer than the poll allows.
 
-        An earlier read fails it as well, unless another read has been sent since or the poll is one of few.
+        A read that was sent before the poll was asked for fails it as well, since most polls are soon repeated. It
+        does not if another read has replaced it, or if the poll is the last one or one of a few attempts.
         """
         if self.began == NEVER or read is None:
             return self.began != NEVER
         if isinstance(error, APITimeoutError) and read.timeout < self.read_timeout(self.began):
             return False
-        is_for_others = self.is_last_poll or self.plan.reads_once or read.is_overdue
-        return read.began >= self.began or not is_for_others
+        needs_own = self.is_last_poll or self.plan.reads_once or read.is_overdue
+        return read.began >= self.began or not needs_own
 
     def saw(self, snapshot: Snapshot[J]) -> bool:
         """Record the job as a read showed it, and return whether it has changed."""
