@@ -1,4 +1,4 @@
-"""Waits for many requests at once, without a task for each: one schedule, and one stream of outcomes.
+"""Waits for many requests at once, without a task for each: one schedule, and one queue of outcomes.
 
 The schedule runs on a timer of the loop and not inside the iterator, so polls go on while the caller is busy with an
 outcome. No loop over all requests runs in one turn of the event loop: each handles a slice, and then other
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from typing import Final, Generic, TypeVar
@@ -41,7 +41,6 @@ __all__ = ["Batch"]
 
 J = TypeVar("J", bound=Job)
 
-_BUSY: Final = 0.005  # seconds for which results are handed over before other tasks run
 _FOR_ALL: Final = (AuthenticationError, ClientClosedError, ConfigurationError)
 
 
@@ -71,40 +70,22 @@ class Batch(Generic[J]):
         self._waiter: asyncio.Future[None] | None = None
         self._has_ended = False
 
-    async def follow(self, ids: Iterable[str]) -> AsyncGenerator[Outcome[J], None]:
-        """Yield the outcome of each id, in the order in which the outcomes become known.
+    @property
+    def is_over(self) -> bool:
+        """Whether no request is left to wait for."""
+        return not self._open
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether an error has ended the wait for all requests."""
+        return self._error is not None
+
+    def begin(self, ids: Iterable[str]) -> Iterator[None]:
+        """Join the loader with each id, and ask for the first polls; a slice of them in each step of the iterator.
 
         Args:
             ids: The ids, each once.
-
-        Raises:
-            ChamelaionError: An error that concerns all of them: wrong credentials, a closed client.
         """
-        loop = asyncio.get_running_loop()
-        try:
-            await self._begin(ids)
-            since = loop.time()
-            while True:
-                while self._results:
-                    result = self._results.popleft()
-                    yield result if isinstance(result, Outcome) else result.outcome()
-                    if loop.time() - since > _BUSY:
-                        await asyncio.sleep(0)
-                        since = loop.time()
-                if self._error is not None:
-                    try:
-                        raise self._error
-                    finally:
-                        self._error = None  # a cycle: its traceback holds this batch
-                if not self._open:
-                    return
-                self._waiter = loop.create_future()
-                await self._waiter
-                since = loop.time()
-        finally:
-            await self._end()
-
-    async def _begin(self, ids: Iterable[str]) -> None:
         plan = self._plan = attrs.evolve(self._plan, started=loop_time())
         check, join = self._check, self._loader.join
         for number, id in enumerate(ids, 1):
@@ -117,7 +98,7 @@ class Batch(Generic[J]):
                 self._open[id] = member
                 member.entry = join(member)
             if not number % SLICE:
-                await asyncio.sleep(0)
+                yield
         if plan.deadline < NEVER and self._open:
             ends = plan.deadline + (plan.policy.request_timeout if plan.reads_once else 0.0)
             self._deadline = asyncio.get_running_loop().call_at(
@@ -132,10 +113,40 @@ class Batch(Generic[J]):
                 else:
                     self._poll(member, began)
             if not number % SLICE:
-                await asyncio.sleep(0)
+                yield
                 began = loop_time()
 
-    async def _end(self) -> None:
+    def take(self) -> Outcome[J] | None:
+        """Return the next outcome that nothing has taken yet, if there is one."""
+        if not self._results:
+            return None
+        result = self._results.popleft()
+        return result if isinstance(result, Outcome) else result.outcome()
+
+    def take_error(self) -> Exception | None:
+        """Return what ended the wait for all requests, once: kept here, it would make a cycle with its traceback."""
+        error, self._error = self._error, None
+        return error
+
+    def shown_again(self, id: str) -> Outcome[J] | None:
+        """Return the outcome of an open request as it was last read."""
+        member = self._open.get(id)
+        request = None if member is None else member.request
+        return None if request is None else Outcome(id=id, request=request)
+
+    async def wait_for_news(self, until: float = NEVER) -> None:
+        """Return once there is an outcome, an error, or nothing left to wait for; at a time at the latest."""
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        timer = loop.call_at(until, self._wake) if until < NEVER else None
+        try:
+            await self._waiter
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    async def end(self) -> None:
+        """Stop all polls, and return once the reads that only this batch wanted have ended."""
         self._has_ended = True
         self._schedule.stop()
         if self._deadline is not None:
@@ -148,6 +159,7 @@ class Batch(Generic[J]):
         finally:
             self._leave_some(len(self._open))  # a second cancellation skips the rest of the slices
             self._results.clear()  # a cycle: the members in it hold this batch
+            self._wake()
         await self._schedule.clear()
         await self._loader.settled()
 
@@ -155,8 +167,8 @@ class Batch(Generic[J]):
         for member in [*islice(self._open.values(), most)]:
             self._leave(member)
 
-    def _fail(self, error: Exception) -> None:
-        """Raise an error in ``follow``, once it has yielded the results that are there."""
+    def fail(self, error: Exception) -> None:
+        """End the wait for all requests with an error, after the results that are there."""
         self._error = error
         self._wake()
 
@@ -234,7 +246,7 @@ class Batch(Generic[J]):
         if member.id not in self._open:
             return
         if read is None or not isinstance(error, ChamelaionError) or isinstance(error, _FOR_ALL):
-            self._fail(error)
+            self.fail(error)
         elif member.is_failed_by(error, read):
             self._failed(member, error, loop_time(), read.began)
         elif member.is_polling and not read.is_overdue:
@@ -272,7 +284,7 @@ class Batch(Generic[J]):
                 price = partial(self._loader.price_of, member.entry)
                 due = since + member.pause(since, lambda: attempt_of(member, since), price)
             except Exception as error:  # noqa: BLE001 - a wait strategy may raise anything, for its caller
-                self._fail(error)
+                self.fail(error)
                 return
             self._loader.expect(member.entry, due)
             self._put(member, due)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -19,6 +19,7 @@ from ..models import Job, OnUpdate, Outcome, RawResponse
 from ..sharing import Membership
 from .batch import Batch
 from .durations import Durations
+from .iteration import BatchIterator, check_every
 from .state import PollState, WaitPlan, make_plan
 from .subscription import WaitSubscription
 from .wait import poll_until_finished
@@ -78,13 +79,33 @@ class Polls(Generic[J]):
         *,
         timeout: float | None,
         policy: PollPolicy,
-        attempts: int | None,
-        every_change: bool,
-    ) -> AsyncGenerator[Outcome[J], None]:
+        attempts: int | None = None,
+    ) -> BatchIterator[J, Outcome[J]]:
         """Wait for many requests, each of ``ids`` once; ``WaitPlan`` and ``Batch`` explain the arguments."""
+        return BatchIterator(self._batch(timeout, policy, attempts=attempts), ids, show=_as_it_is)
+
+    def watch_many(
+        self, ids: Iterable[str], *, timeout: float | None, policy: PollPolicy, every: float | None
+    ) -> BatchIterator[J, Outcome[J]]:
+        """Wait for many requests, and yield their changes too."""
+        every = check_every(every)
+        return BatchIterator(self._batch(timeout, policy, every_change=True), ids, show=_as_it_is, every=every)
+
+    def watch(
+        self, id: str, *, timeout: float | None, policy: PollPolicy, every: float | None
+    ) -> BatchIterator[J, J]:
+        """Wait for one request, and yield it at each change."""
+        id_segment(id)
+        every = check_every(every)
+        batch = self._batch(timeout, policy, every_change=True)
+        return BatchIterator(batch, [id], show=_unwrapped, raises=True, every=every)
+
+    def _batch(
+        self, timeout: float | None, policy: PollPolicy, *, attempts: int | None = None, every_change: bool = False
+    ) -> Batch[J]:
         plan = make_plan(timeout, policy, random.random, durations=self._durations, attempts=attempts)
         self._prime(plan)
-        return Batch(self._loader, plan, check=id_segment, every_change=every_change).follow(ids)
+        return Batch(self._loader, plan, check=id_segment, every_change=every_change)
 
     def _prime(self, plan: WaitPlan) -> None:
         """Let the first wait read a page of finished jobs, if none is known."""
@@ -111,3 +132,11 @@ def _hear(source: HttpSource[J], loader: Loader[J], reading: str, began: float, 
     except InvalidResponseError:
         return  # the process that read it knows what it means
     loader.hear(read, answer)
+
+
+def _as_it_is(outcome: Outcome[J]) -> Outcome[J]:
+    return outcome
+
+
+def _unwrapped(outcome: Outcome[J]) -> J:
+    return outcome.unwrap()

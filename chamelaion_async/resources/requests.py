@@ -95,7 +95,12 @@ class RequestsResource(Generic[J]):
         return await self._state.polls.wait(id, timeout=timeout, policy=polling or self._polling, on_update=on_update)
 
     def watch(
-        self, id: str, *, timeout: float | None = None, polling: PollPolicy | None = None
+        self,
+        id: str,
+        *,
+        timeout: float | None = None,
+        polling: PollPolicy | None = None,
+        every: float | None = None,
     ) -> AsyncGenerator[J, None]:
         """Yield a request after the first poll, and again whenever it has changed.
 
@@ -103,10 +108,16 @@ class RequestsResource(Generic[J]):
         request. The iterator ends after the finished request. It can be left at any time, which stops the polls and
         does not touch the job: at once with ``contextlib.aclosing``, else when no reference to it is left.
 
+        A cancelled ``anext`` loses nothing and leaves the iterator as it was: after a ``TimeoutError`` of
+        ``asyncio.wait_for(anext(changes), 15)``, ``anext`` may be called again.
+
         Args:
             id: Its UUID, or the ``reference_id`` of a lip sync request.
             timeout: Seconds to follow it in all; None follows it to its end.
             polling: How often to poll and which failures to tolerate, instead of the client's own policy.
+            every: Seconds after which the request comes again, as it was last read, if it has not changed meanwhile:
+                a heartbeat for a connection that is closed when it is silent. It costs no call, and begins with the
+                first request that is read. None yields changes only.
 
         Returns:
             An async iterator of requests.
@@ -119,8 +130,39 @@ class RequestsResource(Generic[J]):
             ClientClosedError: The client was closed meanwhile.
             ChamelaionError: A refusal that no further poll would change, such as 401.
         """
-        id_segment(id)
-        return _unwrapped(self._follow([id], timeout, polling, every_change=True))
+        return self._state.polls.watch(id, timeout=timeout, policy=polling or self._polling, every=every)
+
+    def watch_many(
+        self,
+        ids: Iterable[str],
+        *,
+        timeout: float | None = None,
+        polling: PollPolicy | None = None,
+        every: float | None = None,
+    ) -> AsyncGenerator[Outcome[J], None]:
+        """Follow many requests: yield each after its first poll, whenever it has changed, and at its end.
+
+        ``outcome.request`` is the request as it was read; after one that is finished, or an ``outcome.error``, its id
+        does not come again. The iterator ends when all ids have ended. Failures, shared reads, leaving and
+        cancelling are those of ``as_finished``, and changes are those of ``watch``.
+
+        Args:
+            ids: UUIDs, or the references of lip sync requests; one that comes twice counts once.
+            timeout: Seconds to follow them in all; 0 polls each once, None follows all to their ends.
+            polling: How often to poll and which failures to tolerate, instead of the client's own policy.
+            every: Seconds after which a request that has not ended comes again, as it was last read, if it has not
+                changed meanwhile. It costs no call. None yields changes only.
+
+        Returns:
+            An async iterator of outcomes, each with the id as it was given.
+
+        Raises:
+            ConfigurationError: An argument cannot work, or there are no credentials; nothing was sent.
+            AuthenticationError: The credentials are not accepted.
+            ClientClosedError: The client was closed meanwhile.
+        """
+        ids = _unique(ids)
+        return self._state.polls.watch_many(ids, timeout=timeout, policy=polling or self._polling, every=every)
 
     def as_finished(
         self, ids: Iterable[str], *, timeout: float | None = None, polling: PollPolicy | None = None
@@ -136,7 +178,7 @@ class RequestsResource(Generic[J]):
 
         The iterator can be left at any time, and its task can be cancelled: that stops the polls, leaves nothing
         behind and does not touch the jobs. It happens at once with ``contextlib.aclosing``, else when no reference
-        to the iterator is left.
+        to the iterator is left. A cancelled ``anext`` alone loses no outcome: call it again to go on.
 
         Args:
             ids: UUIDs, or the references of lip sync requests; one that comes twice counts once.
@@ -255,15 +297,8 @@ class RequestsResource(Generic[J]):
         polling: PollPolicy | None,
         *,
         attempts: int | None = None,
-        every_change: bool = False,
     ) -> AsyncGenerator[Outcome[J], None]:
-        return self._state.polls.follow(
-            ids,
-            timeout=timeout,
-            policy=polling or self._polling,
-            attempts=attempts,
-            every_change=every_change,
-        )
+        return self._state.polls.follow(ids, timeout=timeout, policy=polling or self._polling, attempts=attempts)
 
     async def _read_list(self, *, limit: int | None, offset: int | None, **filters: str | None) -> Page[J]:
         family = self._family
@@ -296,9 +331,3 @@ async def _gathered(ids: list[str], outcomes: AsyncGenerator[Outcome[J], None]) 
         async for outcome in outcomes:
             by_id[outcome.id] = outcome
     return by_id
-
-
-async def _unwrapped(outcomes: AsyncGenerator[Outcome[J], None]) -> AsyncGenerator[J, None]:
-    async with aclosing(outcomes):
-        async for outcome in outcomes:
-            yield outcome.unwrap()

@@ -91,11 +91,14 @@ async def _all(items: AsyncGenerator[T, None]) -> list[T]:
 
 async def _take_one(items: AsyncGenerator[Any, None], *, closes: bool = True) -> None:
     """Leave after the first item; without closing, that is the loop's to do once nothing refers to the iterator."""
-    async for item in items:
-        assert item is not None
-        break
-    if closes:
-        await items.aclose()
+    try:
+        async for item in items:
+            assert item is not None
+            break
+    finally:
+        if closes:
+            await items.aclose()
+        del items  # the task of a cancelled operation keeps this frame
 
 
 _requests = partial(_call, of="lipsync.requests")
@@ -235,6 +238,7 @@ _WAITS: Final = (
     ),
     Scenario("as_finished, left early", lambda setup: _take_one(_batch(setup))),
     Scenario("as_finished, dropped", lambda setup: _take_one(_batch(setup), closes=False), ends_later=True),
+    Scenario("watch_many, left early", lambda setup: _take_one(setup.client.lipsync.requests.watch_many(IDS))),
     Scenario("watch, left early", lambda setup: _take_one(_watch(setup))),
     Scenario("watch, dropped", lambda setup: _take_one(_watch(setup), closes=False), ends_later=True),
 )

@@ -23,7 +23,7 @@ from chamelaion_async.loading.snapshot import ReadStamp, Snapshot
 from chamelaion_async.polling.batch import Batch
 from chamelaion_async.polling.failed_polls import MOST_REFUSALS
 from tests.support.errors import status_error
-from tests.support.source import MemorySource, Received
+from tests.support.source import MemorySource, Received, outcomes_of
 
 pytestmark = pytest.mark.virtual_time
 
@@ -136,7 +136,7 @@ async def test_waits_go_on_after_any_number_of_429s() -> None:
 async def test_polls_that_may_last_until_the_deadline_have_no_timer_of_their_own() -> None:
     service = MemorySource(latency=50.0)
     batch = service.batch(timeout=15.0, policy=PollPolicy())
-    async with aclosing(batch.follow(service.add(10))) as outcomes:
+    async with aclosing(outcomes_of(batch, service.add(10))) as outcomes:
         polling = asyncio.ensure_future(anext(outcomes))
         await asyncio.sleep(1.0)
         assert (batch._schedule._items, batch._schedule._timer) == ({}, None)
@@ -148,7 +148,7 @@ async def test_every_change_is_told_with_its_id() -> None:
     ids = service.add(3, lasts=2.5)
     batch = service.batch(every_change=True)
     told = []
-    async with aclosing(batch.follow(ids)) as outcomes:
+    async with aclosing(outcomes_of(batch, ids)) as outcomes:
         async for outcome in outcomes:
             assert outcome.request is not None
             told.append((outcome.id, outcome.request.id, outcome.request.status))
@@ -188,12 +188,13 @@ def runs(events: list[str], name: str) -> list[int]:
 async def test_a_batch_begins_and_ends_in_slices(events: list[str]) -> None:
     service = MemorySource(latency=1000.0)
     batch = service.batch(policy=PollPolicy())
-    outcomes = batch.follow(service.add(MANY))
+    outcomes = outcomes_of(batch, service.add(MANY))
     polling = asyncio.ensure_future(anext(outcomes))
     await asyncio.wait([polling], timeout=1.0)
     assert (runs(events, "join"), runs(events, "ask")) == ([SLICE, SLICE, 100], [SLICE, SLICE, 100])
     polling.cancel()
     await asyncio.wait([polling])
+    await outcomes.aclose()
     assert runs(events, "leave") == [SLICE, SLICE, 100]
 
 
@@ -222,12 +223,13 @@ async def test_the_schedule_is_freed_in_slices_without_delay() -> None:
     service, pauses = MemorySource(), iter(range(100, 100 + MANY))
     policy = PollPolicy(wait=lambda _: next(pauses))
     batch = service.batch(policy=policy)
-    outcomes = batch.follow(service.add(MANY))
+    outcomes = outcomes_of(batch, service.add(MANY))
     polling = asyncio.ensure_future(anext(outcomes))
     await asyncio.sleep(1.0)
     assert len(batch._schedule._items) == MANY
     polling.cancel()
     await asyncio.wait([polling])
+    await outcomes.aclose()
     assert (batch._schedule._items, service.elapsed) == ({}, 1.0)
 
 

@@ -20,6 +20,7 @@ from chamelaion_async.loading.loader import Loader
 from chamelaion_async.loading.reads import Answer, SendRead
 from chamelaion_async.models import Outcome, Pagination
 from chamelaion_async.polling.batch import Batch
+from chamelaion_async.polling.iteration import BatchIterator
 from chamelaion_async.polling.state import PollState, make_plan
 from chamelaion_async.polling.subscription import WaitSubscription
 from chamelaion_async.polling.wait import poll_until_finished
@@ -30,6 +31,13 @@ from .errors import status_error, timed_out, unreadable
 NEVER = float("inf")
 STEADY = PollPolicy(jitter=0.0)
 FIXED = PollPolicy(min_interval=1.0, max_interval=1.0, jitter=0.0)
+
+
+def outcomes_of(
+    batch: Batch[LipsyncRequest], ids: Iterable[str]
+) -> BatchIterator[LipsyncRequest, Outcome[LipsyncRequest]]:
+    """Iterate over the outcomes of a batch as they are."""
+    return BatchIterator(batch, ids, show=lambda outcome: outcome)
 
 
 @attrs.define(kw_only=True)
@@ -189,7 +197,7 @@ class MemorySource:
     ) -> dict[str, Outcome[LipsyncRequest]]:
         """Follow all in one batch, and return what became of them."""
         batch = self.batch(timeout=timeout, policy=policy, attempts=attempts)
-        async with aclosing(batch.follow(ids)) as outcomes:
+        async with aclosing(outcomes_of(batch, ids)) as outcomes:
             return {outcome.id: outcome async for outcome in outcomes}
 
     def batch(
