@@ -206,6 +206,11 @@ class AsyncClient:
         """Whether the client has been closed."""
         return self._transport.lifecycle.closed
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether ``drain()`` was called, or the client is closed: waits have ended, and new ones are refused."""
+        return self._transport.lifecycle.is_draining
+
     async def wait_until_finished(
         self,
         id: str,
@@ -323,6 +328,20 @@ class AsyncClient:
         for target, url in files.items():
             await downloads.fetch(url, target, on_progress=on_progress, overwrite=overwrite)
         return Path(path) if is_folder else next(iter(files))
+
+    def drain(self) -> None:
+        """End all waits, and refuse new ones, so that a server whose handlers wait can stop.
+
+        New waits are refused at once. Those under way end in the next turn of the event loop: ``watch``,
+        ``watch_many`` and ``as_finished`` yield what was read before and end as if the last job was finished;
+        ``wait_until_finished`` and ``wait_all`` raise ``ClientClosedError``, as each new wait does. Other calls,
+        submissions, ``get_many`` and downloads are not touched, and may still begin. The jobs go on.
+
+        A plain function that returns at once and never raises: call it in the loop, in a signal handler or in any
+        thread, as often as you like. It cannot be undone, and ``aclose()`` is still needed. All views of the client
+        drain together.
+        """
+        self._transport.lifecycle.drain()
 
     async def aclose(self) -> None:
         """Close the client. Calls and waits under way end at once with ``ClientClosedError``.

@@ -21,7 +21,7 @@ from ..errors import ClientClosedError, ConfigurationError
 from .proxies import Proxy, environment_proxy, session_proxy
 from .session import check_session, given_session_closed, open_session
 
-__all__ = ["CancelScope", "Lifecycle"]
+__all__ = ["CancelScope", "Lifecycle", "draining"]
 
 
 class Lifecycle:
@@ -57,10 +57,12 @@ class Lifecycle:
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._is_draining = False
         self._scopes: set[CancelScope] = set()
         self._sleepers: set[asyncio.Future[bool]] = set()
-        self._drained: asyncio.Future[None] | None = None
+        self._calls_ended: asyncio.Future[None] | None = None
         self._at_close: list[Callable[[ClientClosedError], None]] = []
+        self._at_drain: list[Callable[[], None]] = []
 
     def __deepcopy__(self, _: object) -> NoReturn:
         raise TypeError("an AsyncClient is not copied with what holds it; make another one, or pass this one on")
@@ -79,6 +81,16 @@ class Lifecycle:
             self._loop = loop
         elif self._loop is not loop:
             raise _other_loop()
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether waits end and no new ones may begin."""
+        return self._is_draining or self._closed
+
+    def check_waits(self) -> None:
+        """Raise unless waits may begin."""
+        if self._is_draining and not self._closed:
+            raise draining()
 
     def session(self) -> aiohttp.ClientSession:
         """Return the session that calls go through; the first call makes it."""
@@ -138,6 +150,28 @@ class Lifecycle:
         """Call ``end`` when closing begins, with the error for those who wait."""
         self._at_close.append(end)
 
+    def at_drain(self, end: Callable[[], None]) -> None:
+        """Call ``end`` in the client's loop when draining begins."""
+        self._at_drain.append(end)
+
+    def drain(self) -> None:
+        """Refuse new waits from now on, and end those under way in the next turn of the loop.
+
+        May be called in any thread and in a signal handler, which interrupts the loop anywhere. So the waits are
+        ended by a callback, and the loop is woken for it as from another thread.
+        """
+        if self._is_draining:
+            return
+        self._is_draining = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._end_waits)
+
+    def _end_waits(self) -> None:
+        if not self._closed:
+            for end in self._at_drain:
+                end()
+
     def call_in_loop(self, function: Callable[[str], None], argument: str) -> None:
         """Call a function in the client's loop, from any thread; after the loop has ended, do nothing."""
         if self._loop is None or self._closed:
@@ -165,7 +199,7 @@ class Lifecycle:
             end(_closed_while_waiting())
         self._at_close.clear()
         try:
-            await self._drain()
+            await self._end_calls()
         except asyncio.CancelledError:
             await self._end_session()  # there may be no second call of aclose
             raise
@@ -178,14 +212,14 @@ class Lifecycle:
             else:
                 self._session.detach()
 
-    async def _drain(self) -> None:
+    async def _end_calls(self) -> None:
         current = asyncio.current_task()
         while others := [scope for scope in self._scopes if scope.task is not current]:
             for scope in others:
                 scope.cancel()
-            if self._drained is None or self._drained.done():
-                self._drained = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._drained)
+            if self._calls_ended is None or self._calls_ended.done():
+                self._calls_ended = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._calls_ended)
 
     def enter(self, scope: CancelScope) -> None:
         """Count a call as under way."""
@@ -195,8 +229,8 @@ class Lifecycle:
     def leave(self, scope: CancelScope) -> None:
         """Count a call as done."""
         self._scopes.discard(scope)
-        if self._drained is not None:
-            _resolve(self._drained, None)
+        if self._calls_ended is not None:
+            _resolve(self._calls_ended, None)
 
 
 class CancelScope:
@@ -254,6 +288,14 @@ def _other_loop() -> ConfigurationError:
 
 def _closed_while_waiting() -> ClientClosedError:
     return ClientClosedError("the AsyncClient was closed while this was waiting")
+
+
+def draining() -> ClientClosedError:
+    """Return the error of a wait that ends, or may not begin, since the client is draining."""
+    return ClientClosedError(
+        "this AsyncClient is draining, so it ends its waits and begins no new ones; "
+        "the jobs go on, wait again with another client"
+    )
 
 
 def _resolve(future: asyncio.Future[Any], value: object) -> None:

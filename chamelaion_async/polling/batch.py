@@ -68,12 +68,13 @@ class Batch(Generic[J]):
         self._error: Exception | None = None
         self._refusals = Refusals(plan.policy if plan.attempts is not None else None)
         self._waiter: asyncio.Future[None] | None = None
+        self._is_drained = False
         self._has_ended = False
 
     @property
     def is_over(self) -> bool:
-        """Whether no request is left to wait for."""
-        return not self._open
+        """Whether no request is left to wait for, or the client is draining."""
+        return not self._open or self._is_drained
 
     @property
     def has_failed(self) -> bool:
@@ -144,6 +145,11 @@ class Batch(Generic[J]):
         finally:
             if timer is not None:
                 timer.cancel()
+
+    def drain(self, _: ClientClosedError) -> None:
+        """Wait no longer, as if no request was left to wait for."""
+        self._is_drained = True
+        self._wake()
 
     async def end(self) -> None:
         """Stop all polls, and return once the reads that only this batch wanted have ended."""

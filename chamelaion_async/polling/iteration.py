@@ -17,6 +17,7 @@ from ..config import check_seconds
 from ..loading.times import NEVER
 from ..models import Job, Outcome
 from .batch import Batch
+from .open_waits import OpenWaits
 
 __all__ = ["BatchIterator", "check_every"]
 
@@ -44,6 +45,7 @@ class BatchIterator(AsyncGenerator[T, None], Generic[J, T]):
         show: Makes an item of an outcome.
         raises: Whether an outcome with an error ends the iterator, which raises the error.
         every: Seconds without an item of a request after which it comes again, or None.
+        waits: The open waits that the batch is one of, or None if draining the client does not end it.
     """
 
     def __init__(
@@ -54,12 +56,14 @@ class BatchIterator(AsyncGenerator[T, None], Generic[J, T]):
         show: Callable[[Outcome[J]], T],
         raises: bool = False,
         every: float | None = None,
+        waits: OpenWaits | None = None,
     ) -> None:
         self._batch = batch
         self._ids = ids
         self._show = show
         self._raises = raises
         self._every = every
+        self._waits = waits
         self._shown_at: dict[str, float] = {}  # requests that are not finished, the longest silent first
         self._beginning: Iterator[None] | None = None
         self._ending: AsyncGenerator[None, None] | None = None
@@ -137,7 +141,9 @@ class BatchIterator(AsyncGenerator[T, None], Generic[J, T]):
 
     async def _begin(self) -> None:
         if self._ending is None:
-            self._ending = _ending(self._batch)
+            if self._waits is not None:
+                self._waits.check()
+            self._ending = _ending(self._batch, self._waits)
             # Known to the event loop from here on, which closes it when the last reference to this iterator goes.
             await anext(self._ending)
         if self._beginning is None:
@@ -171,9 +177,13 @@ class BatchIterator(AsyncGenerator[T, None], Generic[J, T]):
         return self._batch.shown_again(next(iter(self._shown_at)))
 
 
-async def _ending(batch: Batch[J]) -> AsyncGenerator[None, None]:
+async def _ending(batch: Batch[J], waits: OpenWaits | None) -> AsyncGenerator[None, None]:
     """End a batch when this is closed, by its iterator or by the event loop."""
+    if waits is not None:
+        waits.add(batch)
     try:
         yield
     finally:
+        if waits is not None:
+            waits.discard(batch)
         await batch.end()

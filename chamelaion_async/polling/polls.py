@@ -20,6 +20,7 @@ from ..sharing import Membership
 from .batch import Batch
 from .durations import Durations
 from .iteration import BatchIterator, check_every
+from .open_waits import OpenWaits
 from .state import PollState, WaitPlan, make_plan
 from .subscription import WaitSubscription
 from .wait import poll_until_finished
@@ -60,17 +61,21 @@ class Polls(Generic[J]):
         self._lifecycle.at_close(self._loader.close)
         if self._shared is not None:
             self._shared.listen(hear=partial(_hear, source, self._loader), nudge=self._loader.nudge)
+        self._waits = OpenWaits(self._lifecycle)
 
     async def wait(self, id: str, *, timeout: float | None, policy: PollPolicy, on_update: OnUpdate[J] | None) -> J:
         """Wait for one request; ``resources.requests`` documents the promises."""
         id_segment(id)
         plan = make_plan(timeout, policy, random.random, durations=self._durations, started=loop_time())
+        self._waits.check()
         state: PollState[J] = PollState(id=id, plan=plan)
         subscription = WaitSubscription(self._loader, state, self._lifecycle.sleep)
+        self._waits.add(subscription)
         self._prime(plan)
         try:
             return await poll_until_finished(state, subscription, on_update)
         finally:
+            self._waits.discard(subscription)
             await subscription.aclose()
 
     def follow(
@@ -82,14 +87,17 @@ class Polls(Generic[J]):
         attempts: int | None = None,
     ) -> BatchIterator[J, Outcome[J]]:
         """Wait for many requests, each of ``ids`` once; ``WaitPlan`` and ``Batch`` explain the arguments."""
-        return BatchIterator(self._batch(timeout, policy, attempts=attempts), ids, show=_as_it_is)
+        batch = self._batch(timeout, policy, attempts=attempts)
+        # What reads each request once is a call, which draining leaves alone.
+        return BatchIterator(batch, ids, show=_as_it_is, waits=self._waits if attempts is None else None)
 
     def watch_many(
         self, ids: Iterable[str], *, timeout: float | None, policy: PollPolicy, every: float | None
     ) -> BatchIterator[J, Outcome[J]]:
         """Wait for many requests, and yield their changes too."""
         every = check_every(every)
-        return BatchIterator(self._batch(timeout, policy, every_change=True), ids, show=_as_it_is, every=every)
+        batch = self._batch(timeout, policy, every_change=True)
+        return BatchIterator(batch, ids, show=_as_it_is, every=every, waits=self._waits)
 
     def watch(
         self, id: str, *, timeout: float | None, policy: PollPolicy, every: float | None
@@ -98,7 +106,7 @@ class Polls(Generic[J]):
         id_segment(id)
         every = check_every(every)
         batch = self._batch(timeout, policy, every_change=True)
-        return BatchIterator(batch, [id], show=_unwrapped, raises=True, every=every)
+        return BatchIterator(batch, [id], show=_unwrapped, raises=True, every=every, waits=self._waits)
 
     def _batch(
         self, timeout: float | None, policy: PollPolicy, *, attempts: int | None = None, every_change: bool = False

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
 
 from .._http.clock import loop_time
+from ..errors import ClientClosedError
 from ..loading.entries import Entry, Read
 from ..loading.loader import Loader
 from ..loading.snapshot import Snapshot
@@ -17,17 +19,26 @@ __all__ = ["Sleep", "WaitSubscription"]
 J = TypeVar("J", bound=Job)
 
 
-class Sleep(Protocol):
-    """Pauses, as ``Lifecycle.sleep`` does."""
-
-    async def __call__(self, seconds: float, pause: asyncio.Future[bool]) -> None:
-        """Return after some seconds, or when the future is resolved with True."""
+Sleep = Callable[[float, "asyncio.Future[bool]"], Awaitable[None]]
+"""Pauses for some seconds or until the future is resolved with True, as ``Lifecycle.sleep`` does."""
 
 
 class WaitSubscription(Generic[J]):
     """Polls and pauses for one wait. It must be closed when the wait ends, whatever the reason."""
 
-    __slots__ = ("_answer", "_last", "_loader", "_pause", "_sleep", "_state", "_unread", "entry", "id", "sent_at")
+    __slots__ = (
+        "_answer",
+        "_drained",
+        "_last",
+        "_loader",
+        "_pause",
+        "_sleep",
+        "_state",
+        "_unread",
+        "entry",
+        "id",
+        "sent_at",
+    )
 
     def __init__(self, loader: Loader[J], state: PollState[J], sleep: Sleep) -> None:
         self.id = state.id
@@ -37,6 +48,7 @@ class WaitSubscription(Generic[J]):
         self._pause: asyncio.Future[bool] | None = None
         self._answer: asyncio.Future[Snapshot[J]] | None = None
         self._last: Snapshot[J] | None = None
+        self._drained: ClientClosedError | None = None
         self.sent_at: float | None = None
         """When the read of the last failed poll was sent, or None if it was not."""
         self.entry: Entry[J] = loader.join(self)
@@ -58,7 +70,13 @@ class WaitSubscription(Generic[J]):
         return self._loader.price_of(self.entry)
 
     def take_news(self) -> Snapshot[J] | None:
-        """Return the snapshot that came since the last poll, once."""
+        """Return the snapshot that came since the last poll, once.
+
+        Raises:
+            ClientClosedError: The client is draining.
+        """
+        if self._drained is not None:
+            raise self._drained
         snapshot, self._unread = self._unread, None
         if snapshot is not None:
             self._last = snapshot
@@ -87,7 +105,7 @@ class WaitSubscription(Generic[J]):
 
     async def sleep(self, seconds: float) -> None:
         """Pause until the next poll is due or the request has changed."""
-        if self._has_news():
+        if self._drained is not None or self._has_news():
             return  # it came in the same turn of the loop as the last answer
         self._loader.expect(self.entry, loop_time() + seconds)
         self._pause = asyncio.get_running_loop().create_future()
@@ -118,6 +136,14 @@ class WaitSubscription(Generic[J]):
             self._answer.set_exception(error)
         elif read is None or not read.is_overdue:
             self._ask(self._state.read_timeout(self._state.began))
+
+    def drain(self, error: ClientClosedError) -> None:
+        """End the wait with an error: its poll or its pause now, else before its next poll."""
+        self._drained = error
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+        elif self._pause is not None and not self._pause.done():
+            self._pause.set_result(True)
 
     async def aclose(self) -> None:
         """Unsubscribe, and return once the reads that only this wait wanted have ended."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from .._http.addresses import id_segment
 from .._http.answers import server_time
@@ -90,7 +90,7 @@ class RequestsResource(Generic[J]):
             NotFoundError: The API has answered 404 for ``polling.not_found_grace`` seconds.
             AuthenticationError: The credentials are not accepted.
             APIStatusError: Any other refusal that waiting does not change.
-            ClientClosedError: The client was closed meanwhile.
+            ClientClosedError: The client was closed or drained meanwhile.
         """
         return await self._state.polls.wait(id, timeout=timeout, policy=polling or self._polling, on_update=on_update)
 
@@ -127,7 +127,8 @@ class RequestsResource(Generic[J]):
             WaitTimeoutError: It had not finished in time.
             WaitUnreachableError: Nothing readable came for ``polling.outage_budget`` seconds.
             NotFoundError: The API has answered 404 for ``polling.not_found_grace`` seconds.
-            ClientClosedError: The client was closed meanwhile.
+            ClientClosedError: The client was closed meanwhile, or drained before; ``drain()`` itself ends the
+                iterator without an error.
             ChamelaionError: A refusal that no further poll would change, such as 401.
         """
         return self._state.polls.watch(id, timeout=timeout, policy=polling or self._polling, every=every)
@@ -159,7 +160,8 @@ class RequestsResource(Generic[J]):
         Raises:
             ConfigurationError: An argument cannot work, or there are no credentials; nothing was sent.
             AuthenticationError: The credentials are not accepted.
-            ClientClosedError: The client was closed meanwhile.
+            ClientClosedError: The client was closed meanwhile, or drained before; ``drain()`` itself ends the
+                iterator without an error.
         """
         ids = _unique(ids)
         return self._state.polls.watch_many(ids, timeout=timeout, policy=polling or self._polling, every=every)
@@ -191,7 +193,8 @@ class RequestsResource(Generic[J]):
         Raises:
             ConfigurationError: An argument cannot work, or there are no credentials; nothing was sent.
             AuthenticationError: The credentials are not accepted.
-            ClientClosedError: The client was closed meanwhile.
+            ClientClosedError: The client was closed meanwhile, or drained before; ``drain()`` itself ends the
+                iterator without an error.
         """
         return self._follow(_unique(ids), timeout, polling)
 
@@ -214,10 +217,13 @@ class RequestsResource(Generic[J]):
         Raises:
             ConfigurationError: An argument cannot work, or there are no credentials; nothing was sent.
             AuthenticationError: The credentials are not accepted.
-            ClientClosedError: The client was closed meanwhile.
+            ClientClosedError: The client was closed or drained meanwhile.
         """
         unique = _unique(ids)
-        return await _gathered(unique, self._follow(unique, timeout, polling))
+        outcomes = await _gathered(unique, self._follow(unique, timeout, polling))
+        if len(outcomes) < len(unique):
+            self._transport.lifecycle.check_waits()
+        return outcomes
 
     async def get_many(self, ids: Iterable[str]) -> dict[str, Outcome[J]]:
         """Read many requests, once and now.
@@ -241,7 +247,7 @@ class RequestsResource(Generic[J]):
         Raises:
             ConfigurationError: There are no credentials, or ``ids`` is a single string; nothing was sent.
             AuthenticationError: The credentials are not accepted.
-            ClientClosedError: The client was closed meanwhile.
+            ClientClosedError: The client was closed meanwhile; ``drain()`` does not touch this call.
         """
         unique = _unique(ids)
         retry, transport = self._transport.retry, self._transport
@@ -326,8 +332,6 @@ def _unique(ids: Iterable[str]) -> list[str]:
 
 async def _gathered(ids: list[str], outcomes: AsyncGenerator[Outcome[J], None]) -> dict[str, Outcome[J]]:
     """Return all outcomes, in the order of the ids."""
-    by_id: dict[str, Any] = dict.fromkeys(ids)
     async with aclosing(outcomes):
-        async for outcome in outcomes:
-            by_id[outcome.id] = outcome
-    return by_id
+        by_id = {outcome.id: outcome async for outcome in outcomes}
+    return {id: by_id[id] for id in ids if id in by_id}
