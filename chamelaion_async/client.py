@@ -75,6 +75,11 @@ class AsyncClient:
             their ``dump()`` returned. Text that is damaged is not used, with a warning in the log.
         shared: What shares rate and polls with other processes on the same account, such as a ``RedisShared`` that
             is open. ``pace.max_rate`` is then the rate of all of them together. It is not closed with the client.
+        drain_on_signals: Whether to ``drain()`` when SIGTERM or SIGINT arrives, before the handler that is installed
+            for it, such as a server's, does its work. Ours is installed by the first use of the client, put back in
+            front within a second if another replaces it, and restored to what was there when the client closes. A
+            signal without a handler ends the process as ever. In a thread that is not the main thread, where Python
+            allows no handlers, this has no effect but a warning in the log.
         default_headers: Sent with every call. Credentials do not belong here.
         allow_http: Permit plain http to a host that is not loopback; the key then travels in the clear.
 
@@ -104,6 +109,7 @@ class AsyncClient:
         pace: Pace = Pace(),
         durations: Durations | str | None = None,
         shared: Shared | None = None,
+        drain_on_signals: bool = False,
         default_headers: Mapping[str, str] | None = None,
         allow_http: bool = False,
     ) -> None:
@@ -117,6 +123,7 @@ class AsyncClient:
             session,
             proxy=None if proxy is None else given_proxy(proxy),
             trust_env=check_flag("trust_env", trust_env),
+            drain_on_signals=check_flag("drain_on_signals", drain_on_signals),
         )
         headers = merge_headers(EVERY_CALL, default_headers)
         attempt = check_seconds("timeout", timeout, positive=True)

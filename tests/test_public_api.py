@@ -174,6 +174,7 @@ def test_the_client_takes_what_the_design_promises() -> None:
         ("pace", keyword, Pace()),
         ("durations", keyword, None),
         ("shared", keyword, None),
+        ("drain_on_signals", keyword, False),
         ("default_headers", keyword, None),
         ("allow_http", keyword, False),
     ]

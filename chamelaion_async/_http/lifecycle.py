@@ -20,6 +20,7 @@ from yarl import URL
 from ..errors import ClientClosedError, ConfigurationError
 from .proxies import Proxy, environment_proxy, session_proxy
 from .session import check_session, given_session_closed, open_session
+from .stop_signals import SignalListener
 
 __all__ = ["CancelScope", "Lifecycle", "draining"]
 
@@ -31,6 +32,7 @@ class Lifecycle:
         given: A session that the user passed in. It is never closed.
         proxy: The proxy for every call.
         trust_env: Whether the environment may name one.
+        drain_on_signals: Whether SIGTERM and SIGINT begin draining, from the first call to the end.
 
     Raises:
         ConfigurationError: The session is none, or comes with a proxy beside it.
@@ -42,6 +44,7 @@ class Lifecycle:
         *,
         proxy: Proxy | None = None,
         trust_env: bool = False,
+        drain_on_signals: bool = False,
     ) -> None:
         if given is not None:
             check_session(given)
@@ -58,6 +61,8 @@ class Lifecycle:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._is_draining = False
+        self._drain_on_signals = drain_on_signals
+        self._signals: SignalListener | None = None
         self._scopes: set[CancelScope] = set()
         self._sleepers: set[asyncio.Future[bool]] = set()
         self._calls_ended: asyncio.Future[None] | None = None
@@ -79,6 +84,8 @@ class Lifecycle:
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
+            if self._drain_on_signals:
+                self._signals = SignalListener(self.drain, loop)
         elif self._loop is not loop:
             raise _other_loop()
 
@@ -89,6 +96,8 @@ class Lifecycle:
 
     def check_waits(self) -> None:
         """Raise unless waits may begin."""
+        if self._signals is not None:
+            self._signals.check()
         if self._is_draining and not self._closed:
             raise draining()
 
@@ -193,6 +202,9 @@ class Lifecycle:
         if self._loop is not None and self._loop is not asyncio.get_running_loop():
             raise _other_loop()
         self._closed = True
+        if self._signals is not None:
+            self._signals.close()
+            self._signals = None
         for sleeper in self._sleepers:
             _resolve(sleeper, False)
         for end in self._at_close:
