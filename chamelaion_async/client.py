@@ -154,10 +154,10 @@ class AsyncClient:
         self._transport = transport
         self._polling = polling
         self._common = common
-        self.health = HealthResource(transport)
-        self.users = UsersResource(transport)
-        self.lipsync = LipsyncResource(transport, polling, common.lipsync)
-        self.video_translate = VideoTranslateResource(transport, polling, common.translations)
+        self.health: HealthResource = HealthResource(transport)
+        self.users: UsersResource = UsersResource(transport)
+        self.lipsync: LipsyncResource = LipsyncResource(transport, polling, common.lipsync)
+        self.video_translate: VideoTranslateResource = VideoTranslateResource(transport, polling, common.translations)
 
     def with_options(
         self,

@@ -24,7 +24,7 @@ from .session import given_session_closed
 
 __all__ = ["MAX_REASON", "exchange", "translated"]
 
-logger = logging.getLogger("chamelaion_async")
+logger: logging.Logger = logging.getLogger("chamelaion_async")
 
 MAX_REASON: Final = 1000
 """Most characters of a foreign text in a message."""

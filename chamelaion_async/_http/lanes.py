@@ -121,8 +121,8 @@ class Lane:
     def __init__(self, name: LaneName, budget: Budget, pace: Pace) -> None:
         self._name = name
         self._budget = budget
-        self.max_rate = pace.max_rate
-        self.max_concurrency = pace.max_concurrency
+        self.max_rate: float | None = pace.max_rate
+        self.max_concurrency: int = pace.max_concurrency
         self._limit = ConcurrencyLimit(pace.max_concurrency)
         self._under_way = 0
         self._judging: asyncio.TimerHandle | None = None

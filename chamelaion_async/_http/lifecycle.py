@@ -261,7 +261,7 @@ class CancelScope:
         task = asyncio.current_task()
         if task is None:
             raise ConfigurationError("calls of AsyncClient must be made from a coroutine that runs as a task")
-        self.task = task
+        self.task: asyncio.Task[Any] = task
         self._is_cancelled = False
         self._cancelling = task.cancelling()
         self._lifecycle.enter(self)

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 __all__ = ["SignalListener"]
 
-logger = logging.getLogger("chamelaion_async")
+logger: logging.Logger = logging.getLogger("chamelaion_async")
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _CHECK: Final = 1.0  # seconds until a handler that another has replaced is put back

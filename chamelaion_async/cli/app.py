@@ -39,7 +39,7 @@ arguments, settings or credentials, 3 no answer, a timeout or a broken transfer,
 interrupted.
 """
 
-app = App(
+app: App = App(
     name="chamelaion-async",
     help=_HELP,
     help_format="markdown",

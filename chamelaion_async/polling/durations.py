@@ -20,7 +20,7 @@ from .learned_intervals import LearnedIntervals, learn_intervals
 
 __all__ = ["Durations", "given_durations", "kind_of"]
 
-logger = logging.getLogger("chamelaion_async")
+logger: logging.Logger = logging.getLogger("chamelaion_async")
 
 _MOST: Final = 200  # jobs of a kind that are kept
 _HALF_LIFE: Final = 80  # jobs after which one counts half

@@ -41,7 +41,7 @@ class WaitSubscription(Generic[J]):
     )
 
     def __init__(self, loader: Loader[J], state: PollState[J], sleep: Sleep) -> None:
-        self.id = state.id
+        self.id: str = state.id
         self._state = state
         self._loader = loader
         self._sleep = sleep

@@ -63,7 +63,7 @@ class FamilyState(Generic[J]):
     ) -> None:
         self.family = family
         self.durations = durations
-        self.submissions = Submissions()
+        self.submissions: Submissions = Submissions()
         self._transport = transport
         self._membership = membership
         self._read_timeout = read_timeout

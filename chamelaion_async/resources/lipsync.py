@@ -73,7 +73,7 @@ class LipsyncResource:
     """
 
     def __init__(self, transport: Transport, polling: PollPolicy, state: FamilyState[LipsyncRequest]) -> None:
-        self.requests = LipsyncRequests(transport, polling, state)
+        self.requests: LipsyncRequests = LipsyncRequests(transport, polling, state)
         self._calls = GenerateCalls(transport, state)
 
     async def generate(

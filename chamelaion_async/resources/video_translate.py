@@ -109,8 +109,8 @@ class VideoTranslateResource:
     """
 
     def __init__(self, transport: Transport, polling: PollPolicy, state: FamilyState[VideoTranslateRequest]) -> None:
-        self.requests = VideoTranslateRequests(transport, polling, state)
-        self.voices = VoicesResource(transport)
+        self.requests: VideoTranslateRequests = VideoTranslateRequests(transport, polling, state)
+        self.voices: VoicesResource = VoicesResource(transport)
         self._calls = GenerateCalls(transport, state)
 
     async def generate(

@@ -54,7 +54,7 @@ class ApiError(Exception):
 
     def __init__(self, status: int, text: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, text)
-        self.answer = error_answer(status, text, headers=headers)
+        self.answer: Answer = error_answer(status, text, headers=headers)
 
 
 def json_answer(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:

@@ -17,7 +17,7 @@ from .lanes import Lanes
 from .responses import Severed, response
 from .routing import RouteTable, route_of
 
-logger = logging.getLogger("chamelaion_async.sandbox")
+logger: logging.Logger = logging.getLogger("chamelaion_async.sandbox")
 
 
 @define(kw_only=True, eq=False)
