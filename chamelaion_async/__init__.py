@@ -1,6 +1,6 @@
 """An asyncio SDK for the Chamelaion lip sync and video translation API, built around waiting for jobs."""
 
-from ._media.uploads import Upload
+from ._media.uploads import MediaSource, Upload
 from ._version import __version__
 from .client import AsyncClient
 from .config import Pace, PollPolicy, RetryPolicy
@@ -32,7 +32,9 @@ from .models import (
     Artifacts,
     GenerateAccepted,
     Health,
+    Job,
     LipsyncRequest,
+    OnUpdate,
     Outcome,
     Page,
     Pagination,
@@ -45,6 +47,7 @@ from .models import (
 )
 from .polling.durations import Durations
 from .polling.forecast import Forecast
+from .resources.requests import RequestsResource
 
 __all__ = [
     "APIConnectionError",
@@ -65,8 +68,11 @@ __all__ = [
     "Health",
     "InternalServerError",
     "InvalidResponseError",
+    "Job",
     "LipsyncRequest",
+    "MediaSource",
     "NotFoundError",
+    "OnUpdate",
     "Outcome",
     "Pace",
     "Page",
@@ -78,6 +84,7 @@ __all__ = [
     "RawResponse",
     "RequestFailedError",
     "RequestStatus",
+    "RequestsResource",
     "RetryPolicy",
     "SubmissionUncertainError",
     "Subtitle",

@@ -35,6 +35,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+from ._base.job import Job, RequestFailedError
+from ._base.root_error import ChamelaionError
+
 __all__ = [
     "APIConnectionError",
     "APIStatusError",
@@ -59,21 +62,6 @@ __all__ = [
     "WaitTimeoutError",
     "WaitUnreachableError",
 ]
-
-
-class ChamelaionError(Exception):
-    """The root of all errors of this package; ``except ChamelaionError`` catches every one of them."""
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # The default would call the class with the text alone, which keyword-only arguments do not allow.
-        return _rebuild, (type(self), self.args, self.__dict__.copy())
-
-
-def _rebuild(kind: type[ChamelaionError], args: tuple[object, ...], state: dict[str, object]) -> ChamelaionError:
-    error = kind.__new__(kind)
-    error.args = args
-    error.__dict__.update(state)
-    return error
 
 
 class ConfigurationError(ChamelaionError, ValueError):
@@ -249,18 +237,6 @@ class InvalidResponseError(ChamelaionError):
         self.excerpt = excerpt
 
 
-class RequestFailedError(ChamelaionError):
-    """The job failed. Raised by ``request.raise_for_failure()`` only.
-
-    Attributes:
-        request: The request as it was last read; ``request.error_message`` says why.
-    """
-
-    def __init__(self, text: str, *, request: Any) -> None:
-        super().__init__(text)
-        self.request = request
-
-
 class WaitError(ChamelaionError):
     """A wait ended before its job did. The job goes on.
 
@@ -277,7 +253,7 @@ class WaitError(ChamelaionError):
         text: str,
         *,
         id: str,
-        last: Any,
+        last: Job | None,
         elapsed: float,
         polls: int,
         last_error: ChamelaionError | None,

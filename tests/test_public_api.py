@@ -18,6 +18,9 @@ from chamelaion_async.resources.account import HealthResource, UsersResource
 from chamelaion_async.resources.lipsync import LipsyncRequests
 
 NAMES = [name for name in chamelaion_async.__all__ if name != "__version__"]
+ALIASES = {"MediaSource", "OnUpdate"}
+"""Names of types that are no classes."""
+
 EMPTY = inspect.Parameter.empty
 NO_VALUE: Any = EMPTY
 
@@ -49,7 +52,7 @@ def public_members(kind: type) -> Iterator[tuple[str, Any]]:
 
 
 def classes() -> list[type]:
-    return [*(getattr(chamelaion_async, name) for name in NAMES), *REACHED]
+    return [*(getattr(chamelaion_async, name) for name in NAMES if name not in ALIASES), *REACHED]
 
 
 MEMBERS = [
@@ -73,6 +76,8 @@ def test_all_is_complete() -> None:
         "AsyncClient",
         "Durations",
         "Forecast",
+        "MediaSource",
+        "RequestsResource",
         "Upload",
         "__version__",
         *policies,

@@ -29,7 +29,7 @@ from ..loading.loader import Loader
 from ..loading.slices import SLICE, in_slices
 from ..loading.snapshot import Snapshot
 from ..loading.times import NEVER
-from ..models import Job, Outcome
+from ..models import ErrorOutcome, Job, Outcome, RequestOutcome
 from .due_times import Schedule
 from .intervals import EARLY
 from .member import Member
@@ -93,7 +93,7 @@ class Batch(Generic[J]):
             try:
                 check(id)
             except ChamelaionError as error:
-                self._results.append(Outcome(id=id, error=error))
+                self._results.append(ErrorOutcome(id=id, error=error))
             else:
                 member = Member(id=id, plan=plan, owner=self)
                 self._open[id] = member
@@ -122,7 +122,7 @@ class Batch(Generic[J]):
         if not self._results:
             return None
         result = self._results.popleft()
-        return result if isinstance(result, Outcome) else result.outcome()
+        return result.outcome() if isinstance(result, Member) else result
 
     def take_error(self) -> Exception | None:
         """Return what ended the wait for all requests, once: kept here, it would make a cycle with its traceback."""
@@ -133,7 +133,7 @@ class Batch(Generic[J]):
         """Return the outcome of an open request as it was last read."""
         member = self._open.get(id)
         request = None if member is None else member.request
-        return None if request is None else Outcome(id=id, request=request)
+        return None if request is None else RequestOutcome(id=id, request=request)
 
     async def wait_for_news(self, until: float = NEVER) -> None:
         """Return once there is an outcome, an error, or nothing left to wait for; at a time at the latest."""
@@ -235,12 +235,12 @@ class Batch(Generic[J]):
             return
         request = snapshot.request
         if request.is_finished or (self._plan.attempts is not None and member.is_answered_by(snapshot)):
-            self._finish(member, Outcome(id=member.id, request=request))
+            self._finish(member, RequestOutcome(id=member.id, request=request))
             return
         if member.is_polling and member.is_answered_by(snapshot):
             member.end_poll(snapshot.stamp.at)
         if member.saw(snapshot) and self._every_change:
-            self._results.append(Outcome(id=member.id, request=request))
+            self._results.append(RequestOutcome(id=member.id, request=request))
             self._wake()
         if member.is_polling:
             self._ask(member)  # the read began before the poll, or the list may lag
@@ -269,12 +269,12 @@ class Batch(Generic[J]):
         elif may_pass:
             self._go_on(member)
             return
-        self._finish(member, Outcome(id=member.id, error=error))
+        self._finish(member, ErrorOutcome(id=member.id, error=error))
 
     def _refuse(self, member: Member[J], error: RateLimitError) -> None:
         own = member.last_error
         refusal = own if isinstance(own, RateLimitError) else self._refusals.error_of(member.id, error)
-        self._finish(member, Outcome(id=member.id, error=refusal))
+        self._finish(member, ErrorOutcome(id=member.id, error=refusal))
 
     def _refuse_queued(self, member: Member[J], error: RateLimitError) -> None:
         """End a poll that is queued, since the service refuses all reads for too long."""

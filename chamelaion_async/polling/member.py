@@ -9,7 +9,7 @@ import attrs
 from ..loading.entries import Entry, Read
 from ..loading.snapshot import Snapshot
 from ..loading.times import NEVER
-from ..models import Job, Outcome
+from ..models import ErrorOutcome, Job, Outcome
 from .state import PollState
 
 __all__ = ["Member", "MemberOwner"]
@@ -62,4 +62,4 @@ class Member(PollState[J]):
         """Return the outcome of a request that ended without a result. Errors are large, so they are made late."""
         if self.is_polling:
             self.gave_up(self.due, was_sent=self.was_sent)
-        return Outcome(id=self.id, error=self.verdict(self.due))
+        return ErrorOutcome(id=self.id, error=self.verdict(self.due))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -33,6 +34,7 @@ def ended(
     return kind("text", id="an-id", last=last, elapsed=2.0, polls=3, last_error=error)
 
 
+JOB = LipsyncRequest(id="an-id", status="failed", created_at=datetime(2026, 4, 7, 10, tzinfo=UTC))
 OWN_TEXT = "GET /x was refused; check --base-url"
 ROWS: list[tuple[ChamelaionError, int, str]] = [
     (ChamelaionError("x"), 1, "x"),
@@ -65,7 +67,7 @@ ROWS: list[tuple[ChamelaionError, int, str]] = [
         "answered 503, said the service; the service failed, try again later",
     ),
     (errors.InvalidResponseError("x", method="GET", path="/x"), 3, "x"),
-    (errors.RequestFailedError("x", request=None), 1, "x"),
+    (errors.RequestFailedError("x", request=JOB), 1, "x"),
     (ended(errors.WaitError), 3, "text"),
     (ended(errors.WaitTimeoutError), 3, "no answer yet after 2.0 s; wait again or raise --timeout"),
     (ended(errors.WaitTimeoutError, error=unsent()), 3, "(the last poll failed: Check the network and --base-url)"),

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from ...errors import ChamelaionError
-from ...models import LipsyncRequest, Outcome, VideoTranslateRequest
+from ...models import ErrorOutcome, LipsyncRequest, Outcome, RequestOutcome, VideoTranslateRequest
 from .board import Board
 from .errors import exit_code
 from .exits import ExitCode, of_job
@@ -43,8 +43,8 @@ async def wait_for_one(
         job = await requests.wait_until_finished(id, timeout=timeout, on_update=partial(board.job_changed, name))
     except ChamelaionError as error:
         board.wait_failed(name, error)
-        return Outcome(id=name, error=error)
-    return Outcome(id=name, request=job)
+        return ErrorOutcome(id=name, error=error)
+    return RequestOutcome(id=name, request=job)
 
 
 async def wait_for_all(
