@@ -104,7 +104,9 @@ def tests(session: nox.Session) -> None:
 def tests_lowest(session: nox.Session) -> None:
     """Run the tests against the lowest versions that pyproject.toml allows, without the packages of other groups."""
     install_wheel(session, "cli", "speed", with_lock=hashed(LOWEST))
-    session.run(*PYTEST, "--ignore=tests/contract", "--ignore=tests/compatibility", *session.posargs)
+    session.run(
+        *PYTEST, "--ignore=tests/contract", "--ignore=tests/compatibility", "--ignore=tests/typing", *session.posargs
+    )
 
 
 @nox.session
@@ -114,6 +116,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
+    session.run("basedpyright", "--project", "tests/typing/pyrightconfig.json")
     session.run("zizmor", "--offline", "--pedantic", "--strict-collection", ".github")
 
 

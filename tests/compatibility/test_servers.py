@@ -16,7 +16,7 @@ import chamelaion_async
 from chamelaion_async.sandbox import Sandbox
 
 HERE = Path(__file__).parent
-ROOT = Path(chamelaion_async.__file__).parents[1]
+PATH = os.pathsep.join([str(HERE), str(Path(chamelaion_async.__file__).parents[1])])
 AT_MOST = 1.0 + 2.0
 """Seconds for the exit: one, and the same again twice for a machine that does much else meanwhile."""
 
@@ -63,7 +63,7 @@ async def test_a_server_stops_while_three_streams_are_open(server: str, number: 
             sys.executable,
             *[argument.format(port=port) for argument in SERVERS[server]],
             cwd=HERE,
-            env={**os.environ, "SANDBOX": sandbox.base_url, "PORT": str(port), "MADE": made, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "SANDBOX": sandbox.base_url, "PORT": str(port), "MADE": made, "PYTHONPATH": PATH},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
