@@ -226,7 +226,30 @@ class AsyncClient:
         polling: PollPolicy | None = None,
         on_update: OnUpdate[LipsyncRequest] | None = None,
     ) -> LipsyncRequest:
-        """Wait until a lip sync request is completed or failed: ``lipsync.requests.wait_until_finished``."""
+        """Wait until a lip sync request is completed or failed: ``lipsync.requests.wait_until_finished``.
+
+        A failed job is a result, not an error: call ``raise_for_failure()`` on what is returned. Cancelling the wait
+        stops this wait only, leaves nothing behind and does not touch the job.
+
+        Args:
+            id: Its UUID, or the ``reference_id`` that it was submitted with.
+            timeout: Seconds to wait in all; 0 polls once, None waits without end.
+            polling: How often to poll and which failures to tolerate, instead of the client's own policy.
+            on_update: Called with the request at first sight and whenever it has changed. May be a function or a
+                coroutine function; what it raises ends the wait and reaches the caller.
+
+        Returns:
+            The finished request.
+
+        Raises:
+            ConfigurationError: The id or an argument cannot work; nothing was sent.
+            WaitTimeoutError: It had not finished in time. The job goes on; wait again.
+            WaitUnreachableError: Nothing readable came for ``polling.outage_budget`` seconds.
+            NotFoundError: The API has answered 404 for ``polling.not_found_grace`` seconds.
+            AuthenticationError: The credentials are not accepted.
+            APIStatusError: Any other refusal that waiting does not change.
+            ClientClosedError: The client was closed or drained meanwhile.
+        """
         return await self.lipsync.requests.wait_until_finished(
             id, timeout=timeout, polling=polling, on_update=on_update
         )

@@ -69,7 +69,10 @@ class ConfigurationError(ChamelaionError, ValueError):
 
 
 class ClientClosedError(ChamelaionError):
-    """The client, or the session that was passed to it, is closed. Calls and waits under way end with this too."""
+    """The client, or the session that was passed to it, is closed, or the client is draining.
+
+    Calls and waits under way end with this too when the client closes; when it drains, only waits do.
+    """
 
 
 class APIConnectionError(ChamelaionError):

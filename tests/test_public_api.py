@@ -200,6 +200,24 @@ def test_a_wait_takes_what_the_design_promises(function: Any) -> None:
     ]
 
 
+def test_the_short_form_of_a_wait_says_all_that_the_long_one_says() -> None:
+    """Editors show the docstring of the function that is called."""
+    long, short = LipsyncRequests.wait_until_finished.__doc__, AsyncClient.wait_until_finished.__doc__
+    for section in ("Args", "Raises"):
+        assert described(short, section) == described(long, section) != set()
+    assert "Cancelling" in (short or "")
+
+
+@pytest.mark.parametrize("kind", [value for value in classes() if value.__module__ == models.__name__])
+def test_each_field_of_a_model_has_a_docstring(kind: Any) -> None:
+    if not attrs.has(kind) or kind is models.RawResponse:
+        return
+    source = inspect.getsource(kind)
+    own = [field.name for field in attrs.fields(kind) if not field.inherited]
+    missing = [name for name in own if not re.search(rf'^    (    )?{name}: .*\n +"""', source, re.MULTILINE)]
+    assert missing in ([], own if described(kind.__doc__, "Attributes") else [])
+
+
 def test_a_view_takes_what_the_design_promises() -> None:
     assert parameters(AsyncClient.with_options) == [
         ("self", "POSITIONAL_OR_KEYWORD", NO_VALUE),

@@ -6,13 +6,15 @@
                              |                                                    v
                          PollState (WaitPlan, FailureStreak, spacing, wait_errors)  Loader (loading/)
                              |                                                    ^
-    Polls.follow --> Batch (Schedule, Refusals) ---> Member (a PollState) --------+
+    Polls.follow --> BatchIterator --> Batch (Schedule) --> Member (a PollState) -+
 
 - ``Polls``: the waits of one family of requests, with the loader that they share.
 - ``poll_until_finished``: the loop of a single wait. Tenacity runs it, and ``_Wait`` answers tenacity's questions.
 - ``WaitSubscription``: asks the loader for polls of a single wait, and pauses with a ``Sleep`` that news can end.
 - ``Batch``: waits for many requests without a task for each. ``Member``: one of them, which passes what the loader
   reads on to its ``MemberOwner``, the batch.
+- ``BatchIterator``: hands the outcomes of a batch over, and unchanged requests again after some seconds of silence.
+- ``OpenWaits``: the waits that draining the client ends.
 - ``Schedule``: calls back with each member when its next poll is due, in slices.
 - ``PollState``: decides whether a snapshot answers the poll, when to poll next, and when the wait is over. It takes
   times as arguments and does no I/O. ``WaitPlan``: what the requests of one wait share.
