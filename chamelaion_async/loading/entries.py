@@ -224,7 +224,7 @@ class ListScan(EntryGroup[J]):
         self.under_way -= 1
         self.fruitless_pages = 0 if found > 1 else self.fruitless_pages + 1
         # If a page shows few members, the others would wait for many pages: they may be read with GET as well.
-        self.gets_allowed = 0 if found * 2 >= len(ranks) else NEVER
+        self.gets_allowed: float = 0 if found * 2 >= len(ranks) else NEVER
         if not ranks or len(ranks) >= total:
             self.top = 0
         elif begun_at is None:

@@ -39,8 +39,8 @@ class ListHealth:
     """
 
     def __init__(self) -> None:
-        self.is_trusted = False
-        self.page_came_at = ALWAYS
+        self.is_trusted: bool = False
+        self.page_came_at: float = ALWAYS
         self._paused_until = ALWAYS
         self._refused_for: float | None = None
         self._is_refused_alone = False

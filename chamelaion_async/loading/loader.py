@@ -84,7 +84,7 @@ class Loader(Generic[J]):
         self._random = random
         self._read_timeout = read_timeout
         self._queue: ReadQueue[J] = ReadQueue(loop_time, self._wake, read_timeout)
-        self.expect = self._queue.expect
+        self.expect: Callable[[Entry[J], float], None] = self._queue.expect
         self._registry: Registry[J] = Registry()
         self._pool = ReaderPool(self._queue, self._read_once, self._brisk_reads, source.most_at_once)
         self._reads: dict[asyncio.Task[Any], Read[J] | None] = {}
@@ -93,7 +93,7 @@ class Loader(Generic[J]):
         self._audit_at = ALWAYS
         self._ended_by_audit: str | None = None
         self._refusals = 0
-        self.answered_at = ALWAYS
+        self.answered_at: float = ALWAYS
         """When the last good answer came, by the loop's clock."""
 
     @property

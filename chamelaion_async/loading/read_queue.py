@@ -46,7 +46,7 @@ class ReadQueue(Generic[J]):
         self._wake = wake
         self._page_timeout = page_timeout
         self.index: ListIndex[J] = ListIndex()
-        self.health = ListHealth()
+        self.health: ListHealth = ListHealth()
         self._newcomers: ListScan[J] = ListScan()
         self._pages_under_way = 0
         self._probe: Read[J] | None = None
