@@ -24,7 +24,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(.*\.)?(T_co|J|FormFile)|Chunks|Any|Self|Literal|TracebackType|RetryCallState"),
     ("py:.*", r"(collections|collections\.abc|datetime|types|typing|enum|abc|os|aiohttp|yarl|tenacity|pathlib)\..*"),
     ("py:.*", r"bool|bytes|dict|float|int|list|str|tuple|None"),
-    ("py:.*", r"Exception|KeyError|OSError|RuntimeError|TimeoutError|ValueError"),
+    ("py:.*", r"Exception|KeyError|OSError|AssertionError|RuntimeError|TimeoutError|TypeError|ValueError"),
 ]
 
 default_role = "code"

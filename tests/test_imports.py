@@ -33,7 +33,7 @@ CORE_NEEDS = {"aiohttp", "attrs", "cattrs", "tenacity", "multidict", "yarl"}  # 
 SANDBOX_NEEDS = {"aiohttp", "attrs", "multidict", "yarl"}
 
 
-SANDBOX_ROWS = {"clips": 0, "world": 0, "endpoints": 1, "front": 2, "server": 3, "": 4}
+SANDBOX_ROWS = {"clips": 0, "world": 0, "endpoints": 1, "front": 2, "control": 2, "checks": 3, "server": 4, "": 5}
 """The row of each room below ``sandbox/``; the last is ``sandbox/__init__.py``."""
 
 

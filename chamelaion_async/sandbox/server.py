@@ -1,14 +1,13 @@
-"""The sandbox: its settings, its start and stop, and what tests change while it runs."""
+"""The sandbox: its settings, its start and stop, and the faults that tests inject while it runs."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Coroutine
 from random import Random
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, overload
 
 from attrs import define, field
 
+from .checks import Checks
 from .endpoints.routes import ROUTES
 from .endpoints.views import translate_view
 from .front.auth import Keys
@@ -18,15 +17,14 @@ from .front.lanes import Lanes, window
 from .front.listener import Listener
 from .front.pipeline import Pipeline
 from .front.routing import RouteTable
-from .world.jobs import NOT_ACCESSIBLE, Family, Job
-from .world.journal import Journal, Received
-from .world.settings import Settings
-from .world.webhooks import Delivery, WebhookSender
+from .world.jobs import Job
+from .world.journal import Journal
+from .world.webhooks import WebhookSender
 from .world.world import World
 
 
 @define(kw_only=True, eq=False)
-class Sandbox(Settings):
+class Sandbox(Checks):
     """The whole Chamelaion API, imitated on loopback.
 
     Use it as an async context manager, or call `start` and `stop`. After a stop it can be started again: it
@@ -52,7 +50,6 @@ class Sandbox(Settings):
         remember: how many requests `received` holds.
     """
 
-    _world: World = field(init=False, repr=False)
     _pipeline: Pipeline = field(init=False, repr=False)
     _listener: Listener = field(init=False, repr=False)
 
@@ -61,6 +58,7 @@ class Sandbox(Settings):
             clock=self.clock, view=lambda job, now: translate_view(job, now=now, origin=self._world.origin)
         )
         self._world = World(settings=self, webhooks=webhooks)
+        self._journal = Journal(size=self.remember)
         self._pipeline = Pipeline(
             world=self._world,
             table=RouteTable(ROUTES),
@@ -71,7 +69,7 @@ class Sandbox(Settings):
                 retry_after=self.retry_after,
             ),
             injections=Injections(random=Random(self.seed)),  # noqa: S311 - no secret depends on it
-            journal=Journal(size=self.remember),
+            journal=self._journal,
         )
         self._listener = Listener(pipeline=self._pipeline, host=self.host, port=self.port)
 
@@ -84,13 +82,29 @@ class Sandbox(Settings):
     ) -> None:
         await self.stop()
 
-    async def start(self) -> None:
-        """Listen.
+    @overload
+    def start(self) -> Coroutine[Any, Any, None]: ...
+
+    @overload
+    def start(self, id: str) -> Job: ...
+
+    def start(self, id: str | None = None) -> Coroutine[Any, Any, None] | Job:
+        """Listen: `await sandbox.start()`. With an id, let that job leave the queue now: `sandbox.start(id)`.
+
+        A job that was started lasts as long from then on as was planned.
+
+        Args:
+            id: UUID or reference_id of a queued job.
 
         Raises:
             OSError: if the address is taken or not this machine's.
             RuntimeError: if it listens already.
+            KeyError: if there is no such job.
+            ValueError: if the job has left the queue already.
         """
+        return self._listen() if id is None else self._world.start_job(id)
+
+    async def _listen(self) -> None:
         if self._listener.is_open:
             raise RuntimeError("the sandbox has been started already")
         await self._listener.open()
@@ -121,49 +135,6 @@ class Sandbox(Settings):
         if not self._world.origin:
             raise RuntimeError("the sandbox has no base URL before it is started")
         return f"{self._world.origin}/api"
-
-    @property
-    def received(self) -> Sequence[Received]:
-        """The latest requests, oldest first, as many as `remember` says."""
-        return tuple(self._pipeline.journal.received)
-
-    @property
-    def deliveries(self) -> Sequence[Delivery]:
-        """The webhooks that were delivered, failed or skipped, oldest first."""
-        return tuple(self._world.webhooks.deliveries)
-
-    @property
-    def jobs(self) -> Mapping[str, Job]:
-        """All jobs by id, without the documented examples: lip sync first, then translations."""
-        stores = self._world.stores
-        return {**stores["lipsync"].by_id, **stores["video_translate"].by_id}
-
-    def count(
-        self,
-        route: str | None = None,
-        *,
-        method: str | None = None,
-        lane: str | None = None,
-        status: int | None = None,
-    ) -> int:
-        """Return how many requests there were since the beginning, also those no longer in `received`.
-
-        Args:
-            route: such as "GET /v1/lipsync/requests/{id}"; None for any, unknown paths included.
-            method: HTTP method, None for any.
-            lane: "status" or "generate", None for any.
-            status: of the answer, None for any and for requests without one.
-
-        Raises:
-            ValueError: if there is no such route.
-        """
-        if route is not None and all(each.name != route for each in ROUTES):
-            raise ValueError(f"there is no route {route!r}")
-        return self._pipeline.journal.count(route=route, method=method, lane=lane, status=status)
-
-    def forget(self) -> None:
-        """Empty `received` and set every count to zero."""
-        self._pipeline.journal.clear()
 
     def inject(
         self,
@@ -206,113 +177,6 @@ class Sandbox(Settings):
         """Answer this key with 401 "unauthorized" from now on."""
         self._pipeline.keys.revoked.add(key)
 
-    def add_job(
-        self,
-        *,
-        family: Family = "lipsync",
-        id: str | None = None,
-        job_seconds: float | None = None,
-        queue_seconds: float | None = None,
-        fails: bool | str = False,
-        reference_id: str | None = None,
-        created_at: datetime | float | None = None,
-        output: bytes | Path | None = None,
-        webhook_url: str | None = None,
-        **payload: Any,
-    ) -> Job:
-        """Create a job without HTTP; no limit or quota applies.
-
-        Args:
-            family: "lipsync" or "video_translate".
-            id: UUID; default a random one.
-            job_seconds: from creation to end; default the sandbox's.
-            queue_seconds: the part spent in queued; default the same share as the sandbox's.
-            fails: True or an error_message for a job that fails.
-            reference_id: the caller's own id.
-            created_at: aware datetime or seconds since the epoch, not in the future; default now.
-            output: what is served as its output video; default a clip that says that nothing was done.
-            webhook_url: where to report the end of a translation.
-            payload: further fields of a generation body, such as target_languages.
-
-        Raises:
-            ValueError: if the id is taken, the family unknown or a time naive, out of range or in the future.
-        """
-        return self._world.add_job(
-            family,
-            id=id,
-            job_seconds=job_seconds,
-            queue_seconds=queue_seconds,
-            error_message=(NOT_ACCESSIBLE if fails is True else fails) or None,
-            reference_id=reference_id,
-            created_at=created_at,
-            payload=payload,
-            output=output,
-            webhook_url=webhook_url,
-        )
-
-    def finish(self, id: str) -> Job:
-        """Complete a job now.
-
-        Args:
-            id: UUID or reference_id.
-
-        Raises:
-            KeyError: if there is no such job.
-            ValueError: if it has ended already.
-        """
-        return self._world.end_job(id, None)
-
-    def fail(self, id: str, error_message: str = NOT_ACCESSIBLE) -> Job:
-        """Fail a job now.
-
-        Args:
-            id: UUID or reference_id.
-            error_message: what it fails with.
-
-        Raises:
-            KeyError: if there is no such job.
-            ValueError: if it has ended already.
-        """
-        return self._world.end_job(id, error_message)
-
-    def status(self, id: str) -> str:
-        """Return the status of a job now.
-
-        Args:
-            id: UUID or reference_id.
-
-        Raises:
-            KeyError: if there is no such job.
-        """
-        return self._world.find(id).status(self.clock.time())
-
     async def settle(self) -> None:
         """Wait until every webhook that is due has been delivered, has failed, or was skipped."""
         await self._world.webhooks.settle()
-
-    def expire_output(self, id: str) -> None:
-        """Answer the output URLs of a job with 403 from now on.
-
-        Args:
-            id: UUID or reference_id.
-
-        Raises:
-            KeyError: if there is no such job.
-        """
-        self._world.find(id).output_expired = True
-
-    def change_output(self, id: str, output: bytes | Path | None = None) -> None:
-        """Give the output of a job a new ETag and Last-Modified.
-
-        Args:
-            id: UUID or reference_id.
-            output: its new content; None leaves the content as it is.
-
-        Raises:
-            KeyError: if there is no such job.
-        """
-        job = self._world.find(id)
-        job.output_version += 1
-        job.output_changed_at = self.clock.time()
-        if output is not None:
-            job.output = output

@@ -65,6 +65,7 @@ def jobs_page(
     jobs, total = world.stores[family].page(
         now=call.now, limit=limit, offset=offset, reference_id=query.get("reference_id") or None, keep=keep
     )
+    call.received.listed = tuple(job.id for job in jobs)
     seen_at = call.now - world.settings.list_stale
     rows = [view(job, now=seen_at, origin=world.origin) for job in jobs]
     return page_answer("data", rows, limit=limit, offset=offset, total=total)

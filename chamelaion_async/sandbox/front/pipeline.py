@@ -63,8 +63,7 @@ class Pipeline:
         sent = await self._answer(request, received, routes, tail)
         if isinstance(sent, Answer):
             sent = response(sent, now=self.world.now())
-        if not isinstance(sent, Severed):
-            self.journal.close(received, sent.status)
+        self.journal.close(received, None if isinstance(sent, Severed) else sent.status)
         return sent
 
     async def _answer(

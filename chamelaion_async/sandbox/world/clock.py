@@ -1,5 +1,6 @@
 """The time of the sandbox: the clock of the machine, or one that a test moves."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -11,6 +12,11 @@ NOON = 1_775_563_200.0
 """2026-04-07T12:00:00Z, later than every documented example."""
 
 
+def machine_time() -> float:
+    """Return the time of the machine in seconds since the epoch; virtual time takes its place."""
+    return time.time()
+
+
 class Clock(Protocol):
     """A source of the current time, in seconds since the Unix epoch."""
 
@@ -18,30 +24,14 @@ class Clock(Protocol):
         """Return the current time in seconds since the epoch."""
 
 
-@define(kw_only=True)
-class WallClock:
-    """The machine's own clock."""
+@define(kw_only=True, eq=False)
+class _AdvancingClock:
+    """A clock that can be moved forward, and calls those who go by it."""
 
-    def time(self) -> float:
-        """Return the current time in seconds since the epoch."""
-        return time.time()
-
-
-@define(eq=False)
-class ManualClock:
-    """A clock that moves only when a test advances it, so that life cycles take no time.
-
-    Args:
-        start: the first time that it shows, in seconds since the epoch; default 2026-04-07T12:00:00Z.
-    """
-
-    start: float = field(default=NOON, validator=ge(0))
-    _now: float = field(init=False, default=Factory(lambda self: self.start, takes_self=True))
     _listeners: list[Callable[[], None]] = field(init=False, factory=list, repr=False)
 
-    def time(self) -> float:
-        """Return the current time in seconds since the epoch."""
-        return self._now
+    def _move(self, seconds: float) -> None:
+        raise NotImplementedError
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward.
@@ -50,11 +40,11 @@ class ManualClock:
             seconds: how far, zero or more.
 
         Raises:
-            ValueError: if seconds is negative.
+            ValueError: if seconds is negative or not finite.
         """
-        if seconds < 0:
-            raise ValueError("seconds must not be negative: the clock does not run backwards")
-        self._now += seconds
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"seconds must be finite and not negative, not {seconds!r}: no clock runs backwards")
+        self._move(seconds)
         for listener in tuple(self._listeners):
             listener()
 
@@ -69,3 +59,36 @@ class ManualClock:
         """
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+
+@define(kw_only=True, eq=False)
+class WallClock(_AdvancingClock):
+    """The machine's own clock, plus what it was advanced by."""
+
+    _ahead: float = field(init=False, default=0.0)
+
+    def time(self) -> float:
+        """Return the current time in seconds since the epoch."""
+        return machine_time() + self._ahead
+
+    def _move(self, seconds: float) -> None:
+        self._ahead += seconds
+
+
+@define(eq=False)
+class ManualClock(_AdvancingClock):
+    """A clock that moves only when a test advances it, so that life cycles take no time.
+
+    Args:
+        start: the first time that it shows, in seconds since the epoch; default 2026-04-07T12:00:00Z.
+    """
+
+    start: float = field(default=NOON, validator=ge(0))
+    _now: float = field(init=False, default=Factory(lambda self: self.start, takes_self=True))
+
+    def time(self) -> float:
+        """Return the current time in seconds since the epoch."""
+        return self._now
+
+    def _move(self, seconds: float) -> None:
+        self._now += seconds

@@ -1,5 +1,6 @@
 """A job and its life cycle, computed from the clock: nothing runs while a job runs."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -109,6 +110,21 @@ class Job:
             return "uploading"
         return "processing"
 
+    def start(self, now: float) -> None:
+        """Let the job leave the queue now, and last as long from here on as was planned.
+
+        Args:
+            now: seconds since the epoch.
+
+        Raises:
+            ValueError: if it has left the queue already.
+        """
+        if self.is_started(now):
+            raise ValueError(f"job {self.id} has started already and is {self.status(now)}")
+        if self.job_seconds < math.inf:
+            self.job_seconds -= self.started_at - now
+        self.queue_seconds = now - self.created_at
+
     def end(self, now: float, *, error_message: str | None) -> None:
         """End the job now, before or after the time that was planned.
 
@@ -120,7 +136,7 @@ class Job:
             ValueError: if it has ended already.
         """
         if self.is_finished(now):
-            raise ValueError(f"job {self.id} has ended before")
+            raise ValueError(f"job {self.id} has ended already and is {self.status(now)}")
         self.job_seconds = now - self.created_at
         self.queue_seconds = min(self.queue_seconds, self.job_seconds)
         self.error_message = error_message

@@ -33,6 +33,23 @@ def parse_rfc3339(text: str) -> float:
     return moment.timestamp()
 
 
+def seconds_of(moment: datetime | float, name: str) -> float:
+    """Return a moment in seconds since the epoch.
+
+    Args:
+        moment: an aware datetime, or seconds since the epoch already.
+        name: of the argument, for the error.
+
+    Raises:
+        ValueError: if the datetime is naive.
+    """
+    if not isinstance(moment, datetime):
+        return moment
+    if moment.tzinfo is None:
+        raise ValueError(f"{name} must be aware of its time zone")
+    return moment.timestamp()
+
+
 @lru_cache(maxsize=64)
 def _http_date(second: int) -> str:
     return formatdate(second, usegmt=True)

@@ -76,7 +76,7 @@ class WebhookSender:
     _posts: set[asyncio.Task[None]] = field(init=False, factory=set)
 
     def __attrs_post_init__(self) -> None:
-        if isinstance(self.clock, ManualClock):
+        if isinstance(self.clock, (ManualClock, WallClock)):
             self.clock.subscribe(self._check)
 
     def start(self) -> None:
@@ -99,13 +99,16 @@ class WebhookSender:
                 await session.close()
 
     def schedule(self, job: Job) -> None:
-        """Report a job's end if it has a webhook_url. After an end by hand, call it again."""
+        """Report a job's end if it has a webhook_url."""
         if job.webhook_url is not None:
-            if job.has_ended:  # by hand, before the end that it is scheduled for
-                self._due = [entry for entry in self._due if entry[2] is not job]
-                heapq.heapify(self._due)
             heapq.heappush(self._due, (job.finished_at, next(self._sequence), job))
             self._check()
+
+    def reschedule(self, job: Job) -> None:
+        """Report the end of a job at its new time, after a start or an end by hand."""
+        self._due = [entry for entry in self._due if entry[2] is not job]
+        heapq.heapify(self._due)
+        self.schedule(job)
 
     async def settle(self) -> None:
         """Wait until every webhook that is due has been delivered, has failed, or was skipped."""

@@ -14,6 +14,7 @@ from .jobs import Family, Job, Upload
 from .settings import Settings
 from .spool import Spool
 from .store import JobStore
+from .timestamps import seconds_of
 from .webhooks import WebhookSender
 
 
@@ -66,7 +67,7 @@ class World:
         if family not in self.stores:
             raise ValueError(f"there is no family {family!r}")
         now = self.now()
-        created = now if created_at is None else _seconds(created_at)
+        created = now if created_at is None else seconds_of(created_at, "created_at")
         if created > now:
             raise ValueError("created_at must not be in the future")
         whole, queued = self.settings.job_seconds, self.settings.queue_seconds
@@ -109,6 +110,22 @@ class World:
                 return job
         raise KeyError(name)
 
+    def known(self, name: str) -> Job | None:
+        """Return a job of either family by its UUID or reference_id, a documented example too, or None."""
+        return next((job for store in self.stores.values() if (job := store.find(name)) is not None), None)
+
+    def start_job(self, name: str) -> Job:
+        """Let a job leave the queue now.
+
+        Raises:
+            KeyError: if there is no such job.
+            ValueError: if it has left the queue already.
+        """
+        job = self.find(name)
+        job.start(self.now())
+        self.webhooks.reschedule(job)
+        return job
+
     def end_job(self, name: str, error_message: str | None) -> Job:
         """End a job now; None completes it.
 
@@ -118,13 +135,5 @@ class World:
         """
         job = self.find(name)
         job.end(self.now(), error_message=error_message)
-        self.webhooks.schedule(job)
+        self.webhooks.reschedule(job)
         return job
-
-
-def _seconds(moment: datetime | float) -> float:
-    if not isinstance(moment, datetime):
-        return moment
-    if moment.tzinfo is None:
-        raise ValueError("created_at must be aware of its time zone")
-    return moment.timestamp()
