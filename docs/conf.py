@@ -8,7 +8,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 import chamelaion_async
-from chamelaion_async import sandbox
+from chamelaion_async import sandbox, testing
 
 project = "chamelaion-async"
 author = "the chamelaion-async contributors"
@@ -21,7 +21,7 @@ nitpicky = True
 # What signatures name without it being public API: type variables, an alias, a protocol, and classes of the standard
 # library and aiohttp that only their own documentation could describe.
 nitpick_ignore_regex = [
-    ("py:.*", r"(.*\.)?(T_co|J|FormFile)|Chunks|Any|Self|Literal|TracebackType|RetryCallState"),
+    ("py:.*", r"(.*\.)?(T_co|J|FormFile|aioresponses)|Chunks|Any|Self|Literal|TracebackType|RetryCallState"),
     ("py:.*", r"(collections|collections\.abc|datetime|types|typing|enum|abc|os|aiohttp|yarl|tenacity|pathlib)\..*"),
     ("py:.*", r"bool|bytes|dict|float|int|list|str|tuple|None"),
     ("py:.*", r"Exception|KeyError|OSError|AssertionError|RuntimeError|TimeoutError|TypeError|ValueError"),
@@ -49,7 +49,7 @@ MODELS = {
 }
 
 # Readers import from the package, not from the modules that it is made of: show and link the names as they are used.
-for module in (chamelaion_async, sandbox):
+for module in (chamelaion_async, sandbox, testing):
     for name in module.__all__:
         if isinstance(value := getattr(module, name), type):
             value.__module__ = module.__name__

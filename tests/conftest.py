@@ -1,16 +1,14 @@
-"""What all tests share: loops and what may not be left on them, clients, and aioresponses made to work."""
+"""What all tests share: loops and what may not be left on them, clients, and the fixtures that users have."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import AsyncExitStack
-from types import SimpleNamespace
 from typing import Any
 
-import aiohttp
 import hypothesis
 import pytest
 from aioresponses import aioresponses
@@ -18,7 +16,8 @@ from aioresponses import aioresponses
 from chamelaion_async import AsyncClient
 from chamelaion_async.sandbox import Sandbox
 from chamelaion_async.sandbox.endpoints.answers import ApiError
-from tests.support.loops import VirtualTimeLoop, tasks_left
+from chamelaion_async.testing import VirtualTimeLoop
+from tests.support.loops import tasks_left
 from tests.support.raw_server import Exchange, one_by_one, serve
 
 # A slow machine is no reason to call a property false.
@@ -26,22 +25,23 @@ hypothesis.settings.register_profile("steady", deadline=None)
 hypothesis.settings.load_profile("steady")
 
 BASE_URL = "https://api.example.com/api"
+Factories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 
 
-def pytest_asyncio_loop_factories(
-    config: pytest.Config, item: pytest.Item
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+pytest_plugins = ["chamelaion_async.testing", "pytester"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Generator[None, Factories, Factories]:
     """Run what is marked ``virtual_time`` on such a loop, and all else as usual."""
-    if item.get_closest_marker("virtual_time"):
-        return {"virtual": VirtualTimeLoop}
-    return {"real": asyncio.new_event_loop}
+    others = yield
+    return {"virtual": VirtualTimeLoop} if item.get_closest_marker("virtual_time") else others
 
 
 @pytest.fixture(autouse=True)
-def _no_thread_is_busy_on_virtual_time(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep lanes from comparing the processor's time with that of a loop that jumps."""
+def _marked_tests_run_in_virtual_time(request: pytest.FixtureRequest) -> None:
     if request.node.get_closest_marker("virtual_time"):
-        monkeypatch.setattr("chamelaion_async._http.concurrency.thread_time", lambda: 0.0)
+        request.getfixturevalue("chamelaion_virtual_time")
 
 
 @pytest.fixture(autouse=True)
@@ -71,20 +71,10 @@ def _sigint_interrupts() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-class _Response(aiohttp.ClientResponse):
-    """aioresponses 0.7.9 makes responses without an argument that aiohttp 3.14 requires."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("stream_writer", SimpleNamespace(output_size=0))
-        super().__init__(*args, **kwargs)
-
-
 @pytest.fixture
-def mock(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
+def mock(chamelaion_aioresponses: aioresponses) -> aioresponses:
     """aioresponses, answering in place of the network."""
-    monkeypatch.setattr("aioresponses.core.ClientResponse", _Response)
-    with aioresponses() as mocked:
-        yield mocked
+    return chamelaion_aioresponses
 
 
 @pytest.fixture(autouse=True)

@@ -6,14 +6,13 @@ Time is virtual, for the client and for the sandbox, so that no example takes an
 that is empty when a page begins.
 
 - A ``text`` block right after it is what the block prints; ``...`` stands for anything.
-- A block that begins with ``# conftest.py`` or ``# test_NAME.py`` is that file, and pytest runs it.
+- A block that begins with ``# conftest.py``, ``# app.py`` or ``# test_NAME.py`` is that file; pytest runs them.
 - ``<!-- not run: REASON -->`` on the line before it leaves a block out.
 """
 
 from __future__ import annotations
 
 import ast
-import asyncio
 import contextlib
 import doctest
 import inspect
@@ -30,19 +29,20 @@ import pytest
 
 import chamelaion_async
 from chamelaion_async import sandbox as sandbox_module
+from chamelaion_async import testing as testing_module
 from chamelaion_async.cli import main
 from chamelaion_async.cli.app import app
-from chamelaion_async.sandbox import Sandbox, WallClock
+from chamelaion_async.sandbox import Sandbox
+from chamelaion_async.testing import plugin
 
 ROOT = Path(__file__).parents[1]
 TOP = sorted(path for path in ROOT.glob("*.md") if path.stem.isupper())
 DOCS = sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)
 TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in [*TOP, *DOCS]}
-EPOCH = 1_775_563_200.0
 
 _FENCE = re.compile(r"(?P<indent> *)(?P<fence>```+)(?P<language>\S*)")
 _NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
-_FILE = re.compile(r"# (conftest|test_\w+)\.py")
+_FILE = re.compile(r"# (conftest|app|test_\w+)\.py")
 
 
 PYTEST_INI = """\
@@ -133,10 +133,8 @@ def _agree(expected: str, printed: str) -> bool:
 
 @pytest.fixture
 async def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[None]:
-    """Lead clients to a sandbox and files to an empty folder, and let every sandbox live in the time of the loop."""
+    """Lead clients to a sandbox and files to an empty folder."""
     monkeypatch.chdir(tmp_path)
-    loop = asyncio.get_running_loop()
-    monkeypatch.setattr(WallClock, "time", lambda _: EPOCH + loop.time())
     async with Sandbox() as sandbox:
         monkeypatch.setenv("CHAMELAION_BASE_URL", sandbox.base_url)
         monkeypatch.setenv("CHAMELAION_API_KEY", "sk-sandbox")
@@ -229,9 +227,17 @@ def documented(module: str) -> list[str]:
     return sorted(names)
 
 
-@pytest.mark.parametrize("module", [chamelaion_async, sandbox_module], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [chamelaion_async, sandbox_module, testing_module], ids=lambda module: module.__name__
+)
 def test_the_reference_describes_every_public_name_once(module: object) -> None:
     assert documented(module.__name__) == sorted(module.__all__)  # type: ignore[attr-defined]  # modules, both
+
+
+def test_the_page_of_fixtures_names_every_fixture() -> None:
+    page = TEXTS[str(Path("docs", "howto", "testing.md"))]
+    fixtures = [name for name in vars(plugin) if name.startswith("chamelaion_")]
+    assert sorted(re.findall(r"^\| `(chamelaion_\w+)` \|", page, re.MULTILINE)) == sorted(fixtures)
 
 
 COMMANDS = [

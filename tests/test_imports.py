@@ -122,7 +122,8 @@ def outsiders(source: str) -> set[str]:
 
 
 MODULES = [pytest.param(*module, id=module[0]) for module in modules()]
-CORE = [p for p in MODULES if room_of(str(p.values[0])) not in ("sandbox", "cli")]
+CORE = [p for p in MODULES if room_of(str(p.values[0])) not in ("sandbox", "cli", "testing")]
+TESTING = [p for p in MODULES if room_of(str(p.values[0])) == "testing"]
 SANDBOX = [p for p in MODULES if room_of(str(p.values[0])) == "sandbox"]
 
 
@@ -162,6 +163,12 @@ def test_the_check_sees_an_import_that_goes_up_in_the_sandbox(name: str, source:
 @pytest.mark.parametrize(("name", "is_package", "source"), CORE)
 def test_the_core_needs_four_packages_and_no_extra(name: str, is_package: bool, source: str) -> None:
     assert outsiders(source) <= CORE_NEEDS
+
+
+@pytest.mark.parametrize(("name", "is_package", "source"), TESTING)
+def test_what_users_test_with_needs_pytest_in_the_plugin_alone(name: str, is_package: bool, source: str) -> None:
+    plugin = {"pytest", "pytest_asyncio"} if name.endswith(".plugin") else set()
+    assert outsiders(source) - {"aioresponses"} <= CORE_NEEDS | plugin
 
 
 @pytest.mark.parametrize(("name", "is_package", "source"), SANDBOX)
@@ -316,7 +323,7 @@ def test_a_fresh_interpreter_loads_the_client(loaded: set[str]) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["cyclopts", "rich", "orjson", "pytest", f"{PACKAGE}.sandbox", f"{PACKAGE}.cli"],
+    ["cyclopts", "rich", "orjson", "pytest", f"{PACKAGE}.sandbox", f"{PACKAGE}.cli", f"{PACKAGE}.testing"],
 )
 def test_importing_the_package_does_not_load(name: str, loaded: set[str]) -> None:
     assert [module for module in loaded if module == name or module.startswith(f"{name}.")] == []

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 import attrs
 
-from tests.support.loops import VirtualTimeLoop
+from chamelaion_async.testing import VirtualTimeLoop
 
 from .threads import SingleThread, busy_threads, free_threads
 

@@ -34,7 +34,7 @@ async def _sleep_for_an_hour(setup: Setup) -> None:
     async def leap() -> None:
         while not latency.hits:  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.5)
-        asyncio.get_running_loop()._advance(_HOUR)  # type: ignore[attr-defined]  # the loop of tests/support
+        asyncio.get_running_loop()._advance(_HOUR)  # type: ignore[attr-defined]  # the loop on virtual time
 
     setup.later(1.0, leap)
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from chamelaion_async import ChamelaionError, SubmissionUncertainError
 from chamelaion_async.resources.submission import SEARCH_PAUSES, Submissions
-from tests.support.loops import VirtualTimeLoop
+from chamelaion_async.testing import VirtualTimeLoop
 
 from .scripted import REFUSED, UNCERTAIN, Fate, Filter, ScriptedService, script
 

@@ -5,5 +5,5 @@
 ``errors``   the class of each status, and errors as calls raise them
 ``raw_server``  a server on a real socket that answers byte for byte
 ``limiters`` rate limits as services have them
-``loops``    a loop on virtual time, and what may not be left on a loop
+``loops``    turns of a loop, and what may not be left on it
 """
