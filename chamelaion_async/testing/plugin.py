@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
-from importlib.util import find_spec
+from contextlib import suppress
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -179,7 +179,7 @@ def _copy(make: Any) -> Any:
 for _name, _make in _MADE.items():
     globals()[f"_chamelaion_{_name}_anyio"] = pytest.fixture(name=f"_chamelaion_{_name}_anyio")(_copy(_make))
 
-if find_spec("pytest_asyncio"):
+with suppress(ModuleNotFoundError):  # anyio's plugin alone will do
     import pytest_asyncio
 
     for _name, _make in _MADE.items():

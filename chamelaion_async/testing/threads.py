@@ -52,9 +52,11 @@ def sandbox_in_thread(**settings: Any) -> Iterator[Sandbox]:
     thread.start()
     try:
         started.result()
-        yield sandbox
+        try:
+            yield sandbox
+        finally:
+            sandbox.end()
     finally:
-        sandbox.end()
         thread.join()
 
 
@@ -62,7 +64,7 @@ def sandbox_in_thread(**settings: Any) -> Iterator[Sandbox]:
 class _ThreadSandbox(Sandbox):
     """Hands each call over to the loop that serves, and returns what it returned or raised there."""
 
-    _loop: asyncio.AbstractEventLoop | None = field(init=False, default=None, repr=False)
+    _loop: asyncio.AbstractEventLoop = field(init=False, repr=False)
     _ended: asyncio.Event = field(init=False, factory=asyncio.Event, repr=False)
     _ident: int = field(init=False, default=0, repr=False)
 
@@ -71,13 +73,12 @@ class _ThreadSandbox(Sandbox):
         asyncio.run(self._serve(started))
 
     async def _serve(self, started: Future[None]) -> None:
+        self._loop, self._ident = asyncio.get_running_loop(), threading.get_ident()
         try:
-            self._ident = threading.get_ident()
             await super().start()
         except BaseException as error:  # noqa: BLE001 - raised in the thread that starts this one
             started.set_exception(error)
             return
-        self._loop = asyncio.get_running_loop()
         started.set_result(None)
         try:
             await self._ended.wait()
@@ -86,11 +87,10 @@ class _ThreadSandbox(Sandbox):
 
     def end(self) -> None:
         """Let ``serve`` return."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._ended.set)
+        self._loop.call_soon_threadsafe(self._ended.set)
 
     def _call(self, function: Callable[[], T]) -> T:
-        if self._loop is None or threading.get_ident() == self._ident:
+        if threading.get_ident() == self._ident:
             return function()
         done: Future[T] = Future()
 
@@ -104,8 +104,6 @@ class _ThreadSandbox(Sandbox):
         return done.result()
 
     async def _await(self, awaited: Coroutine[Any, Any, T]) -> T:
-        if self._loop is None or threading.get_ident() == self._ident:
-            return await awaited
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(awaited, self._loop))
 
     @overload

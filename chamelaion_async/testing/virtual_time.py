@@ -100,14 +100,18 @@ class _JumpingSelector(selectors.DefaultSelector):
         ready = super().select(0)  # after the question above, so that it sees what a worker has brought
         if ready:
             return ready
-        patience = self._patience if self._workers.has_strangers() else 0.0
-        patience = max(patience, self.connections.patience(self.get_map()))
-        if patience:
-            ready = super().select(min(timeout, patience))
+        began = time.monotonic()
+        while (left := min(self._patience_now(), timeout) - (time.monotonic() - began)) > 0:
+            ready = super().select(min(left, _SLICE))
             if ready:
                 return ready
         self._advance(timeout)
         return []
+
+    def _patience_now(self) -> float:
+        """Return for how many real seconds something from outside may still come."""
+        patience = self._patience if self._workers.has_strangers() else 0.0
+        return max(patience, self.connections.patience(self.get_map()))
 
     def _select_in_real_time(self, seconds: float) -> list[tuple[selectors.SelectorKey, int]]:
         began = time.monotonic()

@@ -5,5 +5,6 @@
 ``errors``   the class of each status, and errors as calls raise them
 ``raw_server``  a server on a real socket that answers byte for byte
 ``limiters`` rate limits as services have them
+``inner_suite``  the test suite of another program, which uses the plugin
 ``loops``    turns of a loop, and what may not be left on it
 """

@@ -154,3 +154,14 @@ def test_a_number_that_comes_back_as_another_socket_is_looked_up_again(
     os.dup2(other.detach(), fd)
     watch(selector, stack.enter_context(socket.socket(fileno=fd)))
     assert connections.patience(selector.get_map()) == PATIENCE
+
+
+def test_a_pair_that_was_closed_meanwhile_is_listened_to(
+    selector: selectors.DefaultSelector, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    watch(selector, *pair)
+    connections = Connections(PATIENCE)
+    connections.patience(selector.get_map())
+    for end in pair:
+        end.close()
+    assert connections.patience(selector.get_map()) == ARRIVING

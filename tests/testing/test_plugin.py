@@ -2,92 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 import pytest
 
 from chamelaion_async import AsyncClient
-from chamelaion_async.testing import plugin
-
-CONFTEST = 'pytest_plugins = ["chamelaion_async.testing"]\n'
-APP = '''
-from contextlib import asynccontextmanager
-from chamelaion_async import AsyncClient
-
-@asynccontextmanager
-async def lifespan():
-    """What a program does that knows nothing of tests."""
-    async with AsyncClient() as client:
-        yield client
-
-async def dub(client, name):
-    url = f"https://cdn.example.com/{name}"
-    job = await client.lipsync.generate(video=f"{url}.mp4", audio=f"{url}.wav", reference_id=name)
-    return await client.wait_until_finished(job.request_id)
-'''
-# The same tests for each runner of coroutines.
-TESTS = """
-import asyncio, math
-import pytest
-from app import dub, lifespan
-from chamelaion_async import WaitTimeoutError
-from chamelaion_async.testing import VirtualTimeLoop
-
-{marks}
-
-async def test_an_app_is_tested_unchanged(chamelaion_environment, chamelaion_sandbox):
-    async with lifespan() as client:
-        assert (await dub(client, "dub-42")).is_completed
-        assert client._polling.max_interval < 1
-    chamelaion_sandbox.assert_submitted(reference_id="dub-42")
-
-@pytest.mark.chamelaion(job_seconds=math.inf)
-async def test_jobs_are_controlled(chamelaion_client, chamelaion_sandbox):
-    waiting = asyncio.create_task(dub(chamelaion_client, "dub-42"))
-    poll = await chamelaion_sandbox.polled("dub-42")
-    chamelaion_sandbox.fail("dub-42", "no face found")
-    assert (await waiting).error_message == "no face found"
-
-async def test_time_is_virtual(chamelaion_client, chamelaion_sandbox, chamelaion_virtual_time):
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    assert (await dub(chamelaion_client, "dub-42")).is_completed
-    assert 60 <= loop.time() - began <= 70
-
-@pytest.mark.usefixtures("chamelaion_virtual_time")
-@pytest.mark.chamelaion(job_seconds=3600, rate_limit=20)
-async def test_an_app_may_wait_for_long(chamelaion_environment, chamelaion_sandbox):
-    async with lifespan() as client:
-        with pytest.raises(WaitTimeoutError):
-            await dub(client, "dub-42")
-        assert client._polling.max_interval == 12.0
-    assert chamelaion_sandbox.rate_limit == 20
-
-async def test_other_tests_live_in_real_time():
-    assert not isinstance(asyncio.get_running_loop(), VirtualTimeLoop)
-"""
-ANYIO = """
-pytestmark = pytest.mark.anyio
-
-@pytest.fixture
-def anyio_backend(request):
-    if "chamelaion_virtual_time" in request.fixturenames:
-        return "asyncio", {"loop_factory": VirtualTimeLoop}
-    return "asyncio"
-"""
-
-
-def ini(mode: str, scope: str = "function") -> str:
-    return (
-        f"[pytest]\nfilterwarnings = error\nasyncio_mode = {mode}\n"
-        f"asyncio_default_fixture_loop_scope = {scope}\nasyncio_default_test_loop_scope = {scope}\n"
-    )
-
-
-def run(pytester: pytest.Pytester, *options: str, **files: str) -> pytest.RunResult:
-    pytester.makeini(files.pop("ini", ini("auto")))
-    pytester.makepyfile(**{"conftest": CONFTEST, "app": APP, **files})
-    return pytester.runpytest_inprocess("-p", "no:cacheprovider", *options)
+from chamelaion_async.sandbox import Sandbox
+from chamelaion_async.testing import VirtualTimeLoop, plugin
+from tests.support.inner_suite import CONFTEST, TESTS, ini, run
 
 
 @pytest.mark.parametrize(
@@ -99,17 +22,10 @@ def run(pytester: pytest.Pytester, *options: str, **files: str) -> pytest.RunRes
         pytest.param(
             ini("auto"), "pytestmark = pytest.mark.asyncio(loop_scope='module')", id="one loop for a module"
         ),
-        pytest.param(ini("strict"), ANYIO, id="anyio"),
     ],
 )
 def test_it_works_with_each_way_to_run_coroutines(pytester: pytest.Pytester, settings: str, marks: str) -> None:
     run(pytester, ini=settings, test_app=TESTS.replace("{marks}", marks)).assert_outcomes(passed=5)
-
-
-def test_it_works_without_pytest_asyncio(pytester: pytest.Pytester) -> None:
-    test = TESTS.replace("{marks}", ANYIO)
-    done = run(pytester, "-p", "no:asyncio", ini="[pytest]\nfilterwarnings = error\n", test_app=test)
-    done.assert_outcomes(passed=5)
 
 
 BLOCKING = """
@@ -204,39 +120,35 @@ FIXTURES = [name for name in vars(plugin) if name.startswith("chamelaion_")]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "is_async", "settings", "text"),
+    ("fixtures", "name"),
     [
-        ("chamelaion_client", False, ini("auto"), "*chamelaion_client needs the event loop of an async test*"),
-        (
-            "chamelaion_virtual_time, chamelaion_sandbox",
-            False,
-            ini("auto"),
-            "*chamelaion_virtual_time needs the event loop of an async test*",
-        ),
-        (
-            "chamelaion_virtual_time, chamelaion_sandbox, anyio_backend",
-            True,
-            ini("strict"),
-            '*("asyncio", {"loop_factory": VirtualTimeLoop})*',
-        ),
+        ("chamelaion_client", "chamelaion_client"),
+        ("chamelaion_virtual_time, chamelaion_sandbox", "chamelaion_virtual_time"),
     ],
-    ids=["client", "virtual time", "anyio"],
 )
-def test_a_fixture_that_cannot_work_says_what_to_do(
-    pytester: pytest.Pytester, arguments: str, is_async: bool, settings: str, text: str
+def test_a_test_that_is_no_coroutine_is_told_what_needs_one(
+    pytester: pytest.Pytester, fixtures: str, name: str
 ) -> None:
-    backend = '@pytest.fixture\ndef anyio_backend(): return "asyncio"\n'
-    test = (
-        f"@pytest.mark.anyio\nasync def test_it({arguments}): pass" if is_async else f"def test_it({arguments}): pass"
-    )
-    done = run(pytester, ini=settings, test_app=f"import pytest\n{backend}{test}")
+    done = run(pytester, test_app=f"def test_it({fixtures}): pass")
     done.assert_outcomes(errors=1)
-    done.stdout.fnmatch_lines([text])
+    done.stdout.fnmatch_lines([f"{name} needs the event loop of an async test"])
 
 
-def test_the_environment_is_as_before_after_a_test(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("chamelaion_virtual_time")
+def test_a_sandbox_can_be_filled_before_virtual_time_begins() -> None:
+    sandbox = Sandbox(job_seconds=3600.0)
+    job = sandbox.add_job()
+
+    async def main() -> list[str]:
+        seen = [sandbox.status(job.id)]
+        await asyncio.sleep(3600.0)
+        return [*seen, sandbox.status(job.id)]
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        assert runner.run(main()) == ["processing", "completed"]
+
+
+def test_the_environment_is_as_before_after_a_test(request: pytest.FixtureRequest) -> None:
     before = AsyncClient("sk-test")._polling
     with pytest.MonkeyPatch.context() as patch:
         generator = plugin.chamelaion_environment._get_wrapped_function()

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
-import anyio.to_thread
 import pytest
 
 from chamelaion_async import AsyncClient, WaitTimeoutError
@@ -109,7 +108,6 @@ async def _name() -> None:
 WORKERS: dict[str, Callable[[], Awaitable[Any]]] = {
     "asyncio.to_thread": lambda: asyncio.to_thread(time.sleep, WORK),
     "getaddrinfo": _name,
-    "anyio.to_thread": lambda: anyio.to_thread.run_sync(time.sleep, WORK),
     "child process": _child,
     "shell": _shell,
     "process pool": _process_pool,
@@ -149,7 +147,6 @@ def test_time_jumps_again_once_the_work_is_done() -> None:
     async def main() -> None:
         await asyncio.to_thread(time.sleep, 0.0)
         await _child()
-        await anyio.to_thread.run_sync(time.sleep, 0.0)
         await asyncio.sleep(3600.0)
 
     _, virtual, real = run(main(), patience=30.0)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
@@ -25,13 +26,14 @@ class Clock(Protocol):
 
 
 @define(kw_only=True, eq=False)
-class _AdvancingClock:
+class _AdvancingClock(ABC):
     """A clock that can be moved forward, and calls those who go by it."""
 
     _listeners: list[Callable[[], None]] = field(init=False, factory=list, repr=False)
 
+    @abstractmethod
     def _move(self, seconds: float) -> None:
-        raise NotImplementedError
+        """Show a time that is later by so many seconds."""
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward.
