@@ -43,6 +43,11 @@ class _Common:
     lipsync: FamilyState[LipsyncRequest]
     translations: FamilyState[VideoTranslateRequest]
 
+    @property
+    def families(self) -> tuple[FamilyState[Any], ...]:
+        """The state of each family."""
+        return self.lipsync, self.translations
+
 
 class AsyncClient:
     """A client for the Chamelaion API.

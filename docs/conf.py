@@ -21,7 +21,10 @@ nitpicky = True
 # What signatures name without it being public API: type variables, an alias, a protocol, and classes of the standard
 # library and aiohttp that only their own documentation could describe.
 nitpick_ignore_regex = [
-    ("py:.*", r"(.*\.)?(T_co|J|FormFile|aioresponses)|Chunks|Any|Self|Literal|TracebackType|RetryCallState"),
+    (
+        "py:.*",
+        r"(.*\.)?(T_co|J|FormFile)|Chunks|Any|Self|Literal|TracebackType|RetryCallState",
+    ),
     ("py:.*", r"(collections|collections\.abc|datetime|types|typing|enum|abc|os|aiohttp|yarl|tenacity|pathlib)\..*"),
     ("py:.*", r"bool|bytes|dict|float|int|list|str|tuple|None"),
     ("py:.*", r"Exception|KeyError|OSError|AssertionError|RuntimeError|TimeoutError|TypeError|ValueError"),
@@ -31,6 +34,7 @@ default_role = "code"
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence", "deflist"]
 
+autodoc_mock_imports = ["opentelemetry"]  # its names are not described here
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 napoleon_numpy_docstring = False

@@ -30,6 +30,7 @@ import pytest
 import chamelaion_async
 from chamelaion_async import sandbox as sandbox_module
 from chamelaion_async import testing as testing_module
+from chamelaion_async import tracing as tracing_module
 from chamelaion_async.cli import main
 from chamelaion_async.cli.app import app
 from chamelaion_async.sandbox import Sandbox
@@ -228,7 +229,7 @@ def documented(module: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "module", [chamelaion_async, sandbox_module, testing_module], ids=lambda module: module.__name__
+    "module", [chamelaion_async, sandbox_module, testing_module, tracing_module], ids=lambda module: module.__name__
 )
 def test_the_reference_describes_every_public_name_once(module: object) -> None:
     assert documented(module.__name__) == sorted(module.__all__)  # type: ignore[attr-defined]  # modules, both

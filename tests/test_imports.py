@@ -122,7 +122,7 @@ def outsiders(source: str) -> set[str]:
 
 
 MODULES = [pytest.param(*module, id=module[0]) for module in modules()]
-CORE = [p for p in MODULES if room_of(str(p.values[0])) not in ("sandbox", "cli", "testing")]
+CORE = [p for p in MODULES if room_of(str(p.values[0])) not in ("sandbox", "cli", "testing", "tracing")]
 TESTING = [p for p in MODULES if room_of(str(p.values[0])) == "testing"]
 SANDBOX = [p for p in MODULES if room_of(str(p.values[0])) == "sandbox"]
 
@@ -169,6 +169,15 @@ def test_the_core_needs_four_packages_and_no_extra(name: str, is_package: bool, 
 def test_what_users_test_with_needs_pytest_in_the_plugin_alone(name: str, is_package: bool, source: str) -> None:
     plugin = {"pytest", "pytest_asyncio"} if name.endswith(".plugin") else set()
     assert outsiders(source) - {"aioresponses"} <= CORE_NEEDS | plugin
+
+
+def test_tracing_needs_the_api_of_opentelemetry_alone() -> None:
+    (source,) = [source for name, _, source in modules() if name == f"{PACKAGE}.tracing"]
+    assert outsiders(source) == {"attrs", "opentelemetry"}
+    assert {name for name in imported(PACKAGE, True, source) if name.startswith("opentelemetry")} == {
+        "opentelemetry.metrics",
+        "opentelemetry.trace",
+    }
 
 
 @pytest.mark.parametrize(("name", "is_package", "source"), SANDBOX)
@@ -323,7 +332,16 @@ def test_a_fresh_interpreter_loads_the_client(loaded: set[str]) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["cyclopts", "rich", "orjson", "pytest", f"{PACKAGE}.sandbox", f"{PACKAGE}.cli", f"{PACKAGE}.testing"],
+    [
+        "cyclopts",
+        "rich",
+        "orjson",
+        "pytest",
+        f"{PACKAGE}.sandbox",
+        f"{PACKAGE}.cli",
+        f"{PACKAGE}.testing",
+        "opentelemetry",
+    ],
 )
 def test_importing_the_package_does_not_load(name: str, loaded: set[str]) -> None:
     assert [module for module in loaded if module == name or module.startswith(f"{name}.")] == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -33,6 +33,10 @@ J = TypeVar("J", bound=Job)
 class Polls(Generic[J]):
     """The waits of all views of one client.
 
+    Attributes:
+        make_source: Makes what sends the reads. With ``make_state``, it is what a subclass replaces to observe waits.
+        make_state: Makes the state of a single wait.
+
     Args:
         transport: Carries the calls.
         path: Path of the list of requests.
@@ -41,6 +45,9 @@ class Polls(Generic[J]):
         membership: The client among those that share an account, if any.
         read_timeout: Seconds for the answer to a page, or to a GET that only a nudge asked for.
     """
+
+    make_source: Callable[..., HttpSource[J]] = HttpSource
+    make_state: Callable[..., PollState[J]] = PollState
 
     def __init__(
         self,
@@ -56,7 +63,7 @@ class Polls(Generic[J]):
         self._durations = durations
         self._may_prime = transport.lanes["status"].max_rate is None
         self._shared = None if membership is None else SharedReads(membership, path)
-        source = HttpSource(transport=transport, path=path, model=model, shared=self._shared)
+        source = self.make_source(transport=transport, path=path, model=model, shared=self._shared)
         self._loader: Loader[J] = Loader(source, random=random.random, read_timeout=read_timeout, finished=durations)
         self._lifecycle.at_close(self._loader.close)
         if self._shared is not None:
@@ -68,7 +75,7 @@ class Polls(Generic[J]):
         id_segment(id)
         plan = make_plan(timeout, policy, random.random, durations=self._durations, started=loop_time())
         self._waits.check()
-        state: PollState[J] = PollState(id=id, plan=plan)
+        state: PollState[J] = self.make_state(id=id, plan=plan)
         subscription = WaitSubscription(self._loader, state, self._lifecycle.sleep)
         self._waits.add(subscription)
         self._prime(plan)

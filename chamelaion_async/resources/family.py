@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -68,13 +69,27 @@ class FamilyState(Generic[J]):
         self._membership = membership
         self._read_timeout = read_timeout
 
+    @property
+    def name(self) -> str:
+        """What the family is called in paths and in telemetry, such as ``lipsync``."""
+        return self.family.path.rpartition("/")[2]
+
+    @property
+    def has_polls(self) -> bool:
+        """Whether a wait or a batch has begun."""
+        return "polls" in self.__dict__
+
     @cached_property
     def polls(self) -> Polls[J]:
         """What waits and batches go through, made with the first of them."""
         # Imported here, since not every program waits, and this is a good part of the package's import time.
         from ..polling.polls import Polls  # noqa: PLC0415
 
-        return Polls(
+        return self.make_polls(Polls)
+
+    def make_polls(self, make: Callable[..., Polls[J]]) -> Polls[J]:
+        """Return new polls of this family, of the class ``Polls`` or one that adds to it."""
+        return make(
             self._transport,
             path=self.family.requests_path,
             model=self.family.model,

@@ -36,7 +36,7 @@ class GenerateCalls(Generic[J]):
         self._transport = transport
         self._family = state.family
         self._upload_path = f"{state.family.path}/generate-with-media"
-        self._submissions = state.submissions
+        self._state = state
         self._page_size: int | None = PAGE_SIZE
 
     async def submit_json(self, inputs: Mapping[str, str], options: Mapping[str, Any]) -> GenerateAccepted:
@@ -73,7 +73,7 @@ class GenerateCalls(Generic[J]):
 
     async def _submit(self, call: Call, reference_id: str | None) -> GenerateAccepted:
         self._transport.lifecycle.check()  # from here on, a client that is closed leaves open what was sent
-        return await self._submissions.submit(
+        return await self._state.submissions.submit(
             partial(self._post, call),
             reference_id=reference_id,
             list_jobs=self._list_jobs,

@@ -1,0 +1,262 @@
+"""Our spans and metrics for OpenTelemetry: what they hold, what they never hold, and beside those of aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import attrs
+import pytest
+from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+
+from chamelaion_async import AsyncClient, ConfigurationError, NotFoundError, RateLimitError, WaitTimeoutError
+from chamelaion_async.sandbox import Fault, Sandbox
+from chamelaion_async.tracing import instrument
+
+pytestmark = pytest.mark.virtual_time
+KEY = "sk-live-5up3r53cr37"
+SIGNED = "https://cdn.example.com/v.mp4?X-Amz-Signature=5ign3d"
+
+
+@attrs.frozen
+class Recorded:
+    """What was exported."""
+
+    exporter: InMemorySpanExporter
+    reader: InMemoryMetricReader
+    tracers: TracerProvider
+    meters: MeterProvider
+
+    @property
+    def spans(self) -> dict[str, ReadableSpan]:
+        return {span.name: span for span in self.exporter.get_finished_spans()}
+
+    @property
+    def points(self) -> dict[tuple[str, Any], Any]:
+        """The points of the metrics, by name and kind of read."""
+        data = self.reader.get_metrics_data()
+        metrics = [m for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics] if data else []
+        return {(m.name, (p.attributes or {}).get("chamelaion.read")): p for m in metrics for p in m.data.data_points}
+
+
+@pytest.fixture
+def recorded() -> Iterator[Recorded]:
+    exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
+    tracers = TracerProvider()
+    tracers.add_span_processor(SimpleSpanProcessor(exporter))
+    meters = MeterProvider([reader])
+    yield Recorded(exporter, reader, tracers, meters)
+    tracers.shutdown()
+    meters.shutdown()
+
+
+@pytest.fixture
+async def client(sandbox: Sandbox, recorded: Recorded) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(KEY, base_url=sandbox.base_url) as made:
+        instrument(made, tracer_provider=recorded.tracers, meter_provider=recorded.meters)
+        yield made
+
+
+def events(span: ReadableSpan) -> list[tuple[str, dict[str, Any]]]:
+    return [(event.name, dict(event.attributes or {})) for event in span.events if event.name != "exception"]
+
+
+async def test_a_wait_is_a_span_with_its_polls_and_changes(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded
+) -> None:
+    job = sandbox.add_job(job_seconds=20.0, queue_seconds=1.5)
+    await client.wait_until_finished(job.id)
+    span = recorded.spans["chamelaion wait"]
+    assert dict(span.attributes or {}) == {
+        "chamelaion.family": "lipsync",
+        "chamelaion.request_id": job.id,
+        "chamelaion.timeout": 600.0,
+        "chamelaion.status": "completed",
+    }
+    seen = events(span)
+    assert [more["chamelaion.status"] for name, more in seen if name == "change"] == [
+        "queued",
+        "processing",
+        "completed",
+    ]
+    assert (
+        sum(name == "poll" for name, _ in seen) == sandbox.count() == recorded.points["chamelaion.reads", "get"].value
+    )
+    assert span.status.status_code is StatusCode.UNSET
+
+
+async def test_the_delay_from_the_end_to_the_answer_that_showed_it_is_a_histogram(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded
+) -> None:
+    await client.wait_until_finished(sandbox.add_job(job_seconds=100.0).id)
+    point = recorded.points["chamelaion.wait.delay", None]
+    assert point.count == 1
+    assert 0.0 <= point.sum <= 11.0
+
+
+async def test_a_job_that_had_ended_before_tells_no_delay(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded
+) -> None:
+    await client.wait_until_finished(sandbox.add_job(job_seconds=0.0).id)
+    assert ("chamelaion.wait.delay", None) not in recorded.points
+
+
+async def test_a_429_and_another_failure_are_events(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded
+) -> None:
+    sandbox.inject(Fault.rate_limited(3), times=1)
+    sandbox.inject(Fault.status(503), times=1)
+    await client.wait_until_finished(sandbox.add_job(job_seconds=0.0).id)
+    seen = events(recorded.spans["chamelaion wait"])
+    assert ("rate_limited", {"chamelaion.retry_after": 3.0}) in seen
+    assert ("poll_failed", {"error.type": "InternalServerError"}) in seen
+    assert recorded.points["chamelaion.rate_limited", None].value == 1
+
+
+@pytest.mark.parametrize("error", [NotFoundError, WaitTimeoutError], ids=lambda error: error.__name__)
+async def test_a_wait_that_fails_is_a_span_with_an_error(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded, error: type[Exception]
+) -> None:
+    id = "unknown" if error is NotFoundError else sandbox.add_job(job_seconds=1000.0).id
+    with pytest.raises(error):
+        await client.wait_until_finished(id, timeout=100.0)
+    span = recorded.spans["chamelaion wait"]
+    assert span.status.status_code is StatusCode.ERROR
+    assert error.__name__ in str(span.status.description)
+
+
+async def test_a_submission_is_a_span_with_its_look_ups(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded
+) -> None:
+    sandbox.inject(Fault.rate_limited(), route="POST *", times=1)
+    sandbox.inject(Fault.status(500, when="after"), route="POST *", times=1)
+    job = await client.lipsync.generate(video=SIGNED, audio=SIGNED, reference_id="dub-42")
+    sandbox.assert_submitted(reference_id="dub-42")
+    span = recorded.spans["chamelaion submit"]
+    assert dict(span.attributes or {}) == {
+        "chamelaion.family": "lipsync",
+        "chamelaion.reference_id": "dub-42",
+        "chamelaion.request_id": job.request_id,
+    }
+    seen = events(span)
+    assert seen[0] == ("look_up", {"chamelaion.found": 0})
+    assert seen[-1] == ("look_up", {"chamelaion.found": 1})
+    assert ("attempt_failed", {"error.type": "InternalServerError"}) in seen
+
+
+async def test_a_submission_that_is_refused_for_good_counts_its_429(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded
+) -> None:
+    sandbox.inject(Fault.rate_limited(3600))
+    with pytest.raises(RateLimitError):
+        await client.lipsync.generate(video=SIGNED, audio=SIGNED)
+    assert events(recorded.spans["chamelaion submit"])[-1] == (
+        "rate_limited",
+        {"chamelaion.retry_after": 3600.0},
+    )
+    assert recorded.points["chamelaion.rate_limited", None].value == 1
+
+
+async def test_a_batch_is_one_span_and_its_pages_are_counted(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded
+) -> None:
+    ids = [sandbox.add_job(job_seconds=30.0).id for _ in range(200)]
+    async for _ in client.lipsync.requests.as_finished(ids):
+        pass
+    [span] = recorded.exporter.get_finished_spans()
+    assert span.name == "chamelaion wait for many"
+    assert (span.attributes or {})["chamelaion.outcomes"] == 200
+    pages = sandbox.count("GET /v1/lipsync/requests")
+    assert recorded.points["chamelaion.reads", "page"].value == pages > 0
+
+
+async def test_an_iterator_that_is_left_ends_its_span(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded
+) -> None:
+    job = sandbox.add_job(job_seconds=30.0)
+    changes = client.lipsync.requests.watch(job.id)
+    await anext(changes)
+    await changes.aclose()
+    assert (recorded.spans["chamelaion wait for many"].attributes or {})["chamelaion.outcomes"] == 1
+
+
+async def test_an_error_for_all_ends_the_span_of_a_batch(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded
+) -> None:
+    sandbox.revoke(KEY)
+    with pytest.raises(Exception, match="unauthorized"):
+        await client.lipsync.requests.wait_all([sandbox.add_job().id])
+    assert recorded.spans["chamelaion wait for many"].status.description == "AuthenticationError"
+
+
+async def test_translations_and_views_are_traced_too(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded
+) -> None:
+    view = client.with_options(timeout=10.0)
+    accepted = await view.video_translate.generate(video=SIGNED, target_languages=["de"])
+    await view.video_translate.requests.wait_until_finished(accepted.request_id)
+    assert [(span.attributes or {})["chamelaion.family"] for span in recorded.exporter.get_finished_spans()] == [
+        "video-translate",
+        "video-translate",
+    ]
+
+
+async def test_no_span_and_no_metric_holds_a_key_or_a_signed_query(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded
+) -> None:
+    sandbox.inject(Fault.status(500, f"no {KEY}", when="after"), route="POST *", times=1)
+    job = await client.lipsync.generate(video=SIGNED, audio=SIGNED, reference_id="dub-42")
+    sandbox.inject(Fault.status(403, f"{KEY} is refused"))
+    with pytest.raises(Exception, match="403"):
+        await client.wait_until_finished(job.request_id)
+    shown = "".join(span.to_json() for span in recorded.exporter.get_finished_spans())
+    data = recorded.reader.get_metrics_data()
+    assert data is not None
+    assert "exception.message" in shown
+    for secret in (KEY, "5ign3d", "X-Amz-Signature"):
+        assert secret not in shown + data.to_json()
+
+
+async def test_beside_the_instrumentation_of_aiohttp_each_call_has_one_span(
+    sandbox: Sandbox, recorded: Recorded
+) -> None:
+    aiohttp_spans = AioHttpClientInstrumentor()
+    aiohttp_spans.instrument(tracer_provider=recorded.tracers, meter_provider=recorded.meters)
+    try:
+        async with AsyncClient(KEY, base_url=sandbox.base_url) as client:
+            instrument(client, tracer_provider=recorded.tracers, meter_provider=recorded.meters)
+            await client.wait_until_finished(sandbox.add_job(job_seconds=5.0).id)
+    finally:
+        aiohttp_spans.uninstrument()
+    spans = recorded.exporter.get_finished_spans()
+    wait, calls = recorded.spans["chamelaion wait"], [span for span in spans if span.name == "GET"]
+    assert len(calls) == len(spans) - 1 == sandbox.count()
+    for call in calls:
+        assert call.parent is not None
+        assert wait.context is not None
+        assert call.parent.span_id == wait.context.span_id
+
+
+async def test_a_client_is_instrumented_once_and_before_its_first_wait(sandbox: Sandbox, client: AsyncClient) -> None:
+    with pytest.raises(ConfigurationError, match="instrument it once"):
+        instrument(client)
+    async with AsyncClient(KEY, base_url=sandbox.base_url) as other:
+        await other.wait_until_finished(sandbox.add_job(job_seconds=0.0).id)
+        with pytest.raises(ConfigurationError, match="has waited"):
+            instrument(other)
+
+
+async def test_a_cancelled_wait_is_no_error(sandbox: Sandbox, client: AsyncClient, recorded: Recorded) -> None:
+    waiting = asyncio.create_task(client.wait_until_finished(sandbox.add_job(job_seconds=1000.0).id))
+    await asyncio.sleep(10.0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert recorded.spans["chamelaion wait"].status.status_code is StatusCode.UNSET
