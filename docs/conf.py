@@ -21,10 +21,8 @@ nitpicky = True
 # What signatures name without it being public API: type variables, an alias, a protocol, and classes of the standard
 # library and aiohttp that only their own documentation could describe.
 nitpick_ignore_regex = [
-    (
-        "py:.*",
-        r"(.*\.)?(T_co|J|FormFile)|Chunks|Any|Self|Literal|TracebackType|RetryCallState",
-    ),
+    ("py:.*", r"(.*\.)?(T_co|J|FormFile)|Chunks|Any|Self|Literal|TracebackType|RetryCallState"),
+    ("py:.*", r"(.*\.)?(aioresponses|MeterProvider|TracerProvider)"),
     ("py:.*", r"(collections|collections\.abc|datetime|types|typing|enum|abc|os|aiohttp|yarl|tenacity|pathlib)\..*"),
     ("py:.*", r"bool|bytes|dict|float|int|list|str|tuple|None"),
     ("py:.*", r"Exception|KeyError|OSError|AssertionError|RuntimeError|TimeoutError|TypeError|ValueError"),
