@@ -59,7 +59,7 @@ def instrument(
     Raises:
         ConfigurationError: The client has waited already, or is instrumented already.
     """
-    families = client._shared.families  # noqa: SLF001 - not for users
+    families = client._common.families  # noqa: SLF001 - not for users
     if any(family.has_polls for family in families):
         raise ConfigurationError(
             "the client has waited or is instrumented already; instrument it once, when it is made"
