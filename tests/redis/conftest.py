@@ -1,0 +1,36 @@
+"""Engines of the tests, and what has to be gone after each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from chamelaion_async.redis.engine import Engine
+from tests.support.engines import ENGINES, EngineServer
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def server(request: pytest.FixtureRequest) -> Iterator[EngineServer]:
+    """Each engine in turn, for all tests: none of them may end it, or change its settings."""
+    made = EngineServer(request.param)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def own_server() -> Iterator[EngineServer]:
+    """An engine that a test may kill, stop and change."""
+    made = EngineServer("redis")
+    yield made
+    made.resume()
+    made.end()
+
+
+@pytest.fixture
+async def engine(server: EngineServer) -> AsyncIterator[Engine]:
+    """A connection to each engine."""
+    made = Engine(server.url)
+    await made.open()
+    yield made
+    await made.aclose()
