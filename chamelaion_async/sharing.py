@@ -36,7 +36,12 @@ class Budget(Protocol):
         """Take back a permit of which no use was made, with the time at which it was due."""
 
     def throttled(
-        self, lane: LaneName, seconds: float | None, answered: int | None, lately: tuple[int, float] = (0, 0.0)
+        self,
+        lane: LaneName,
+        seconds: float | None,
+        answered: int | None,
+        lately: tuple[int, float] = (0, 0.0),
+        sent: float | None = None,
     ) -> None:
         """Record a 429, and close the lane for a while.
 
@@ -47,6 +52,8 @@ class Budget(Protocol):
                 throttled. 0 if the service still refuses, and None if the call was sent before the last 429 came:
                 neither is a second reason to slow down.
             lately: Good answers in the ten seconds before the first 429, and seconds from the first of them to it.
+            sent: When the call was sent, by the loop's clock, or None if that is not known. What was sent before
+                another process was refused is no second reason to slow down either.
         """
 
     def is_throttled(self, lane: LaneName) -> bool:

@@ -105,7 +105,12 @@ class LocalBudget:
         self._gates[lane].give_back()
 
     def throttled(
-        self, lane: LaneName, seconds: float | None, answered: int | None, lately: tuple[int, float] = (0, 0.0)
+        self,
+        lane: LaneName,
+        seconds: float | None,
+        answered: int | None,
+        lately: tuple[int, float] = (0, 0.0),
+        sent: float | None = None,  # noqa: ARG002 - a single process knows from ``answered``
     ) -> None:
         """Record a 429: nothing of ``lane`` starts for a while, and then more slowly than before."""
         self._gates[lane].rate.throttled(loop_time(), seconds, answered, lately)
@@ -197,12 +202,13 @@ class Lane:
             path: What was read, if a limit may be its own.
         """
         now = loop_time()
-        if path is not None and self._answers.has_own_limit(now, now if sent is None else sent, path):
+        sent = now if sent is None else sent
+        if path is not None and self._answers.has_own_limit(now, sent, path):
             return
         is_throttled = self._budget.is_throttled(self._name)
-        answered = self._answers.refused(now, now if sent is None else sent, is_throttled=is_throttled)
+        answered = self._answers.refused(now, sent, is_throttled=is_throttled)
         asked = seconds if seconds is not None and seconds > 0 else None
-        self._budget.throttled(self._name, asked, answered, self._answers.lately)
+        self._budget.throttled(self._name, asked, answered, self._answers.lately, sent)
 
     async def _queue_for_slot(self) -> None:
         loop = asyncio.get_running_loop()

@@ -508,6 +508,7 @@ class SharedBudget:
     asked: list[tuple[str, int]] = attrs.Factory(list)
     given_back: list[str] = attrs.Factory(list)
     told: list[tuple[str, float | None, int | None]] = attrs.Factory(list)
+    sent: list[float | None] = attrs.Factory(list)
     throttles: bool = False
     failure: Exception | None = None
 
@@ -523,9 +524,15 @@ class SharedBudget:
             raise self.failure
 
     def throttled(
-        self, lane: LaneName, seconds: float | None, answered: int | None, lately: tuple[int, float] = (0, 0.0)
+        self,
+        lane: LaneName,
+        seconds: float | None,
+        answered: int | None,
+        lately: tuple[int, float] = (0, 0.0),
+        sent: float | None = None,
     ) -> None:
         self.told.append((lane, seconds, answered))
+        self.sent.append(sent)
 
     def is_throttled(self, lane: LaneName) -> bool:
         return self.throttles
@@ -576,6 +583,16 @@ async def test_a_given_budget_records_every_throttling() -> None:
     lane.throttled(None)
     told = [(2.5, 7), (None, 0), (3.0, None), (None, 1)]
     assert budget.told == [("generation", *each) for each in told]
+
+
+async def test_a_given_budget_is_told_when_a_call_was_sent() -> None:
+    budget = SharedBudget()
+    lane = make_lanes(Pace(), budget)["status"]
+    sent = now()
+    await asyncio.sleep(1.0)
+    lane.throttled(None, sent=sent)
+    lane.throttled(None)
+    assert budget.sent == [sent, sent + 1.0]
 
 
 @pytest.mark.parametrize("throttles", [True, False])
