@@ -49,7 +49,7 @@ def on_engine(client: redis.Redis, limit: float | None, events: list[Event]) -> 
     if limit is not None:
         argument["limit"] = limit
     seen = client.eval(RATE + PLAY, 0, json.dumps(argument))
-    return [float(number) for line in seen for number in line.split()]  # type: ignore[union-attr]
+    return [float(number) for line in seen for number in line.split()]
 
 
 def here(limit: float | None, events: list[Event]) -> list[float]:
@@ -100,7 +100,7 @@ def test_both_have_the_same_constants(client: redis.Redis) -> None:
     script = f"{RATE} return cjson.encode({{ {', '.join([*names, 'CLIMB_LEAST', 'CLIMB_MOST'])} }})"
     assert len(names) == 18
     expected = [*(getattr(adaptive, f"_{name}") for name in names), *adaptive._CLIMB]
-    assert json.loads(client.eval(script, 0)) == expected  # type: ignore[arg-type]
+    assert json.loads(client.eval(script, 0)) == expected
 
 
 @given(st.none() | st.floats(0.5, 100), steps)
