@@ -73,8 +73,7 @@ class LaneGate:
     @property
     def is_throttled(self) -> bool:
         """Whether 429s held the lane back when the gate was last asked."""
-        answer = self._news.answer
-        if self._is_held or (answer is not None and answer.is_throttled):
+        if self._is_held or self._news.is_throttled:
             return True
         return self._alone is not None and self._alone.is_throttled
 
@@ -133,14 +132,15 @@ class LaneGate:
 
     def close(self) -> None:
         """Ask the gate no more. Idempotent."""
+        if self._is_closed:
+            return
         self._ignore_changes()
         self._is_closed, self._is_free = True, False
         if self._reporting is not None:
             self._reporting.cancel()
         if self._asking is not None:
             self._asking.cancel()
-        else:
-            self._go_on()
+        self._go_on()
 
     async def wait_closed(self) -> None:
         """Return once no question is under way."""
@@ -201,13 +201,13 @@ class LaneGate:
             self._tell(self._lane)
         if answer.limit != (math.inf if self._max_rate is None else self._max_rate):
             self._warn(answer.limit)
-        if answer.is_free and not self._is_held:
+        self._is_free = answer.is_free and not self._is_held
+        if self._is_free:
             self._let_all_go(wanted)
         self._release_surplus()
         self._open()
 
     def _let_all_go(self, counted: int) -> None:
-        self._is_free = True
         if self._reporting is None:
             self._reporting = asyncio.get_running_loop().call_later(AHEAD, self._report)
         self._news.used += max(len(self._queue) - counted, 0)

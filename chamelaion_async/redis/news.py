@@ -49,6 +49,11 @@ class News:
         """Whether the gate is to be told at once. What was used without asking can wait."""
         return bool(self.is_urgent or self._back or self.refusals)
 
+    @property
+    def is_throttled(self) -> bool:
+        """Whether 429s held the lane back at the last answer."""
+        return self.answer is not None and self.answer.is_throttled
+
     def started(self, now: float, time: int) -> None:
         """Count a permit that was used; ``time`` is what the gate calls it."""
         self._latest.append(time)
