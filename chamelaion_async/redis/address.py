@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import attrs
 from redis.asyncio.connection import AbstractConnection, Connection, UnixDomainSocketConnection, parse_url
@@ -40,15 +41,14 @@ class Address:
             raise ConfigurationError(f"the URL of RedisShared must be a str, not {type(url).__name__}")
         if not _SCHEME.match(url):
             # The URL is not shown: it may hold a password, and this one has no form in which to find and mask it.
-            raise ConfigurationError(
-                f"the URL of RedisShared must begin with redis://, rediss:// or unix://, {_EXAMPLE}"
-            )
+            raise ConfigurationError(f"RedisShared needs a URL such as {_EXAMPLE}")
         try:
             options = dict(parse_url(url))
-        except ValueError as error:
-            raise ConfigurationError(f"the URL of RedisShared cannot be read; pass one such as {_EXAMPLE}") from error
+        except ValueError:
+            # Its text may show a part of the URL that is the password.
+            raise ConfigurationError(f"the URL of RedisShared cannot be read; pass one such as {_EXAMPLE}") from None
         kind: type[AbstractConnection] = options.pop("connection_class", Connection)  # type: ignore[assignment]
-        _check_database(url, options)
+        _check_database(url)
         for name in options:
             # Retries, timeouts, the protocol and the decoding of answers are this package's business.
             if name not in _KEPT and not name.startswith("ssl_"):
@@ -73,8 +73,11 @@ class Address:
         return {"connection_class": self._kind, **self._options}
 
 
-def _check_database(url: str, options: dict[str, Any]) -> None:
-    # redis-py takes database 0 if the path is no number.
-    path = re.sub(r"[?#].*", "", url).partition("://")[2].rpartition("@")[2].partition("/")[2]
-    if url.startswith("redis") and path and "db" not in options:
-        raise ConfigurationError(f"the URL of RedisShared must name its database by number, not as {path[:40]!r}")
+def _check_database(url: str) -> None:
+    # redis-py takes database 0 if the path is no number, and reads "0/1" as 1.
+    path = urlsplit(url).path.removeprefix("/")
+    if url.startswith("redis") and path and not path.isdecimal():
+        raise ConfigurationError(
+            "the URL of RedisShared must name its database by number, such as redis://localhost:6379/0; "
+            "in a password, / is written as %2F"
+        )

@@ -121,9 +121,11 @@ class Engine:
         """Make a connection of its own, which is not open yet, such as for a subscription."""
         return self._address.connection(**_settings())
 
-    def distrust(self, reason: str) -> None:
-        """Take the engine as gone until a probe is answered."""
-        self._lose(reason, pause=0)
+    def warn_once(self, text: str) -> None:
+        """Log a warning, unless the same one has been logged."""
+        if text not in self._warned:
+            self._warned.add(text)
+            logger.warning("%s: %s", self.shown, text)
 
     async def aclose(self) -> None:
         """End all connections. Idempotent."""
@@ -150,7 +152,7 @@ class Engine:
         except ResponseError as error:
             if type(error) is ResponseError:
                 # A script failed, on a key of another type for one. The next command may well succeed.
-                self._warn_once(f"a command failed: {error}")
+                self.warn_once(f"a command failed: {error}")
             else:
                 self._lose(str(error), pause=_pause(0))
             raise EngineLost(str(error)) from error
@@ -210,11 +212,6 @@ class Engine:
     def _tell_change(self) -> None:
         for callback in [*self._at_change]:
             callback()
-
-    def _warn_once(self, text: str) -> None:
-        if text not in self._warned:
-            self._warned.add(text)
-            logger.warning("%s: %s", self.shown, text)
 
 
 def _settings() -> dict[str, Any]:

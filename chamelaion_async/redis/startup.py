@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -27,6 +28,11 @@ START_LIMIT: Final = 5.0
 
 _LEAST_REDIS: Final = (7, 0)
 _LEAST_VALKEY: Final = (7, 2)
+
+_RIGHTS: Final = (
+    "; its user needs ~{chamelaion:* &{chamelaion:* and +@read +@write +@scripting +@pubsub +@connection +time +info"
+)
+_LACKS_RIGHTS: Final = re.compile("user executing the script|ACL failure")  # Redis 7.0; Valkey, and Redis from 7.2 on
 
 # Each command that the package uses, on a key and a channel such as those that it uses. A connection that may publish
 # to no such channel fails here and not silently later.
@@ -68,13 +74,14 @@ async def check_engine(redis: Redis, shown: str) -> None:
         raise ConfigurationError(
             f"{shown} did not answer in {START_LIMIT:.0f} s; check the URL of RedisShared and that the server runs"
         ) from None
-    except AuthenticationError as error:
-        raise ConfigurationError(
-            f"{shown} refused the credentials ({error}); check user and password in the URL of RedisShared"
-        ) from error
     except BusyLoadingError as error:
         raise ConfigurationError(f"{shown} still loads its data; start again once it has") from error
     except (RedisError, OSError) as error:
+        # On a Unix socket, redis-py 8.1 raises a plain error of the connection from this one.
+        if isinstance(error, AuthenticationError) or isinstance(error.__cause__, AuthenticationError):
+            raise ConfigurationError(
+                f"{shown} refused the credentials ({error}); check user and password in the URL of RedisShared"
+            ) from error
         raise ConfigurationError(
             f"{shown} cannot be used ({error}); check the URL of RedisShared and that the server runs"
         ) from error
@@ -107,13 +114,9 @@ async def _try_commands(redis: Redis, shown: str) -> None:
         raise _is_replica(shown) from error
     except (MovedError, ClusterDownError) as error:
         raise _in_cluster(shown) from error
-    except NoPermissionError as error:
-        raise ConfigurationError(
-            f"{shown} refuses a command ({error}); RedisShared needs a user with "
-            "~{chamelaion:* &{chamelaion:* and the commands +@read +@write +@scripting +@pubsub +@connection +time"
-        ) from error
     except ResponseError as error:
-        raise ConfigurationError(f"{shown} refuses what RedisShared needs: {error}") from error
+        advice = _RIGHTS if isinstance(error, NoPermissionError) or _LACKS_RIGHTS.search(str(error)) else ""
+        raise ConfigurationError(f"{shown} refuses what RedisShared needs: {error}{advice}") from error
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -122,9 +125,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _is_replica(shown: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"{shown} is a replica that cannot be written to; give RedisShared the URL of the primary"
-    )
+    return ConfigurationError(f"{shown} is a replica, which is only read; give RedisShared the URL of the primary")
 
 
 def _in_cluster(shown: str) -> ConfigurationError:

@@ -20,7 +20,7 @@ ENGINES: tuple[EngineName, ...] = ("valkey", "redis")
 
 
 class EngineServer:
-    """One server on a Unix socket, in a folder of its own. It outlives this process unless it is ended.
+    """One server on a Unix socket, in a folder of its own.
 
     Args:
         name: Which one.
@@ -28,7 +28,9 @@ class EngineServer:
     """
 
     def __init__(self, name: EngineName, *options: str) -> None:
-        self._command = [_program(name), "--save", "", "--port", "0", "--unixsocket", "socket", *options]
+        # With setpriv (util-linux), the kernel ends the server if a killed test run leaves it.
+        prefix = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+        self._command = [*prefix, _program(name), "--save", "", "--port", "0", "--unixsocket", "socket", *options]
         self._folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -50,7 +52,7 @@ class EngineServer:
                 break
             time.sleep(0.005)
         self.end()
-        pytest.fail(f"{self._command[0]} did not start: {(self._folder / 'log').read_text('utf-8')}")
+        pytest.fail(f"{self._command} did not start: {(self._folder / 'log').read_text('utf-8')}")
 
     def ask(self, command: str) -> bytes:
         """Send a command without redis-py, and return the first bytes of the answer; none if it is not running."""
