@@ -30,6 +30,7 @@ def rows(text: str) -> dict[str, int]:
 ROWS = rows((PROJECT / "CONTRIBUTING.md").read_text("utf-8"))
 TOP_ROW = max(ROWS.values())
 CORE_NEEDS = {"aiohttp", "attrs", "cattrs", "tenacity", "multidict", "yarl"}  # the last two come with aiohttp
+REDIS_NEEDS = CORE_NEEDS | {"redis"}
 SANDBOX_NEEDS = {"aiohttp", "attrs", "multidict", "yarl"}
 
 
@@ -85,7 +86,7 @@ def violations(name: str, is_package: bool, source: str) -> list[str]:
 def _may_import(room: str, other: str) -> bool:
     if room == other:
         return room != ""
-    if room == "sandbox":
+    if room == "sandbox" or other == "redis":  # what is shared through is the user's choice
         return False
     if room == "":
         return ROWS.get(other, TOP_ROW) < TOP_ROW
@@ -122,8 +123,9 @@ def outsiders(source: str) -> set[str]:
 
 
 MODULES = [pytest.param(*module, id=module[0]) for module in modules()]
-CORE = [p for p in MODULES if room_of(str(p.values[0])) not in ("sandbox", "cli", "testing", "tracing")]
+CORE = [p for p in MODULES if room_of(str(p.values[0])) not in ("sandbox", "cli", "testing", "tracing", "redis")]
 TESTING = [p for p in MODULES if room_of(str(p.values[0])) == "testing"]
+REDIS = [p for p in MODULES if room_of(str(p.values[0])) == "redis"]
 SANDBOX = [p for p in MODULES if room_of(str(p.values[0])) == "sandbox"]
 
 
@@ -180,6 +182,11 @@ def test_tracing_needs_the_api_of_opentelemetry_alone() -> None:
     }
 
 
+@pytest.mark.parametrize(("name", "is_package", "source"), REDIS)
+def test_sharing_needs_one_package_more_than_the_core(name: str, is_package: bool, source: str) -> None:
+    assert outsiders(source) <= REDIS_NEEDS
+
+
 @pytest.mark.parametrize(("name", "is_package", "source"), SANDBOX)
 def test_the_sandbox_needs_no_more_than_the_core(name: str, is_package: bool, source: str) -> None:
     assert outsiders(source) <= SANDBOX_NEEDS
@@ -208,6 +215,7 @@ def test_the_sandbox_needs_no_more_than_the_core(name: str, is_package: bool, so
         ("_media.uploads", False, "from ..polling.wait import poll_until_finished"),
         ("resources.lipsync", False, "from ..client import AsyncClient"),
         ("client", False, "from .cli import main"),
+        ("client", False, "from .redis import RedisShared"),
         ("client", False, "import chamelaion_async.sandbox.server"),
         ("", True, "from .cli import main"),
         ("", True, "from .sandbox import Sandbox"),
@@ -336,9 +344,11 @@ def test_a_fresh_interpreter_loads_the_client(loaded: set[str]) -> None:
         "cyclopts",
         "rich",
         "orjson",
+        "redis",
         "pytest",
         f"{PACKAGE}.sandbox",
         f"{PACKAGE}.cli",
+        f"{PACKAGE}.redis",
         f"{PACKAGE}.testing",
         "opentelemetry",
     ],

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from chamelaion_async.redis.engine import Engine
+from tests.redis.processes import Processes
 from tests.support.engines import ENGINES, EngineServer
 
 
@@ -34,3 +35,19 @@ async def engine(server: EngineServer) -> AsyncIterator[Engine]:
     await made.open()
     yield made
     await made.aclose()
+
+
+@pytest.fixture
+async def processes(server: EngineServer) -> AsyncIterator[Processes]:
+    """Processes that share through each engine."""
+    made = Processes(server.url)
+    yield made
+    await made.end()
+
+
+@pytest.fixture
+async def own_processes(own_server: EngineServer) -> AsyncIterator[Processes]:
+    """Processes that share through an engine of the test's own."""
+    made = Processes(own_server.url)
+    yield made
+    await made.end()
