@@ -26,12 +26,12 @@ LOWEST = Path(".ci/lowest.txt")
 # The sources of each set of packages. An entry in the lock names the sets that need it.
 SETS = {
     "runtime": ["pyproject.toml", "--all-extras"],
-    "test": ["pyproject.toml", "--extra=cli", "--group=test"],
+    "test": ["pyproject.toml", "--extra=cli", "--extra=redis", "--group=test"],
     "bench": ["pyproject.toml", "--group=bench"],
     "fuzz": ["pyproject.toml", "--group=fuzz"],
     "mutation": ["pyproject.toml", "--group=mutation"],
-    "lint": ["pyproject.toml", "--extra=cli", "--group=lint", "--group=test"],
-    "docs": ["pyproject.toml", "--group=docs"],
+    "lint": ["pyproject.toml", "--extra=cli", "--extra=redis", "--group=lint", "--group=test"],
+    "docs": ["pyproject.toml", "--extra=redis", "--group=docs"],
     "audit": ["--group=audit"],
     "build": ["--group=build"],
     "lock": ["--group=lock"],
@@ -91,7 +91,7 @@ def install_wheel(session: nox.Session, *extras: str, with_lock: Sequence[str] =
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the test suite against the built wheel, with branch coverage."""
-    install_wheel(session, "cli", with_lock=locked(session, "test"))
+    install_wheel(session, "cli", "redis", with_lock=locked(session, "test"))
     data = Path(session.create_tmp()) / ".coverage"
     session.env["COVERAGE_FILE"] = str(data)
     session.run("coverage", "erase")
@@ -103,7 +103,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def tests_lowest(session: nox.Session) -> None:
     """Run the tests against the lowest versions that pyproject.toml allows, without the packages of other groups."""
-    install_wheel(session, "cli", "speed", with_lock=hashed(LOWEST))
+    install_wheel(session, "cli", "redis", "speed", with_lock=hashed(LOWEST))
     session.run(
         *PYTEST, "--ignore=tests/contract", "--ignore=tests/compatibility", "--ignore=tests/typing", *session.posargs
     )
@@ -123,7 +123,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
-    install_wheel(session, with_lock=locked(session, "docs"))
+    install_wheel(session, "redis", with_lock=locked(session, "docs"))
     target = Path(session.create_tmp()) / "html"
     session.run("sphinx-build", "--fail-on-warning", "--keep-going", "--fresh-env", "-b", "html", "docs", str(target))
 
@@ -162,14 +162,14 @@ def simulate(session: nox.Session) -> None:
 @nox.session
 def faults(session: nox.Session) -> None:
     """Run every cell of the table of faults. The tests run a third of each line."""
-    install_wheel(session, "cli", with_lock=locked(session, "test"))
+    install_wheel(session, "cli", "redis", with_lock=locked(session, "test"))
     session.run(*PYTEST, "tests/faults", *session.posargs, env={"CHAMELAION_ALL_FAULTS": "1"})
 
 
 @nox.session(python=PYTHONS)
 def cancellations(session: nox.Session) -> None:
     """Cancel every operation at each of its awaits, on every loop; from 3.12 on with eager tasks too."""
-    install_wheel(session, "cli", with_lock=locked(session, "test"))
+    install_wheel(session, "cli", "redis", with_lock=locked(session, "test"))
     session.run(
         *PYTEST, *WITHOUT_LIMIT, "tests/cancellation", *session.posargs, env={"CHAMELAION_ALL_CANCELLATIONS": "1"}
     )
@@ -185,7 +185,7 @@ def fuzz(session: nox.Session) -> None:
 @nox.session
 def leaks(session: nox.Session) -> None:
     """Poll 100,000 times in each way, and search every error of every call for the key; takes an hour."""
-    install_wheel(session, "cli", with_lock=locked(session, "test"))
+    install_wheel(session, "cli", "redis", with_lock=locked(session, "test"))
     everything = {"CHAMELAION_POLLS": "100000", "CHAMELAION_ALL_LEAKS": "1"}
     session.run(*PYTEST, *WITHOUT_LIMIT, "tests/leaks", *session.posargs, env={**everything, **session.env})
 

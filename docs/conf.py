@@ -8,7 +8,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 import chamelaion_async
-from chamelaion_async import sandbox, testing
+from chamelaion_async import redis, sandbox, testing
 
 project = "chamelaion-async"
 author = "the chamelaion-async contributors"
@@ -51,7 +51,7 @@ MODELS = {
 }
 
 # Readers import from the package, not from the modules that it is made of: show and link the names as they are used.
-for module in (chamelaion_async, sandbox, testing):
+for module in (chamelaion_async, redis, sandbox, testing):
     for name in module.__all__:
         if isinstance(value := getattr(module, name), type):
             value.__module__ = module.__name__

@@ -11,6 +11,7 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Final
 
 from redis.asyncio import ConnectionPool, Redis
@@ -66,7 +67,7 @@ class Engine:
         self._live = False
         self._rejoining: asyncio.Task[None] | None = None
         self._digests: dict[str, str] = {}
-        self._at_change: list[Callable[[], None]] = []
+        self._at_change: dict[object, Callable[[], None]] = {}
         self._warned: set[str] = set()
 
     async def open(self) -> None:
@@ -97,9 +98,10 @@ class Engine:
         return self._address.shown
 
     def at_change(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call a function whenever ``is_live`` has changed, and return the function that ends that."""
-        self._at_change.append(callback)
-        return lambda: self._at_change.remove(callback)
+        """Call a function whenever ``is_live`` has changed, and return the function that ends that, once or twice."""
+        key = object()
+        self._at_change[key] = callback
+        return partial(self._forget, key)
 
     async def run(self, script: str, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         """Run a Lua script, once at most, and return its answer as redis-py gives it.
@@ -209,8 +211,11 @@ class Engine:
         logger.info("%s is back after %.1f s", self.shown, loop.time() - began)
         self._tell_change()
 
+    def _forget(self, key: object) -> None:
+        self._at_change.pop(key, None)
+
     def _tell_change(self) -> None:
-        for callback in [*self._at_change]:
+        for callback in [*self._at_change.values()]:
             callback()
 
 

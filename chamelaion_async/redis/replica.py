@@ -55,6 +55,7 @@ class Replica:
         self._claims = Claims(engine.run, account, self._process, self._release_late)
         self._is_subscribed = False
         self._reached_at: float | None = None
+        self._was_connected = False
         self._unwatch = engine.at_change(self._on_engine_change)
         self.processes = 1
 
@@ -166,9 +167,8 @@ class Replica:
     def on_told(self, processes: int | None) -> None:
         """Receive how many processes there are, or None if the engine did not answer."""
         if processes is None:
-            if self._reached_at is not None:
-                self._reached_at = None
-                self._lose()
+            self._reached_at = None
+            self._note_connection()
             return
         now = asyncio.get_running_loop().time()
         if self._reached_at is None:
@@ -178,22 +178,22 @@ class Replica:
             self.processes = max(processes, self.processes)
         else:
             self.processes = processes
+        self._note_connection()
 
     # What comes from the engine.
 
     def on_subscribed(self) -> None:
         """Receive that messages come from now on."""
         self._numbers.clear()
-        was_connected = self._is_connected
-        self._is_subscribed = True
-        if was_connected:
+        if self._was_connected:
             self._lose()
+        self._is_subscribed = True
+        self._note_connection()
 
     def on_unsubscribed(self) -> None:
         """Receive that no messages come for the time being."""
-        if self._is_subscribed:
-            self._is_subscribed = False
-            self._lose()
+        self._is_subscribed = False
+        self._note_connection()
 
     def on_message(self, data: bytes) -> None:
         """Receive a message."""
@@ -226,10 +226,14 @@ class Replica:
         return min(self._engine.clock.earliest(message.began), now - max(message.age, 0.0))
 
     def _on_engine_change(self) -> None:
-        if not self._engine.is_live and self._reached_at is not None:
-            self._reached_at = None
-            self._lose()
+        self._reached_at = None
+        self._note_connection()
         self._outbox.wake()
+
+    def _note_connection(self) -> None:
+        if self._was_connected and not self._is_connected:
+            self._lose()
+        self._was_connected = self._is_connected
 
     def _lose(self) -> None:
         for member in [*self._members]:

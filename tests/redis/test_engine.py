@@ -105,6 +105,7 @@ async def test_an_engine_that_goes_and_comes_back_is_noticed_by_itself(
     assert ["gone" in caplog.messages[0], "back" in caplog.messages[-1]] == [True, True]
     end()
     await engine.aclose()
+    end()
     assert seen == [False, True]
 
 
