@@ -7,7 +7,15 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
-from redis.asyncio.connection import AbstractConnection, Connection, UnixDomainSocketConnection, parse_url
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    RedisSSLContext,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    parse_url,
+)
+from redis.exceptions import RedisError
 
 from ..errors import ConfigurationError
 
@@ -50,6 +58,8 @@ class Address:
         kind: type[AbstractConnection] = options.pop("connection_class", Connection)  # type: ignore[assignment]
         _check_database(url)
         for name in options:
+            if name.startswith("ssl_") and not issubclass(kind, SSLConnection):
+                raise ConfigurationError("the URL of RedisShared must begin with rediss:// for its options of TLS")
             # Retries, timeouts, the protocol and the decoding of answers are this package's business.
             if name not in _KEPT and not name.startswith("ssl_"):
                 raise ConfigurationError(
@@ -62,6 +72,8 @@ class Address:
             shown = str(options["path"])
         else:
             shown = f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
+        if issubclass(kind, SSLConnection):
+            kind, options["certificates"] = _TLSConnection, _certificates(options)
         return cls(shown=shown, kind=kind, options=options)
 
     def connection(self, **settings: Any) -> AbstractConnection:
@@ -71,6 +83,21 @@ class Address:
     def pool_options(self) -> dict[str, Any]:
         """Return the arguments of a pool of such connections."""
         return {"connection_class": self._kind, **self._options}
+
+
+class _TLSConnection(SSLConnection):
+    """redis-py reads the certificates for each connection, which takes 50 ms; these share what was read once."""
+
+    def __init__(self, *, certificates: RedisSSLContext, **options: Any) -> None:
+        super().__init__(**options)
+        self.ssl_context = certificates
+
+
+def _certificates(options: dict[str, Any]) -> RedisSSLContext:
+    try:
+        return SSLConnection(**options).ssl_context
+    except (TypeError, RedisError) as error:
+        raise ConfigurationError(f"the URL of RedisShared has an option of TLS that is none: {error}") from error
 
 
 def _check_database(url: str) -> None:

@@ -115,6 +115,7 @@ class Engine:
             EngineLost: No answer came in a quarter of a second, the engine refused the command, or it is known to be
                 gone. A cancelled caller may have run the script, too.
         """
+        self._check()
         # Those who wait here do not use up their quarter of a second; when the engine goes, all of them end.
         async with self._turns:
             return await self._run_now(script, keys, args)
@@ -143,9 +144,12 @@ class Engine:
                 async with asyncio.timeout(_CLOSE_LIMIT):
                     await redis.aclose()
 
-    async def _run_now(self, script: str, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+    def _check(self) -> None:
         if not self._live:
             raise EngineLost(f"{self.shown} is gone")
+
+    async def _run_now(self, script: str, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+        self._check()
         try:
             return await self._run(script, keys, args)
         except TimeoutError:

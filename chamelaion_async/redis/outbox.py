@@ -157,11 +157,11 @@ class Outbox:
 
     async def _tell(self) -> bool:
         """Send one command, and return whether it was answered."""
-        if not self._messages and self._pulses:
-            self._pulses -= 1
-            self._messages.append(self._pack(Kind.PULSE, "", b"", None))
         messages, self._messages = self._messages[:_MOST_MESSAGES], self._messages[_MOST_MESSAGES:]
         self._size -= sum(map(len, messages))
+        if not messages and self._pulses:
+            self._pulses -= 1
+            messages = [self._pack(Kind.PULSE, "", b"", None)]
         # A claim ends with its answer, not before.
         ended, self._ended = ([], self._ended) if self._messages else (self._ended, [])
         renewed = self._reporter.held_keys()
@@ -174,8 +174,8 @@ class Outbox:
                 [
                     self._process,
                     self._account.channel,
-                    round(SEEN * 1000),
-                    round(LEASE * 1000),
+                    _SEEN_MS,
+                    _LEASE_MS,
                     len(renewed),
                     *messages,
                 ],

@@ -89,7 +89,7 @@ async def check_engine(redis: Redis, shown: str) -> None:
 
 async def _check_version(redis: Redis, shown: str) -> None:
     try:
-        told: dict[str, Any] = await redis.info("everything")
+        told: dict[str, Any] = await redis.info()
     except NoPermissionError:
         return  # INFO says nothing that using the commands does not show as well, only more plainly
     if told.get("cluster_enabled"):
@@ -99,10 +99,9 @@ async def _check_version(redis: Redis, shown: str) -> None:
     name, least = ("valkey", _LEAST_VALKEY) if "valkey_version" in told else ("redis", _LEAST_REDIS)
     version = str(told.get(f"{name}_version", ""))
     if _numbers(version) < least:
-        needed = ".".join(map(str, least))
         raise ConfigurationError(
             f"{shown} runs {name.title()} {version or 'of an unknown version'}; RedisShared needs Redis 7.0 or "
-            f"Valkey 7.2, or newer (here: {needed})"
+            "Valkey 7.2, or newer"
         )
 
 

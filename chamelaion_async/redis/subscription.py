@@ -49,7 +49,6 @@ class Subscription:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._wanted: dict[bytes, Subscriber] = {}
-        # One for always: under TLS, each connection of redis-py's reads the certificates.
         self._connection = engine.connection()
         self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -90,6 +89,8 @@ class Subscription:
                 logger.debug("the subscription at %s ended: %s", self._engine.shown, error)
             except RedisError as error:
                 self._engine.warn_once(f"the subscription was refused, so this process shares nothing: {error}")
+            except Exception as error:  # noqa: BLE001 - whatever is wrong, this process must not stay deaf for good
+                self._engine.warn_once(f"the subscription failed: {error!r}")
             if self._confirmed and loop.time() - began > PING:
                 continue  # it worked until now: most likely it does again at once
             for subscriber in [*self._wanted.values()]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 from redis.asyncio import SSLConnection, UnixDomainSocketConnection
 
@@ -34,6 +36,15 @@ def test_the_scheme_decides_on_the_kind_of_connection(url: str, kind: type) -> N
     assert isinstance(Address.of(url).connection(), kind)
 
 
+def test_the_certificates_are_read_once_for_all_connections() -> None:
+    address = Address.of("rediss://cache?ssl_cert_reqs=none")
+    first, second = address.connection(), address.connection()
+    assert isinstance(first, SSLConnection)
+    assert isinstance(second, SSLConnection)
+    assert first.ssl_context.get() is second.ssl_context.get()
+    assert first.ssl_context.cert_reqs is ssl.CERT_NONE
+
+
 @pytest.mark.parametrize(
     ("url", "said"),
     [
@@ -49,6 +60,9 @@ def test_the_scheme_decides_on_the_kind_of_connection(url: str, kind: type) -> N
         ("redis://cache/-1", "must name its database by number"),
         ("redis://cache/0/1", "must name its database by number"),
         ("unix://", "names no socket"),
+        ("rediss://cache?ssl_cert_reqs=some", "has an option of TLS that is none"),
+        ("rediss://cache?ssl_other=1", "has an option of TLS that is none"),
+        ("redis://cache?ssl_cert_reqs=none", "must begin with rediss:// for its options of TLS"),
         ("redis://cache?socket_timeout=5", "must not set 'socket_timeout'"),
         ("redis://cache?protocol=3", "must not set 'protocol'"),
         ("redis://cache?decode_responses=true", "must not set 'decode_responses'"),

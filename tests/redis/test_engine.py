@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import socket
 import time
+from pathlib import Path
 
 import pytest
+import trustme
 
 from chamelaion_async.redis import engine as engine_module
 from chamelaion_async.redis.engine import CONNECTIONS, Engine, EngineLost
@@ -150,3 +153,38 @@ async def test_an_engine_is_closed_twice_during_an_outage_and_leaves_nothing(own
     assert loop.time() - began < 0.1
     with pytest.raises(EngineLost):
         await engine.run(ECHO, ["k"], ["a"])
+
+
+async def test_commands_under_way_end_when_the_engine_is_closed(own_server: EngineServer) -> None:
+    engine = Engine(own_server.url)
+    await engine.open()
+    for paused in (False, True):
+        if paused:
+            engine = Engine(own_server.url)
+            await engine.open()
+            own_server.pause()
+        commands = [asyncio.create_task(engine.run(ECHO, ["k"], ["a"])) for _ in range(100)]
+        await asyncio.sleep(0.001)
+        await engine.aclose()
+        ends = await asyncio.gather(*commands, return_exceptions=True)
+        assert {type(end) for end in ends} <= {list, EngineLost}
+
+
+async def test_many_first_commands_over_tls_take_no_longer_than_they_may(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    certificate = authority.issue_cert("localhost")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    with socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        port = chosen.getsockname()[1]
+    files = ["--tls-cert-file", f"{tmp_path}/cert.pem", "--tls-key-file", f"{tmp_path}/key.pem"]
+    more = ["--tls-ca-cert-file", f"{tmp_path}/ca.pem", "--tls-auth-clients", "no", "--bind", "127.0.0.1"]
+    server = EngineServer("redis", "--tls-port", str(port), *files, *more)
+    engine = Engine(f"rediss://localhost:{port}/0?ssl_ca_certs={tmp_path}/ca.pem")
+    await engine.open()
+    assert len(await asyncio.gather(*(engine.run("return 1", [], []) for _ in range(100)))) == 100
+    assert engine.is_live
+    await engine.aclose()
+    server.end()

@@ -101,7 +101,7 @@ async def test_a_node_of_a_cluster() -> None:
 )
 async def test_a_server_that_is_too_old(info: str, said: str) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"everything\r\n")
+        await reader.readuntil(b"INFO\r\n")
         writer.write(f"${len(info)}\r\n{info}\r\n".encode())
         await writer.drain()
 
@@ -111,7 +111,7 @@ async def test_a_server_that_is_too_old(info: str, said: str) -> None:
 
 async def test_a_server_that_still_loads() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"everything\r\n")
+        await reader.readuntil(b"INFO\r\n")
         writer.write(b"-LOADING Redis is loading the dataset in memory\r\n")
         await writer.drain()
 

@@ -136,3 +136,26 @@ async def test_connections_that_end_at_once_are_not_made_in_a_row(
         own_server.ask("CLIENT KILL TYPE pubsub")
         await asyncio.sleep(0.01)
     assert len(heard.events) <= 2
+
+
+async def test_a_message_that_cannot_be_taken_leaves_the_others_their_messages(
+    subscription: Subscription,
+    own_server: EngineServer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(subscription_module, "PING", 0.1)
+
+    class Broken(Heard):
+        def on_message(self, data: bytes) -> None:
+            raise LookupError(data)
+
+    broken, heard = Broken(), Heard()
+    subscription.add("broken", broken)
+    subscription.add("channel", heard)
+    await eventually(lambda: bool(broken.events and heard.events))
+    own_server.ask("PUBLISH broken one")
+    await eventually(lambda: heard.events == ["subscribed", "unsubscribed", "subscribed"], within=2.0)
+    own_server.ask("PUBLISH channel two")
+    await eventually(lambda: heard.events[-1] == b"two")
+    assert ["the subscription failed: LookupError" in text for text in caplog.messages] == [True]
