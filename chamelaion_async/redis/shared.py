@@ -96,8 +96,7 @@ class RedisShared:
             while self._leaving:
                 await asyncio.wait(self._leaving)
         finally:
-            for task in self._leaving:
-                task.cancel()  # after a cancellation: there may be no second call
+            # After a cancellation, what still leaves ends with the connections.
             await self._subscription.aclose()
             await self._engine.aclose()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 
 import pytest
@@ -297,8 +298,37 @@ async def test_an_answer_that_is_too_large_is_released(processes: Processes, mon
     monkeypatch.setattr("chamelaion_async.redis.outbox.MAX_MESSAGE", 500)
     a, b = await processes.start_together(2)
     assert await a.member.claim("GET 1")
-    a.member.publish("GET 1", bytes(range(256)) * 9, now())
-    await eventually(lambda: bool(b.heard.answers))
+    a.member.publish("GET 1", secrets.token_bytes(1000), now())
+    await eventually(lambda: b.heard.answers == [("GET 1", None)])
+    assert await b.member.claim("GET 1")
+
+
+async def test_an_engine_that_is_back_and_has_forgotten_the_others_does_not_change_their_number(
+    processes: Processes,
+) -> None:
+    a, _ = await processes.start_together(2)
+    replica = replica_of(a)
+    replica.on_told(None)
+    replica.on_told(1)
+    assert replica.processes == 2
+    replica.on_told(3)
+    assert replica.processes == 3
+
+
+async def test_a_process_that_may_not_listen_any_more_goes_on_alone(
+    own_processes: Processes, own_server: EngineServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chamelaion_async.redis.subscription.PING", 0.1)
+    a, b = await own_processes.start_together(2)
+    own_server.ask("ACL SETUSER default -subscribe")
+    own_server.ask("CLIENT KILL TYPE pubsub")
+    await eventually(lambda: a.member.is_alone and b.member.is_alone)
+    await eventually(lambda: a.heard.losses == b.heard.losses == 1)
+    assert replica_of(a).is_live
+    assert await a.member.claim("GET 1")
+    assert await b.member.claim("GET 1")
+    own_server.ask("ACL SETUSER default +subscribe")
+    await own_processes.together([a, b])
 
 
 async def test_what_is_told_faster_than_the_engine_takes_it_is_dropped_and_noticed(

@@ -98,6 +98,7 @@ async def test_a_connection_that_is_silent_is_given_up(
 
 async def test_an_idle_connection_is_kept(own_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subscription_module, "PING", 0.03)
+    monkeypatch.setattr(subscription_module, "_CONNECT_LIMIT", 0.1)
     subscription = Subscription(own_engine)
     subscription.start()
     heard = Heard()
