@@ -46,6 +46,8 @@ class Kind(enum.IntEnum):
     """A claim that ended without an answer."""
     NUDGE = 3
     """A request that is to be polled now."""
+    THROTTLED = 4
+    """A lane that a 429 has closed: the gate has news."""
 
 
 @attrs.frozen(kw_only=True)

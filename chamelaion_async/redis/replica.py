@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, Protocol, get_args
 
+from ..sharing import LaneName
 from .account import Account
+from .budget import SharedBudget
 from .claims import Claims
 from .engine import Argument, Engine
 from .messages import Kind, Message, Numbers, Seal
@@ -50,6 +53,7 @@ class Replica:
         self._account = account
         self._process = secrets.token_bytes(8)
         self._members: list[Member] = []
+        self._budgets: dict[float | None, SharedBudget] = {}
         self._numbers = Numbers()
         self._outbox = Outbox(engine, account, self._process, self)
         self._claims = Claims(engine.run, account, self._process, self._release_late)
@@ -69,8 +73,23 @@ class Replica:
         self._subscription.remove(self._account.channel, self)
         self._unwatch()
         self._is_subscribed = False
+        for budget in self._budgets.values():
+            budget.close()
+        await asyncio.gather(*(budget.wait_closed() for budget in self._budgets.values()))
         await self._claims.aclose()
         await self._outbox.aclose()
+
+    def budget(self, max_rate: float | None) -> SharedBudget:
+        """Return the budget of all clients of this process with the same ``max_rate``."""
+        budget = self._budgets.get(max_rate)
+        if budget is None:
+            tell = partial(self._tell_throttled, max_rate)
+            budget = self._budgets[max_rate] = SharedBudget(self, self._account.tag, max_rate, tell=tell)
+        return budget
+
+    def at_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call a function whenever ``is_live`` has changed; see ``Engine.at_change``."""
+        return self._engine.at_change(callback)
 
     async def run(self, script: str, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         """Run a script at the engine; see ``Engine.run``."""
@@ -80,11 +99,6 @@ class Replica:
     def is_live(self) -> bool:
         """Whether the engine answers."""
         return self._engine.is_live
-
-    @property
-    def tag(self) -> str:
-        """The beginning of all keys of the account."""
-        return self._account.tag
 
     @property
     def has_members(self) -> bool:
@@ -143,6 +157,13 @@ class Replica:
             other.hear_nudge(id)
         if self._has_others:
             self._outbox.send(Kind.NUDGE, id)
+
+    def _tell_throttled(self, max_rate: float | None, lane: LaneName) -> None:
+        for other, budget in self._budgets.items():
+            if other != max_rate:
+                budget.refresh(lane)
+        if self._has_others:
+            self._outbox.send(Kind.THROTTLED, lane)
 
     def _others(self, member: Member | None) -> Iterator[Member]:
         return (other for other in [*self._members] if other is not member)
@@ -211,6 +232,10 @@ class Replica:
             self._lose()
 
     def _deliver(self, message: Message) -> None:
+        if message.kind is Kind.THROTTLED:
+            for lane in get_args(LaneName):
+                for budget in self._budgets.values() if lane == message.name else ():
+                    budget.refresh(lane)
         for member in [*self._members]:
             if message.kind is Kind.ANSWER:
                 member.hear_answer(message.name, message.payload, self._began(message))

@@ -6,7 +6,6 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from .._http.lanes import LocalBudget
 from ..errors import ConfigurationError
 from ..sharing import Membership
 from .account import Account
@@ -126,7 +125,7 @@ class RedisShared:
         if replica is None:
             replica = self._replicas[account.tag] = Replica(self._engine, self._subscription, account)
             replica.start()
-        return RedisMembership(replica, LocalBudget(max_rate), lambda: self._leave_if_empty(account.tag))
+        return RedisMembership(replica, replica.budget(max_rate), lambda: self._leave_if_empty(account.tag))
 
     def _leave_if_empty(self, tag: str) -> None:
         replica = self._replicas.get(tag)

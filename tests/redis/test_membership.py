@@ -11,7 +11,8 @@ from tests.redis.processes import Processes, Recorder, eventually
 async def test_a_membership_has_what_the_protocol_asks_for(processes: Processes) -> None:
     member: Membership = (await processes.start()).member
     assert isinstance(member.is_alone, bool)
-    assert member.budget.try_acquire("status")
+    await member.budget.acquire("status")
+    assert not member.budget.is_throttled("status")
 
 
 async def test_every_listener_is_called(processes: Processes) -> None:

@@ -182,6 +182,43 @@ async def test_an_account_that_is_joined_again_is_heard(processes: Processes) ->
     await eventually(lambda: again.heard.nudges == ["dub-42"])
 
 
+# The rate.
+
+
+async def test_a_429_of_one_process_is_known_to_the_others_at_once(processes: Processes) -> None:
+    a, b = await processes.start_together(2)
+    assert not b.member.budget.is_throttled("status")
+    await b.member.budget.acquire("status")
+    a.member.budget.throttled("status", 5.0, 10)
+    assert await eventually(lambda: b.member.budget.is_throttled("status")) < 0.2
+    assert not b.member.budget.is_throttled("generation")
+
+
+async def test_a_429_closes_the_lane_for_the_clients_of_one_process_whatever_their_bound(
+    processes: Processes,
+) -> None:
+    a = await processes.start()
+    b = a.shared.join(base_url=BASE_URL, credentials=processes.credentials, max_rate=50.0)
+    await b.budget.acquire("status")
+    await a.member.budget.acquire("status")
+    b.budget.throttled("status", 5.0, 10)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(a.member.budget.acquire("status"), 0.3)
+    assert a.member.budget.is_throttled("status")
+
+
+async def test_the_clients_of_one_process_with_one_bound_have_one_budget(processes: Processes) -> None:
+    a = await processes.start()
+    assert processes.join(a.shared).member.budget is a.member.budget
+
+
+async def test_a_message_about_a_lane_that_is_not_known_is_ignored(processes: Processes) -> None:
+    a, b = await processes.start_together(2)
+    replica_of(a)._outbox.send(Kind.THROTTLED, "another")
+    a.member.nudge("after")
+    await eventually(lambda: b.heard.nudges == ["after"])
+
+
 # What fails.
 
 

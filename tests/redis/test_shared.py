@@ -177,7 +177,7 @@ async def test_an_account_without_clients_is_told_no_longer(processes: Processes
     await eventually(lambda: not a.shared._leaving)
     assert a.shared._replicas == {}
     assert b.member is not None
-    channel = f"{next(iter(b.shared._replicas.values())).tag}:messages"
+    channel = next(iter(b.shared._replicas.values()))._account.channel
     await eventually(lambda: b":1\r\n" in server.ask(f"PUBSUB NUMSUB {channel}"))
 
 
