@@ -17,12 +17,11 @@ from typing import Any, Protocol, get_args
 
 from ..sharing import LaneName
 from .account import Account
-from .budget import SharedBudget
 from .claims import Claims
-from .engine import Argument, Engine
+from .engine import Argument, Engine, Subscription
+from .gate import SharedBudget
 from .messages import Kind, Message, Numbers, Seal
 from .outbox import SEEN, Outbox
-from .subscription import Subscription
 
 __all__ = ["Member", "Replica"]
 

@@ -9,10 +9,9 @@ from typing import Self
 from ..errors import ConfigurationError
 from ..sharing import Membership
 from .account import Account
-from .engine import Engine
+from .engine import Engine, Subscription
 from .membership import RedisMembership
 from .replica import Replica
-from .subscription import Subscription
 
 __all__ = ["RedisShared"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 
-from .._http.clock import loop_time
-from .._http.lanes import LocalBudget
-from ..sharing import LaneName
-from .gate import Refusal
+from ..._http.clock import loop_time
+from ..._http.lanes import LocalBudget
+from ...sharing import LaneName
+from .script import Refusal
 
 __all__ = ["Alone"]
 

@@ -14,12 +14,12 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import chamelaion_async.redis
+import chamelaion_async.redis.gate
 from chamelaion_async._http import rate as adaptive
 from chamelaion_async._http.rate import AdaptiveRate
 from tests.support.engines import EngineServer
 
-RATE = resources.files(chamelaion_async.redis).joinpath("rate.lua").read_text("utf-8")
+RATE = resources.files(chamelaion_async.redis.gate).joinpath("rate.lua").read_text("utf-8")
 PLAY = """
 local traffic = cjson.decode(ARGV[1])
 local g, seen = {}, {}

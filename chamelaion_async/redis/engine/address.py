@@ -17,7 +17,7 @@ from redis.asyncio.connection import (
 )
 from redis.exceptions import RedisError
 
-from ..errors import ConfigurationError
+from ...errors import ConfigurationError
 
 __all__ = ["Address"]
 

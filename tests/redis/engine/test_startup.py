@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from chamelaion_async import ConfigurationError
-from chamelaion_async.redis import startup
-from chamelaion_async.redis.engine import Engine
+from chamelaion_async.redis.engine import Engine, startup
 from tests.support.engines import EngineServer
 from tests.support.raw_server import serve
 

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from .gate import Answer, Question, Refusal
 from .grant_log import GrantLog
+from .script import Answer, Question, Refusal
 
 __all__ = ["News"]
 

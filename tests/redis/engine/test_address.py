@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import SSLConnection, UnixDomainSocketConnection
 
 from chamelaion_async import ConfigurationError
-from chamelaion_async.redis.address import Address
+from chamelaion_async.redis.engine.address import Address
 
 
 @pytest.mark.parametrize(

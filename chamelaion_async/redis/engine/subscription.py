@@ -17,7 +17,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from .engine import Engine
+from .connection import Engine
 
 __all__ = ["Subscriber", "Subscription"]
 

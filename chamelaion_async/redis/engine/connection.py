@@ -25,7 +25,7 @@ from .address import Address
 from .clock import ServerClock
 from .startup import check_engine
 
-__all__ = ["Engine", "EngineLost"]
+__all__ = ["Argument", "Engine", "EngineLost"]
 
 logger = logging.getLogger("chamelaion_async")
 

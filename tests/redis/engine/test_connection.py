@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from chamelaion_async.redis import engine as engine_module
-from chamelaion_async.redis.engine import CONNECTIONS, Engine, EngineLost
+from chamelaion_async.redis.engine import Engine, EngineLost
+from chamelaion_async.redis.engine import connection as engine_module
+from chamelaion_async.redis.engine.connection import CONNECTIONS
 from tests.support.engines import EngineServer
 
 ECHO = "return {KEYS[1], ARGV[1]}"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chamelaion_async.redis.clock import MARGIN, ServerClock
+from chamelaion_async.redis.engine.clock import MARGIN, ServerClock
 
 OFFSET = 1_700_000_000.0  # by how much the engine's clock is ahead
 

@@ -19,7 +19,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from ..errors import ConfigurationError
+from ...errors import ConfigurationError
 
 __all__ = ["check_engine"]
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from chamelaion_async.redis import subscription as subscription_module
-from chamelaion_async.redis.engine import Engine
-from chamelaion_async.redis.subscription import Subscription
+from chamelaion_async.redis.engine import Engine, Subscription
+from chamelaion_async.redis.engine import subscription as subscription_module
 from tests.redis.processes import eventually
 from tests.support.engines import EngineServer
 

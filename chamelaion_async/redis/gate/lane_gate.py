@@ -13,12 +13,12 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
 
-from .._http.clock import loop_time
-from ..sharing import LaneName
+from ..._http.clock import loop_time
+from ...sharing import LaneName
+from ..engine import EngineLost
 from .alone import Alone
-from .engine import EngineLost
-from .gate import AHEAD, GATE, Answer, ScriptEngine
 from .news import News
+from .script import AHEAD, GATE, Answer, ScriptEngine
 
 __all__ = ["LaneGate"]
 

@@ -9,9 +9,9 @@ import uuid
 from collections.abc import Callable
 from typing import Final
 
-from ..sharing import LaneName
-from .gate import ScriptEngine
+from ...sharing import LaneName
 from .lane_gate import LaneGate
+from .script import ScriptEngine
 
 __all__ = ["SharedBudget"]
 
