@@ -212,3 +212,28 @@ def test_without_the_extra_the_import_says_what_to_install(missing: str, said: s
     code = f"import sys; sys.modules[{missing!r}] = None; import chamelaion_async.redis"
     answer = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
     assert said in answer.stderr
+
+
+async def test_a_caller_that_waits_for_a_permit_goes_on_alone_when_it_is_closed(processes: Processes) -> None:
+    a = await processes.start()
+    slow = a.shared.join(base_url=BASE_URL, credentials=processes.credentials, max_rate=4.0)
+    waiting = [asyncio.create_task(slow.budget.acquire("status")) for _ in range(3)]
+    await waiting[0]
+    await a.shared.aclose()
+    async with asyncio.timeout(1.0):
+        await asyncio.gather(*waiting)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_caller_that_waits_for_a_permit_may_be_cancelled_while_it_is_closed(processes: Processes) -> None:
+    a = await processes.start()
+    slow = a.shared.join(base_url=BASE_URL, credentials=processes.credentials, max_rate=0.5)
+    waiting = [asyncio.create_task(slow.budget.acquire("status")) for _ in range(3)]
+    await waiting[0]
+    closing = asyncio.create_task(a.shared.aclose())
+    await asyncio.sleep(0)
+    for task in waiting[1:]:
+        task.cancel()
+    await asyncio.wait([*waiting, closing])
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
