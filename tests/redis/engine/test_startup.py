@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from chamelaion_async import ConfigurationError
 from chamelaion_async.redis.engine import Engine, startup
-from tests.support.engines import EngineServer
+from tests.support.engines import ENGINES, EngineServer
 from tests.support.raw_server import serve
+
+
+@pytest.fixture(params=ENGINES)
+def own_server(request: pytest.FixtureRequest) -> Iterator[EngineServer]:
+    """Each engine, since each words its refusals in its own way."""
+    made = EngineServer(request.param)
+    yield made
+    made.resume()
+    made.end()
 
 
 async def refusal(url: str) -> str:
