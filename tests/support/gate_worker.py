@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chamelaion_async.redis.budget import SharedBudget
 from chamelaion_async.redis.engine import Engine
+from chamelaion_async.redis.gate import SharedBudget
 
 
 class _Counting:

@@ -11,9 +11,9 @@ import attrs
 import pytest
 import redis
 
-from chamelaion_async.redis.budget import SharedBudget
 from chamelaion_async.redis.engine import Engine
-from chamelaion_async.redis.gate import GATE, Answer, Question, Refusal
+from chamelaion_async.redis.gate import SharedBudget
+from chamelaion_async.redis.gate.script import GATE, Answer, Question, Refusal
 from tests.support.engines import EngineServer
 
 keys = itertools.count()

@@ -13,7 +13,7 @@ import redis
 
 from chamelaion_async._http.lanes import Lane, LocalBudget
 from chamelaion_async.config import Pace
-from chamelaion_async.redis.budget import SharedBudget
+from chamelaion_async.redis.gate import SharedBudget
 from chamelaion_async.sharing import Budget
 from tests.support.engines import EngineServer
 from tests.support.limiters import FixedWindow, Limiter, TokenBucket
