@@ -63,7 +63,10 @@ class Engine:
         self._address = Address.of(url)
         self.clock = ServerClock()
         self._redis: Redis | None = None
-        self._turns = asyncio.Semaphore(CONNECTIONS)
+        # A queue, not a semaphore: a cancelled `get` has taken nothing, so that no turn can get lost.
+        self._turns: asyncio.Queue[int] = asyncio.Queue()
+        for turn in range(CONNECTIONS):
+            self._turns.put_nowait(turn)
         self._live = False
         self._rejoining: asyncio.Task[None] | None = None
         self._digests: dict[str, str] = {}
@@ -117,8 +120,11 @@ class Engine:
         """
         self._check()
         # Those who wait here do not use up their quarter of a second; when the engine goes, all of them end.
-        async with self._turns:
+        turn = await self._turns.get()
+        try:
             return await self._run_now(script, keys, args)
+        finally:
+            self._turns.put_nowait(turn)
 
     def connection(self) -> AbstractConnection:
         """Make a connection of its own, which is not open yet, such as for a subscription."""

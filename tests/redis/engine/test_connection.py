@@ -59,6 +59,7 @@ async def test_cancelled_commands_leave_no_connection_in_use(engine: Engine) -> 
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+    assert engine._turns.qsize() == CONNECTIONS
     assert not engine._redis.connection_pool._in_use_connections  # type: ignore[union-attr]
     assert await engine.run(ECHO, ["key"], ["a"]) == [b"key", b"a"]
     assert engine.is_live
