@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Callable
 
 from ..sharing import Budget, Listener
@@ -26,13 +28,14 @@ class RedisMembership:
         self._on_close = on_close
         self._listeners: list[Listener] = []
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._is_closed = False
         replica.enter(self)
 
     @property
-    def is_alone(self) -> bool:
-        """Whether there is no other member, or none can be reached."""
-        return self._is_closed or self._replica.is_alone
+    def peers(self) -> int:
+        """How many other members there are; 0 if none can be reached."""
+        return 0 if self._is_closed else self._replica.peers
 
     async def claim(self, reading: str) -> bool:
         """Claim a reading, and return whether this member is to read it; see ``Membership.claim``."""
@@ -49,7 +52,14 @@ class RedisMembership:
             self._replica.release(reading, self)
 
     def nudge(self, id: str) -> None:
-        """Tell all other members to poll a request now."""
+        """Tell all other members to poll a request now. May be called from any thread."""
+        if self._thread == threading.get_ident():
+            self._nudge(id)
+        else:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._nudge, id)
+
+    def _nudge(self, id: str) -> None:
         if not self._is_closed:
             self._replica.nudge(id, self)
 

@@ -105,9 +105,9 @@ class Replica:
         return bool(self._members)
 
     @property
-    def is_alone(self) -> bool:
-        """Whether there is one member in all, or no other one can be reached."""
-        return len(self._members) < 2 and not self._has_others
+    def peers(self) -> int:
+        """How many others each member has: clients of this process, and other processes, as far as they are reached."""
+        return max(len(self._members) - 1, 0) + (self.processes - 1 if self._has_others else 0)
 
     @property
     def _is_connected(self) -> bool:
@@ -131,7 +131,7 @@ class Replica:
 
     async def claim(self, reading: str, member: Member) -> bool:
         """Claim a reading; see ``Membership.claim``."""
-        if self.is_alone:
+        if not self.peers:
             return True
         return await self._claims.ask(reading, member, is_shared=self._has_others)
 

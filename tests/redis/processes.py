@@ -76,7 +76,7 @@ class Processes:
 
     async def together(self, processes: list[Process], within: float = 1.0) -> float:
         """Wait until each is not alone."""
-        return await eventually(lambda: not any(process.member.is_alone for process in processes), within)
+        return await eventually(lambda: all(process.member.peers for process in processes), within)
 
     def join(self, shared: RedisShared) -> Process:
         """Add a client to a process."""

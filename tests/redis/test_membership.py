@@ -10,7 +10,7 @@ from tests.redis.processes import Processes, Recorder, eventually
 
 async def test_a_membership_has_what_the_protocol_asks_for(processes: Processes) -> None:
     member: Membership = (await processes.start()).member
-    assert isinstance(member.is_alone, bool)
+    assert isinstance(member.peers, int)
     await member.budget.acquire("status")
     assert not member.budget.is_throttled("status")
 
@@ -46,7 +46,7 @@ async def test_a_closed_membership_hears_nothing_and_goes_on_alone(processes: Pr
     await eventually(lambda: b.heard.nudges == c.heard.nudges == ["1"])
     b.member.close()
     b.member.close()
-    assert b.member.is_alone
+    assert not b.member.peers
     assert await b.member.claim("GET 1")
     b.member.publish("GET 1", b"{}", 0.0)
     b.member.release("GET 1")
@@ -64,6 +64,12 @@ async def test_what_was_on_its_way_when_it_closed_is_not_delivered(processes: Pr
     b.member.close()
     await asyncio.sleep(0)
     assert b.heard.nudges == []
+
+
+async def test_a_nudge_from_another_thread_reaches_the_others(processes: Processes) -> None:
+    a, b = await processes.start_together(2)
+    await asyncio.to_thread(a.member.nudge, "dub-42")
+    await eventually(lambda: b.heard.nudges == ["dub-42"])
 
 
 async def test_closing_releases_all_claims(processes: Processes) -> None:

@@ -28,7 +28,7 @@ async def test_a_process_without_others_is_alone_and_claims_nothing(
 ) -> None:
     only = await processes.start()
     await eventually(lambda: replica_of(only)._is_connected)
-    assert only.member.is_alone
+    assert not only.member.peers
     assert await only.member.claim("GET 1")
     assert replica_of(only).held_keys() == []
 
@@ -142,14 +142,14 @@ async def test_a_process_that_ends_leaves_no_claim_and_is_counted_no_longer(
     a.member.close()
     await a.shared.aclose()
     await eventually(lambda: b.heard.answers == [("GET 1", None)])
-    await eventually(lambda: b.member.is_alone)
+    await eventually(lambda: not b.member.peers)
     assert replica_of(b).processes == 1
 
 
 async def test_clients_of_one_process_hear_each_other_without_the_engine(processes: Processes) -> None:
     a = await processes.start()
     b = processes.join(a.shared)
-    assert not a.member.is_alone
+    assert a.member.peers
     assert await a.member.claim("GET 1")
     assert not await b.member.claim("GET 1")
     began = now()
@@ -160,7 +160,7 @@ async def test_clients_of_one_process_hear_each_other_without_the_engine(process
     assert (b.heard.answers, b.heard.began, b.heard.nudges) == ([("GET 1", b"{}")], [began], ["dub-42"])
     assert (a.heard.answers, a.heard.nudges) == ([], [])
     b.member.close()
-    assert a.member.is_alone
+    assert not a.member.peers
 
 
 async def test_accounts_hear_nothing_of_each_other(processes: Processes) -> None:
@@ -169,7 +169,7 @@ async def test_accounts_hear_nothing_of_each_other(processes: Processes) -> None
     other.nudge("theirs")
     a.member.nudge("ours")
     await eventually(lambda: b.heard.nudges == ["ours"])
-    assert other.is_alone
+    assert not other.peers
     other.close()
 
 
@@ -282,7 +282,7 @@ async def test_without_the_engine_each_goes_on_alone_and_comes_back_by_itself(
     a, b = await own_processes.start_together(2)
     assert await a.member.claim("GET 1")
     own_server.kill() if way == "killed" else own_server.pause()
-    await eventually(lambda: a.member.is_alone and b.member.is_alone)
+    await eventually(lambda: not a.member.peers and not b.member.peers)
     assert (a.heard.losses, b.heard.losses) == (1, 1)
     assert replica_of(a).processes == 2  # for the part of the rate
     began = now()
@@ -360,7 +360,7 @@ async def test_a_process_that_may_not_listen_any_more_goes_on_alone(
     a, b = await own_processes.start_together(2)
     own_server.ask("ACL SETUSER default -subscribe")
     own_server.ask("CLIENT KILL TYPE pubsub")
-    await eventually(lambda: a.member.is_alone and b.member.is_alone)
+    await eventually(lambda: not a.member.peers and not b.member.peers)
     await eventually(lambda: a.heard.losses == b.heard.losses == 1)
     assert replica_of(a).is_live
     assert await a.member.claim("GET 1")
@@ -387,6 +387,6 @@ async def test_a_busy_thread_loses_nothing(own_processes: Processes) -> None:
     a, b = await own_processes.start_together(2)
     time.sleep(0.6)  # noqa: ASYNC251
     await asyncio.sleep(0.2)
-    assert not a.member.is_alone
-    assert not b.member.is_alone
+    assert a.member.peers
+    assert b.member.peers
     assert (a.heard.losses, b.heard.losses) == (0, 0)

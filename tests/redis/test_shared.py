@@ -63,7 +63,7 @@ async def test_closing_leaves_no_task_and_no_socket(server: EngineServer) -> Non
     await shared.aclose()
     assert sockets() == before
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    assert member.is_alone
+    assert not member.peers
     assert await member.claim("GET 1")
     member.publish("GET 1", b"{}", 0.0)
     member.nudge("dub-42")
