@@ -22,7 +22,7 @@ async def wait(
 ) -> int:
     """Wait until requests are completed or failed.
 
-    Shows a table on a terminal, elsewhere a line for each change. Exit codes: 0 all completed, 1 one failed or was
+    Shows a board on a terminal, elsewhere a line for each change. Exit codes: 0 all completed, 1 one failed or was
     not found, 2 wrong arguments, settings or credentials, 3 one did not finish in time or the service cannot be
     reached. If several apply, 2 goes before 3, and 3 before 1.
 

@@ -4,7 +4,7 @@
 ``options``       options for the service, its credentials and the two families of jobs
 ``submission``    a paid submission: its media, its id, and advice if the answer is lost
 ``waiting``       waits for one or several jobs, with a board that shows them
-``board``         what ``wait`` shows: a table on a terminal, lines, or JSON
+``board``         what ``wait`` shows: rows on a terminal, lines, or JSON; rows for any other work too
 ``list_table``    what ``list`` and ``voices`` show: a table, tab-separated lines, or JSON
 ``progress``      the progress of an upload or a download
 ``output_files``  the outputs of a job as files

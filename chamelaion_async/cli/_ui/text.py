@@ -8,7 +8,18 @@ from typing import Final
 
 from ...models import Job, VideoTranslateRequest
 
-__all__ = ["clean", "column_width", "one_line", "result", "seconds", "size", "summary", "time_left", "timestamp"]
+__all__ = [
+    "clean",
+    "clock_time",
+    "column_width",
+    "one_line",
+    "result",
+    "seconds",
+    "size",
+    "summary",
+    "time_left",
+    "timestamp",
+]
 
 _WIDEST: Final = 40
 _ANY_MOMENT: Final = 2.0  # seconds
@@ -54,6 +65,12 @@ def seconds(span: timedelta | None) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def clock_time(span: float) -> str:
+    """Return seconds as a clock shows them, such as ``1:05`` or ``2:00:00``."""
+    minutes, rest = divmod(int(span), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
 
 
 def time_left(remaining: float) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Iterable
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from ...errors import ChamelaionError
 from ...models import ErrorOutcome, LipsyncRequest, Outcome, RequestOutcome, VideoTranslateRequest
@@ -19,8 +18,6 @@ from .options import Requests
 __all__ = ["of_outcome", "run_together", "wait_for_all", "wait_for_one"]
 
 T = TypeVar("T")
-
-_UPDATE_PAUSE: Final = 1.0  # seconds
 
 
 async def wait_for_one(
@@ -54,25 +51,7 @@ async def wait_for_all(
     # The option takes numbers only, and the library None for no limit.
     limit = None if timeout == math.inf else timeout
     with board:
-        async with _updates(board):
-            return await run_together(wait_for_one(requests, board, id, timeout=limit) for id in ids)
-
-
-@asynccontextmanager
-async def _updates(board: Board) -> AsyncIterator[None]:
-    """Update a board again and again inside the block."""
-
-    async def update() -> None:
-        while True:
-            await asyncio.sleep(_UPDATE_PAUSE)
-            board.update()
-
-    task = asyncio.create_task(update())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
+        return await run_together(wait_for_one(requests, board, id, timeout=limit) for id in ids)
 
 
 async def run_together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -1,9 +1,10 @@
-"""What ``wait`` shows, without a service."""
+"""Boards for jobs, without a service."""
 
 from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -15,6 +16,7 @@ from chamelaion_async.cli._ui.board import JsonBoard, LineBoard, TableBoard, mak
 from chamelaion_async.cli._ui.text import clean, one_line
 
 NASTY = "\x1b[31m[blink]id[/]\r\x07\x7f\u202e\ud800"
+BAR = "\u2501\u2500"  # done, to do
 Job = Callable[..., LipsyncRequest]
 
 
@@ -25,10 +27,10 @@ def console() -> Iterator[Console]:
         yield made
 
 
-def drawn(console: Console, board: TableBoard) -> str:
-    with console.capture() as capture:
-        console.print(board.table())
-    return capture.get()
+def rows(board: TableBoard, *, width: int = 80, height: int = 40) -> list[str]:
+    """The lines below the heading."""
+    lines = [line.rstrip() for line in board.lines(width, height)]
+    return lines[lines.index("") + 1 :]
 
 
 def durations(job: Job, *, now: float, finished: int = 20) -> Durations:
@@ -101,99 +103,104 @@ def test_json_has_finished_jobs_and_errors(job: Job, capsys: pytest.CaptureFixtu
     assert late["message"] in printed.err
 
 
-def test_a_table_has_states_and_times_and_fits_into_80_columns(console: Console, job: Job) -> None:
+def test_each_state_has_a_mark_a_word_and_a_count(console: Console, job: Job) -> None:
     id = "6f82a2d8-a6d4-4e8a-a0fa-e8b09823a2d8"
-    board = TableBoard(["a", id, "c", "d", NASTY, "f"], console=console)
+    board = TableBoard(["a", id, "c", "d", NASTY, "f", "g", "h"], console=console)
     board.job_changed("a", job("processing"))
     board.job_changed(id, job("completed"))
     board.wait_failed("c", timeout("c"))
     board.wait_failed("d", WaitUnreachableError("", id="d", last=None, elapsed=1.0, polls=1, last_error=None))
     board.job_changed(NASTY, job("[red]\x1b[2J"))
-    table = drawn(console, board)
-    assert all(line.isprintable() for line in table.splitlines())
-    assert r"\x1b[31m[blink]id[/]" in table
-    assert r"[red]\x1b[2J" in table
-    rows = [line.split() for line in table.splitlines()]
-    assert [id, "completed", "5.0", "s", "1", "min", "25", "s"] in rows
-    assert ["c", "timed", "out", "-", "-"] in rows
-    assert ["d", "unreachable", "-", "-"] in rows
-    assert any(row[1:] == ["a", "processing", "5.0", "s", "-"] for row in rows)  # with a spinner before it
-    assert any(row[1:] == ["f", "no", "answer", "-", "-"] for row in rows)
-    assert "3 of 6 done" in table
+    board.job_changed("g", job("queued"))
+    board.job_changed("h", job("failed", error_message="video URL is not accessible"))
+    lines = board.lines(120, 40)
+    assert all(line.isprintable() for line in lines)
+    assert lines[0].startswith("2 of 8 done ")
+    assert lines[1] == (
+        "\u00b7 1 unread  \u25cb 1 queued  \u25b8 2 processing  \u2713 1 completed  \u2717 1 failed"
+        "  ! 1 timed out  ? 1 unreadable"
+    )
+    shown = [" ".join(row.split()) for row in rows(board, width=120)]
+    assert shown[0] == "\u25b8 a processing queued 5.0 s"
+    assert shown[1] == f"\u2713 {id} completed took 1:25, queued 5.0 s"
+    assert shown[2].startswith("! c timed out no answer yet after 1.0 s")
+    assert shown[3].startswith("? d unreachable stopped after 1.0 s")
+    assert shown[4].startswith("\u25b8 \\x1b[31m[blink]id[/]")
+    assert shown[4].endswith("[red]\\x1b[\u2026 queued 5.0 s")
+    assert shown[5] == "\u00b7 f unread"
+    assert shown[6] == "\u25cb g queued"
+    assert shown[7] == "\u2717 h failed video URL is not accessible"
+
+
+def test_a_job_that_timed_out_is_not_done_and_shows_its_last_state(console: Console, job: Job) -> None:
+    board = TableBoard(["a"], console=console)
+    board.job_changed("a", job("processing"))
+    board.wait_failed("a", timeout("a"))
+    assert board.lines(80, 24)[0].startswith("0 of 1 done ")
+    assert rows(board) == ["! a timed out   processing, queued 5.0 s"]
 
 
 @pytest.mark.parametrize(
-    ("now", "left"),
+    ("now", "left", "full"),
     [
-        pytest.param(5.0, "about 1 min left", id="just started"),
-        pytest.param(48.0, "about 40 s left", id="halfway"),
-        pytest.param(89.0, "any moment", id="due"),
-        pytest.param(185.0, "about 3 min left", id="longer than any before"),
+        pytest.param(5.0, "about 1 min left", 0, id="just started"),
+        pytest.param(48.0, "about 40 s left", 5, id="halfway"),
+        pytest.param(89.0, "any moment", 9, id="due"),
+        pytest.param(185.0, "about 3 min left", 5, id="longer than any before"),
     ],
 )
-def test_an_open_job_has_a_forecast_below_its_name(console: Console, job: Job, now: float, left: str) -> None:
+def test_an_open_job_has_a_bar_and_a_forecast(console: Console, job: Job, now: float, left: str, full: int) -> None:
     board = TableBoard(["a", "b", "c"], durations=durations(job, now=now), console=console)
     board.job_changed("a", job("processing"))
     board.job_changed("b", job("completed"))
-    lines = [" ".join(line.split()[1:]) for line in drawn(console, board).splitlines()]
-    place = lines.index("a processing 5.0 s -")
-    assert lines[place + 1].endswith(left)
-    assert sum(line.endswith(("left", "moment")) for line in lines) == 1
-
-
-def test_the_bar_is_the_part_of_the_time_that_has_passed(console: Console, job: Job) -> None:
-    board = TableBoard(["a"], durations=durations(job, now=45.0), console=console)
-    board.job_changed("a", job("processing"))
-    (line,) = (line for line in drawn(console, board).splitlines() if "left" in line)
-    assert line.count("━") == 9  # of 18; a terminal without colours shows no rest
+    first, *others = rows(board)
+    assert first == f"\u25b8 a processing  {BAR[0] * full}{BAR[1] * (10 - full)} {left}"
+    assert not any("left" in row for row in others)
 
 
 def test_without_a_finished_job_there_is_no_forecast(console: Console, job: Job) -> None:
-    plain = TableBoard(["a"], console=console)
     board = TableBoard(["a"], durations=durations(job, now=45.0, finished=0), console=console)
-    for each in (plain, board):
-        each.job_changed("a", job("processing"))
-        each.update()
-    assert drawn(console, board) == drawn(console, plain)
+    board.job_changed("a", job("processing"))
+    board._refresh(["a"])
+    assert "left" not in "".join(board.lines(80, 24))
 
 
-def test_an_update_shows_what_was_learned_since(console: Console, job: Job) -> None:
+def test_a_refresh_shows_what_was_learned_since(console: Console, job: Job) -> None:
     known = durations(job, now=45.0, finished=0)
     board = TableBoard(["a", "b"], durations=known, console=console)
     board.job_changed("a", job("processing"))
     known.add(job("completed", id="other"))
-    assert "left" not in drawn(console, board)
-    board.update()
-    assert "about 45 s left" in drawn(console, board)
+    assert "left" not in "".join(board.lines(80, 24))
+    board._refresh(["a"])
+    assert rows(board)[0].endswith("about 45 s left")
 
 
-def test_a_table_that_fills_the_terminal_has_no_forecasts(console: Console, job: Job) -> None:
-    console.height = 12
-    for count, shown in [(3, 3), (4, 0), (20, 0)]:
-        names = [f"{number}" for number in range(count)]
-        board = TableBoard(names, durations=durations(job, now=45.0), console=console)
-        for name in names:
-            board.job_changed(name, job("processing"))
-        board.update()
-        assert drawn(console, board).count("left") == shown
+def test_the_forecast_of_all_is_that_of_the_last_and_covers_jobs_that_are_folded(console: Console, job: Job) -> None:
+    names = [f"{number}" for number in range(100)]
+    board = TableBoard(names, durations=durations(job, now=45.0), console=console)
+    for name in names:
+        board.job_changed(name, job("processing"))
+    board._refresh(names[:5])
+    assert re.search(r", about \d+ (s|min) left$", board.lines(80, 24)[0])
+    for name in names:
+        board.job_changed(name, job("completed"))
+    board._refresh(names[:5])
+    assert board.lines(80, 24)[0].endswith(" 0:00")
 
 
-@pytest.mark.parametrize("width", [80, 60])
-def test_a_forecast_leaves_the_width_of_a_table_with_uuids_as_it_is(console: Console, job: Job, width: int) -> None:
-    id, created_at = "6f82a2d8-a6d4-4e8a-a0fa-e8b09823a2d8", job().created_at
-    known = Durations(clock=lambda: 0.0)
-    known.add(job("completed", started_at=created_at, finished_at=created_at + timedelta(minutes=55)))
-    known.add(job("queued"), created_at)
-    console.width = width
-    boards = [TableBoard([id], console=console), TableBoard([id], durations=known, console=console)]
-    for board in boards:
-        board.job_changed(id, job("queued"))
-    plain, table = (drawn(console, board) for board in boards)
-    assert "about 55 min left" in table
-    assert max(map(len, table.splitlines())) == max(map(len, plain.splitlines()))
+def test_most_jobs_without_a_forecast_leave_all_without_one(console: Console, job: Job) -> None:
+    board = TableBoard(["a", "b", "c"], durations=durations(job, now=45.0), console=console)
+    board.job_changed("a", job("processing"))
+    board._refresh(["a"])
+    assert "left" not in board.lines(80, 24)[0]
+    board.wait_failed("b", timeout("b"))
+    board._refresh(["a"])
+    assert board.lines(80, 24)[0].endswith("left")
 
 
-def test_results_and_errors_follow_the_table(console: Console, job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_results_and_errors_follow_the_rows(
+    console: Console, job: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
     with TableBoard(["a", NASTY, "c"], console=console) as board:
         board.job_changed("a", job("failed", error_message="\x1b[2Jno [b]way[/b]"))
         board.wait_failed(NASTY, timeout(NASTY))
@@ -204,10 +211,12 @@ def test_results_and_errors_follow_the_table(console: Console, job: Job, capsys:
     assert printed.err.count("\n") == 1
 
 
-def test_a_terminal_without_unicode_gets_ascii(job: Job) -> None:
+async def test_a_terminal_without_unicode_gets_ascii(job: Job) -> None:
     file = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     console = Console(file=file, force_terminal=True, color_system=None, width=60, legacy_windows=False)
-    board = TableBoard(["a"], durations=durations(job, now=45.0), console=console)
-    board.job_changed("a", job("processing"))
-    assert "left" in drawn(console, board)
-    assert drawn(console, board).isascii()
+    with TableBoard(["a", "b"], durations=durations(job, now=45.0), console=console) as board:
+        board.job_changed("a", job("processing"))
+        board.job_changed("b", job("failed", error_message="x" * 100))
+    shown = file.buffer.getvalue()
+    assert b"left" in shown
+    assert shown.isascii()

@@ -1,0 +1,231 @@
+"""Boards for jobs: rows on a terminal, a line for each change, or JSON."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from itertools import cycle, islice
+from typing import Final, Self
+
+from rich.console import Console
+
+from ....errors import ChamelaionError, WaitTimeoutError
+from ....models import Job
+from ....polling.durations import Durations
+from ..errors import explain, explain_with_id, label
+from ..json_records import api_record, error_record
+from ..printing import can_redraw, print_error, print_line
+from ..text import clean, clock_time, column_width, one_line, result, seconds, summary
+from .live import LiveRows
+from .rows import Row, Stage
+
+__all__ = ["Board", "JsonBoard", "LineBoard", "TableBoard", "make_board"]
+
+# The count of a stage has its name, and rows of it the status of the service.
+_UNREAD: Final = Stage(name="unread", mark="\u00b7", plain_mark=".", style="dim", kind="idle")
+_QUEUED: Final = Stage(name="queued", mark="\u25cb", plain_mark="o", style="dim", kind="idle")
+_PROCESSING: Final = Stage(name="processing", mark="\u25b8", plain_mark=">", style="cyan", kind="active")
+_COMPLETED: Final = Stage(name="completed", mark="\u2713", plain_mark="+", style="green", kind="done", has_ended=True)
+_FAILED: Final = Stage(name="failed", mark="\u2717", plain_mark="x", style="red", kind="problem", has_ended=True)
+_TIMED_OUT: Final = Stage(name="timed out", mark="!", plain_mark="!", style="yellow", kind="problem")
+_UNREADABLE: Final = Stage(name="unreadable", mark="?", plain_mark="?", style="magenta", kind="problem")
+JOB_STAGES: Final = (_UNREAD, _QUEUED, _PROCESSING, _COMPLETED, _FAILED, _TIMED_OUT, _UNREADABLE)
+
+_FORECASTS: Final = 30  # a second, of jobs that are not shown: each costs 50 microseconds
+
+
+class Board(ABC):
+    """Shows jobs by their names. A context manager: entered before the first job, left after the last one."""
+
+    @abstractmethod
+    def job_changed(self, name: str, job: Job, /) -> None:
+        """Show a job when it is first read and after every change, its end included."""
+
+    @abstractmethod
+    def wait_failed(self, name: str, error: ChamelaionError, /) -> None:
+        """Show an error that ended the wait for a job."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:  # noqa: B027 - most boards have nothing to close
+        pass
+
+
+def make_board(
+    names: Sequence[str],
+    *,
+    json: bool = False,
+    durations: Durations | None = None,
+    footer: Callable[[], str] = str,
+) -> Board:
+    """Return the board for stdout: JSON if it is asked for, rows on a terminal, else lines."""
+    if json:
+        return JsonBoard()
+    if can_redraw():
+        return TableBoard(names, durations=durations, footer=footer)
+    return LineBoard(names, clock=time.monotonic)
+
+
+class LineBoard(Board):
+    """One line for each change, for logs and pipes.
+
+    Args:
+        names: The names of the jobs.
+        clock: Returns seconds; each line begins with the time since the board was made.
+    """
+
+    def __init__(self, names: Sequence[str], *, clock: Callable[[], float]) -> None:
+        self._width = column_width(names)
+        self._clock = clock
+        self._start = clock()
+
+    def job_changed(self, name: str, job: Job, /) -> None:
+        """Print the state of the job."""
+        elapsed = self._clock() - self._start
+        line = f"{elapsed:6.1f} s  {clean(name):<{self._width}}  {clean(job.status):<10}  {summary(job)}"
+        print_line(line.rstrip())
+
+    def wait_failed(self, name: str, error: ChamelaionError, /) -> None:
+        """Print the error on stderr."""
+        print_error(explain_with_id(name, error))
+
+
+class JsonBoard(Board):
+    """One JSON object for each job at the end of its wait, and errors on stderr too.
+
+    Args:
+        has_jobs: False prints errors only, for a command that adds fields to the finished job.
+    """
+
+    def __init__(self, *, has_jobs: bool = True) -> None:
+        self._has_jobs = has_jobs
+
+    def job_changed(self, _: str, job: Job, /) -> None:
+        """Print the job if it is finished."""
+        if self._has_jobs and job.is_finished:
+            print_line(api_record(job))
+
+    def wait_failed(self, name: str, error: ChamelaionError, /) -> None:
+        """Print the error on stderr, and its record."""
+        print_error(explain_with_id(name, error))
+        print_line(error_record(name, error))
+
+
+class TableBoard(Board):
+    """Rows on a terminal, and at the end the result of each job.
+
+    URLs are not in the rows, which would break them into pieces that cannot be clicked or copied.
+
+    Args:
+        names: The names of the jobs, in the order of the rows.
+        durations: How long jobs took, to show how long those on the board will still take.
+        footer: Returns the line below the counts.
+        console: Where to draw; by default the terminal on stdout.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        *,
+        durations: Durations | None = None,
+        footer: Callable[[], str] = str,
+        console: Console | None = None,
+    ) -> None:
+        self._durations = durations
+        self._jobs: dict[str, Job] = {}
+        self._errors: dict[str, ChamelaionError] = {}
+        self._live = LiveRows(names, JOB_STAGES, footer=footer, refresh=self._refresh, console=console)
+        self._names = [*self._live.rows]
+        self._turn = cycle(self._names)
+        self._ends: dict[str, float] = {}  # of open jobs, in seconds since the board was made
+
+    def job_changed(self, name: str, job: Job, /) -> None:
+        """Show the state of the job in its row."""
+        self._jobs[name] = job
+        if job.is_finished:
+            self._ends.pop(name, None)
+            stage = _COMPLETED if job.is_completed else _FAILED
+            detail = _times(job) if job.is_completed else result(job)
+        else:
+            stage = _QUEUED if job.started_at is None and job.status != _PROCESSING.name else _PROCESSING
+            detail = _times(job)
+        self._live.put(name, Row(stage=stage, status=job.status, detail=detail))
+        self._forecast(name)
+
+    def wait_failed(self, name: str, error: ChamelaionError, /) -> None:
+        """Show the label of the error in the row."""
+        self._errors[name] = error
+        self._ends.pop(name, None)
+        stage = _TIMED_OUT if isinstance(error, WaitTimeoutError) else _UNREADABLE
+        last = self._jobs.get(name)
+        detail = f"{last.status}, {_times(last)}".rstrip(" ,") if last is not None else one_line(explain(error))
+        self._live.put(name, Row(stage=stage, status=label(error), detail=detail))
+
+    def lines(self, width: int, height: int) -> list[str]:
+        """Return the text of the lines as they are now, for a terminal of this size."""
+        return ["".join(part.text for part in line) for line in self._live.lines(width, height)]
+
+    def _refresh(self, shown: Iterable[str]) -> None:
+        """Forecast again the jobs that are shown, and a few of the others in turn."""
+        if not self._durations:
+            return
+        for name in {**dict.fromkeys(shown), **dict.fromkeys(islice(self._turn, min(_FORECASTS, len(self._names))))}:
+            self._forecast(name)
+        self._live.left = self._left()
+
+    def _forecast(self, name: str) -> None:
+        job = self._jobs.get(name)
+        if not self._durations or job is None or job.is_finished or name in self._errors:
+            return
+        forecast, row = self._durations.forecast(job), self._live.rows[name]
+        if forecast.remaining is None or forecast.high is None:
+            return
+        # With several jobs left, the last of them probably takes longer than half of such jobs do.
+        is_last = len(self._names) - self._live.rows.ended == 1
+        self._ends[name] = self._live.elapsed + (forecast.remaining if is_last else forecast.high)
+        self._live.put(
+            name,
+            Row(
+                stage=row.stage,
+                status=row.status,
+                detail=row.detail,
+                elapsed=self._durations.age(job),
+                remaining=forecast.remaining,
+            ),
+        )
+
+    def _left(self) -> float | None:
+        """Return in how many seconds all jobs have probably ended; None unless most open ones have a forecast."""
+        open_ = len(self._names) - self._live.rows.ended - len(self._errors)
+        if not self._ends or 2 * len(self._ends) < open_:
+            return None
+        return max(max(self._ends.values()) - self._live.elapsed, 0.0)
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.__exit__()
+        print_line()
+        width = column_width(self._names)
+        for name in self._names:
+            job = self._jobs.get(name)
+            if job is not None and job.is_finished:
+                print_line(f"{clean(name):<{width}}  {clean(job.status):<9}  {result(job)}")
+        for name, error in self._errors.items():
+            print_error(explain_with_id(name, error))
+
+
+def _times(job: Job) -> str:
+    """Return how long a job took and was queued, as far as that is known."""
+    took = f"took {_short(job.duration)}" if job.duration is not None else ""
+    queued = f"queued {_short(job.queue_time)}" if job.queue_time is not None else ""
+    return ", ".join(filter(None, (took, queued)))
+
+
+def _short(span: timedelta) -> str:
+    return clock_time(span.total_seconds()) if span >= timedelta(minutes=1) else seconds(span)
