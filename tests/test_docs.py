@@ -32,8 +32,8 @@ from chamelaion_async import sandbox as sandbox_module
 from chamelaion_async import testing as testing_module
 from chamelaion_async import tracing as tracing_module
 from chamelaion_async.cli import main
-from chamelaion_async.cli.app import app
-from chamelaion_async.sandbox import Sandbox
+from chamelaion_async.cli.app import app, with_stdin_as_file
+from chamelaion_async.sandbox import Sandbox, WallClock
 from chamelaion_async.testing import plugin
 
 ROOT = Path(__file__).parents[1]
@@ -253,7 +253,8 @@ COMMANDS = [
 
 @pytest.mark.parametrize("line", dict.fromkeys(COMMANDS))
 def test_commands_in_the_documentation_are_commands(line: str) -> None:
-    app.parse_args(line.split()[1:], exit_on_error=False, print_error=False)
+    for command in line.split(" | "):
+        app.parse_args(with_stdin_as_file(command.split()[1:]), exit_on_error=False, print_error=False)
 
 
 def test_the_page_of_commands_names_every_command_and_option(capsys: pytest.CaptureFixture[str]) -> None:

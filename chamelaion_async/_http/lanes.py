@@ -119,6 +119,11 @@ class LocalBudget:
         """Whether the lane is closed, or its rate was learned from 429s."""
         return self._gates[lane].rate.is_throttled(loop_time())
 
+    def pace(self, lane: LaneName) -> tuple[float, float]:
+        """Return the seconds for which a lane is still closed, and its rate in requests a second."""
+        now, rate = loop_time(), self._gates[lane].rate
+        return rate.closed_for(now), rate.at(now)
+
 
 class Lane:
     """The queue of one kind of call: a slot first, then a permit, each in order of arrival."""
@@ -128,6 +133,7 @@ class Lane:
         self._budget = budget
         self.max_rate: float | None = pace.max_rate
         self.max_concurrency: int = pace.max_concurrency
+        self.calls = 0  # sent so far
         self._limit = ConcurrencyLimit(pace.max_concurrency)
         self._under_way = 0
         self._judging: asyncio.TimerHandle | None = None
@@ -138,6 +144,11 @@ class Lane:
     def is_throttled(self) -> bool:
         """Whether 429s hold the lane back: it is closed, or its rate was learned from them."""
         return self._budget.is_throttled(self._name)
+
+    @property
+    def pace(self) -> tuple[float, float]:
+        """Seconds for which the lane is still closed, and its rate; those of a shared budget are not known here."""
+        return self._budget.pace(self._name) if isinstance(self._budget, LocalBudget) else (0.0, math.inf)
 
     def try_acquire(self) -> bool:
         """Take a slot and a permit if both are free, without waiting."""

@@ -91,6 +91,10 @@ class AdaptiveRate:
         """Return the rate at a time in requests a second."""
         return min(self._learned(now), self.limit)
 
+    def closed_for(self, now: float) -> float:
+        """Return the seconds for which a 429 still closes the lane."""
+        return max(self._closed_until - now, 0.0)
+
     def take(self, now: float, n: int = 1) -> bool:
         """Take ``n`` permits if they are due."""
         if self.is_free:

@@ -187,6 +187,7 @@ class Transport:
                 lane: another call of it is answered 429 as well, within a second, if it does concern them.
         """
         sent = loop_time()
+        lane.calls += 1
         # A list or a POST has one path for everything, which says nothing of a limit for one request.
         path = call.path if call.is_read and call.params is None else None
         try:

@@ -27,10 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             from .app import run_command  # noqa: PLC0415 - without the extra, this import fails and is explained
         except ModuleNotFoundError as error:
-            if (error.name or "").startswith("chamelaion_async"):
+            missing = (error.name or "").partition(".")[0]
+            if missing == "chamelaion_async":
                 raise
             print(
-                f"chamelaion-async: the command line needs {error.name}; pip install 'chamelaion-async[cli]'",
+                f"chamelaion-async: the command line needs {missing}; pip install 'chamelaion-async[cli]'",
                 file=sys.stderr,
             )
             return 2

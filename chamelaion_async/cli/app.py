@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from cyclopts import App, CycloptsError
@@ -12,6 +13,7 @@ from .._version import __version__
 from ..errors import ChamelaionError
 from ._ui.errors import exit_code, explain
 from ._ui.exits import ExitCode
+from ._ui.ids import STDIN
 from ._ui.printing import print_error
 from ._ui.signals import sigterm_as_interrupt
 from ._ui.streams import OutputError, discard_stdout
@@ -29,7 +31,7 @@ from .voices import voices
 from .wait import wait
 from .whoami import whoami
 
-__all__ = ["app", "run_command"]
+__all__ = ["app", "run_command", "with_stdin_as_file"]
 
 _HELP: Final = """\
 Lip sync and translation jobs of the Chamelaion API. To see it work: *chamelaion-async demo*.
@@ -38,6 +40,8 @@ The API key is read from CHAMELAION_API_KEY. Exit codes: 0 success, 1 a job fail
 arguments, settings or credentials, 3 no answer, a timeout or a broken transfer, 4 the output cannot be written, 130
 interrupted.
 """
+
+_TAKE_IDS: Final = ("download", "wait")
 
 app: App = App(
     name="chamelaion-async",
@@ -68,7 +72,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: What follows the name of the command; by default the arguments of this process.
     """
-    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    tokens = with_stdin_as_file(list(sys.argv[1:] if arguments is None else arguments))
     with sigterm_as_interrupt() as sigterm:
         code = _run(tokens)
     return ExitCode.TERMINATED if sigterm.is_received and code == ExitCode.INTERRUPTED else code
@@ -100,6 +104,18 @@ def _run(tokens: Sequence[str]) -> int:
         print_error(str(error))
         return ExitCode.USAGE
     return code
+
+
+def with_stdin_as_file(words: list[str]) -> list[str]:
+    """Replace a lone dash, which stands for the ids on stdin; cyclopts takes it for an option before ``--``."""
+    if not words or words[0] not in _TAKE_IDS:
+        return words
+    end = words.index("--") if "--" in words else len(words)
+    options = [
+        STDIN if word == "-" and before not in ("-o", "--output") else word
+        for before, word in pairwise(["", *words[:end]])
+    ]
+    return options + words[end:]
 
 
 def _without_secrets(text: str, tokens: Sequence[str]) -> str:

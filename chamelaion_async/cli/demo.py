@@ -9,12 +9,11 @@ import attrs
 
 from ..client import AsyncClient
 from ..config import PollPolicy
-from ..models import LipsyncRequest, Outcome, VideoTranslateRequest
 from ..sandbox import Sandbox
-from ._ui.board import Board, make_board
+from ._ui.board import make_board
 from ._ui.exits import ExitCode, worst
 from ._ui.printing import print_line
-from ._ui.waiting import of_outcome, run_together, wait_for_one
+from ._ui.waiting import of_outcome, run_together, wait_for_all
 
 __all__ = ["demo"]
 
@@ -69,8 +68,10 @@ async def demo() -> int:
         # Both credentials are given, so that none from the environment is sent.
         AsyncClient(_KEY, bearer_token=_KEY, base_url=sandbox.base_url, polling=_POLLING) as client,
     ):
-        with make_board([job.name for job in _JOBS]) as board:
-            outcomes = await run_together(_run(job, client, sandbox, board) for job in _JOBS)
+        await run_together(_submit(job, client, sandbox) for job in _JOBS)
+        names = [job.name for job in _JOBS]  # their reference ids, by which a wait finds them
+        board = make_board(names)
+        outcomes = await wait_for_all(client.lipsync.requests, board, names, timeout=_TIMEOUT, polling=_POLLING)
     codes = [of_outcome(outcome) for outcome in outcomes]
     completed = codes.count(ExitCode.OK)
     print_line()
@@ -82,15 +83,11 @@ async def demo() -> int:
     return worst(code for job, code in zip(_JOBS, codes, strict=True) if not (job.fails and code is ExitCode.FAILED))
 
 
-async def _run(
-    demo_job: _DemoJob, client: AsyncClient, sandbox: Sandbox, board: Board
-) -> Outcome[LipsyncRequest | VideoTranslateRequest]:
+async def _submit(demo_job: _DemoJob, client: AsyncClient, sandbox: Sandbox) -> None:
     accepted = await client.lipsync.generate(
         video=f"https://cdn.example.com/{demo_job.video}",
         audio="https://cdn.example.com/dub.wav",
         reference_id=demo_job.name,
     )
-    id = accepted.request_id
-    job = sandbox.jobs[id]
+    job = sandbox.jobs[accepted.request_id]
     job.queue_seconds, job.job_seconds = demo_job.queued, demo_job.seconds
-    return await wait_for_one(client.lipsync.requests, board, id, timeout=_TIMEOUT, name=demo_job.name)

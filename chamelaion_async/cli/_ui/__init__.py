@@ -4,6 +4,9 @@
 ``options``       options for the service, its credentials and the two families of jobs
 ``submission``    a paid submission: its media, its id, and advice if the answer is lost
 ``waiting``       waits for one or several jobs, with a board that shows them
+``ids``           ids from the command line, from files and from stdin
+``recent``        whether a 404 may only mean "not yet"
+``traffic``       the requests of a client, for a line on the board
 ``board``         what ``wait`` shows: rows on a terminal, lines, or JSON; rows for any other work too
 ``list_table``    what ``list`` and ``voices`` show: a table, tab-separated lines, or JSON
 ``progress``      the progress of an upload or a download

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
@@ -14,10 +14,11 @@ from ..._http.addresses import is_loopback
 from ...client import AsyncClient
 from ...config import PollPolicy
 from ...errors import ConfigurationError
-from ...models import LipsyncRequest, VideoTranslateRequest
-from ...resources.requests import RequestsResource
+from ...resources.lipsync import LipsyncRequests
+from ...resources.video_translate import VideoTranslateRequests
 
 __all__ = [
+    "POLLING",
     "AttemptTimeout",
     "Family",
     "Flag",
@@ -37,8 +38,11 @@ WaitTimeout = Annotated[float, Parameter(validator=Number(gte=0))]
 PageSize = Annotated[int | None, Parameter(validator=Number(gte=1))]
 Offset = Annotated[int | None, Parameter(validator=Number(gte=0))]
 
+# A command lives for one wait: it would otherwise know of no finished job.
+POLLING: Final = PollPolicy(prime=True)
+
 Family = Literal["lipsync", "translate"]
-Requests: TypeAlias = RequestsResource[LipsyncRequest] | RequestsResource[VideoTranslateRequest]
+Requests: TypeAlias = LipsyncRequests | VideoTranslateRequests
 
 
 def requests_of(client: AsyncClient, family: Family) -> Requests:
@@ -108,8 +112,7 @@ class ServiceOptions:
             proxy=self.proxy,
             trust_env=not self._is_local(),
             timeout=timeout,
-            # A command lives for one wait: it would otherwise know of no finished job.
-            polling=PollPolicy(prime=True),
+            polling=POLLING,
         )
 
     def _is_local(self) -> bool:

@@ -15,6 +15,7 @@ __all__ = [
     "one_line",
     "result",
     "seconds",
+    "short_time",
     "size",
     "summary",
     "time_left",
@@ -71,6 +72,11 @@ def clock_time(span: float) -> str:
     """Return seconds as a clock shows them, such as ``1:05`` or ``2:00:00``."""
     minutes, rest = divmod(int(span), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
+def short_time(span: timedelta) -> str:
+    """Return a duration in few columns, such as ``4.2 s`` or ``3:05``."""
+    return clock_time(span.total_seconds()) if span >= timedelta(minutes=1) else seconds(span)
 
 
 def time_left(remaining: float) -> str:

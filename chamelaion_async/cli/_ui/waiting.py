@@ -4,54 +4,148 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Coroutine, Iterable
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Collection, Coroutine, Iterable
+from contextlib import aclosing, suppress
+from typing import Any, Literal, TypeAlias, TypeVar
 
-from ...errors import ChamelaionError
-from ...models import ErrorOutcome, LipsyncRequest, Outcome, RequestOutcome, VideoTranslateRequest
+import attrs
+
+from ...config import PollPolicy
+from ...errors import ChamelaionError, NotFoundError, WaitError
+from ...models import LipsyncRequest, Outcome, VideoTranslateRequest
 from .board import Board
 from .errors import exit_code
 from .exits import ExitCode, of_job
-from .options import Requests
+from .options import POLLING, Requests
+from .recent import RecentRequests
 
-__all__ = ["of_outcome", "run_together", "wait_for_all", "wait_for_one"]
+__all__ = ["AnyOutcome", "Until", "Wait", "of_outcome", "run_together", "wait_for_all", "watch_many"]
 
 T = TypeVar("T")
-
-
-async def wait_for_one(
-    requests: Requests, board: Board, id: str, *, timeout: float | None, name: str | None = None
-) -> Outcome[LipsyncRequest | VideoTranslateRequest]:
-    """Wait until a request is finished, and show its changes on a board.
-
-    Args:
-        requests: The family of the request.
-        board: The board.
-        id: The request.
-        timeout: Seconds to wait in all; None waits without end.
-        name: The name of the job on the board; by default its id.
-
-    Returns:
-        The finished request, or the error that ended the wait.
-    """
-    name = id if name is None else name
-    try:
-        job = await requests.wait_until_finished(id, timeout=timeout, on_update=partial(board.job_changed, name))
-    except ChamelaionError as error:
-        board.wait_failed(name, error)
-        return ErrorOutcome(id=name, error=error)
-    return RequestOutcome(id=name, request=job)
+AnyOutcome: TypeAlias = Outcome[LipsyncRequest] | Outcome[VideoTranslateRequest]
+Until = Literal["all", "any", "failure"]
 
 
 async def wait_for_all(
-    requests: Requests, board: Board, ids: Iterable[str], *, timeout: float
-) -> list[Outcome[LipsyncRequest | VideoTranslateRequest]]:
-    """Wait for several requests at once on a board that is not entered yet; ``math.inf`` waits without end."""
-    # The option takes numbers only, and the library None for no limit.
-    limit = None if timeout == math.inf else timeout
-    with board:
-        return await run_together(wait_for_one(requests, board, id, timeout=limit) for id in ids)
+    requests: Requests, board: Board, ids: Iterable[str], *, timeout: float, polling: PollPolicy = POLLING
+) -> list[AnyOutcome]:
+    """Wait for several requests at once on a board that is not entered yet.
+
+    Args:
+        requests: The family of the requests.
+        board: The board.
+        ids: The requests, each once.
+        timeout: Seconds to wait in all; ``math.inf`` waits without end.
+        polling: How often to poll.
+
+    Returns:
+        An outcome for each id.
+
+    Raises:
+        ChamelaionError: An error that concerns all of several ids, such as wrong credentials.
+    """
+    return await Wait(requests=requests, board=board, names=[*ids], polling=polling).run(timeout)
+
+
+def watch_many(
+    requests: Requests, ids: Collection[str], *, timeout: float, polling: PollPolicy
+) -> AsyncGenerator[AnyOutcome, None]:
+    """Yield an outcome of each id at first sight, at every change and at its end."""
+    limit = None if timeout == math.inf else max(timeout, 0.0)
+    return requests._follow([*ids], limit, polling, every_change=True)  # noqa: SLF001 - nothing public yields changes
+
+
+class _EnoughError(Exception):
+    """Nothing needs to be waited for any more."""
+
+
+@attrs.define(kw_only=True)
+class Wait:
+    """A wait for several requests on a board that is not entered yet.
+
+    Attributes:
+        requests: The family of the requests.
+        board: The board.
+        names: The ids, each once.
+        until: Whether to wait for all of them, for any that finishes, or for the first failure or error.
+        recent: Tells for which ids a 404 is final at once; by default it may mean "not yet" for all of them.
+        polling: How often to poll.
+        outcomes: What has been found out so far.
+    """
+
+    requests: Requests
+    board: Board
+    names: list[str]
+    until: Until = "all"
+    recent: RecentRequests | None = None
+    polling: PollPolicy = POLLING
+    outcomes: dict[str, AnyOutcome] = attrs.field(init=False, factory=dict)
+    _seen: set[str] = attrs.field(init=False, factory=set)
+
+    @property
+    def open(self) -> list[str]:
+        """The ids of requests that may not have finished, so that another wait is of use."""
+        errors = {id: outcome.error for id, outcome in self.outcomes.items()}
+        return [id for id in self.names if id not in errors or isinstance(errors[id], WaitError)]
+
+    async def run(self, timeout: float) -> list[AnyOutcome]:
+        """Wait, at most for so many seconds; ``math.inf`` waits without end.
+
+        Returns:
+            An outcome for each id; none for those that were still open when ``until`` ended the wait.
+
+        Raises:
+            ChamelaionError: An error that concerns all of several ids, such as wrong credentials.
+        """
+        with self.board:
+            await self._run(asyncio.get_running_loop().time() + timeout)
+        return [self.outcomes[name] for name in self.names if name in self.outcomes]
+
+    async def _run(self, ends: float) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._follow(self.names, ends, group, confirms=self.recent is not None)
+        except ExceptionGroup as errors:
+            error = errors.exceptions[0]
+            if any(isinstance(each, _EnoughError) for each in errors.exceptions):
+                return
+            if len(self.names) > 1 or not isinstance(error, ChamelaionError):
+                raise error from None
+            with suppress(_EnoughError):
+                self._show(Outcome(id=self.names[0], error=error))
+
+    async def _follow(self, names: list[str], ends: float, group: asyncio.TaskGroup, *, confirms: bool) -> None:
+        """Show the changes of requests; with ``confirms``, each 404 comes at once and is confirmed in a task."""
+        left = ends - asyncio.get_running_loop().time()
+        polling = attrs.evolve(self.polling, not_found_grace=0.0) if confirms else self.polling
+        async with aclosing(watch_many(self.requests, names, timeout=left, polling=polling)) as outcomes:
+            async for outcome in outcomes:
+                if confirms and isinstance(outcome.error, NotFoundError):
+                    group.create_task(self._confirm(outcome, ends, group))
+                else:
+                    self._show(outcome)
+
+    async def _confirm(self, outcome: AnyOutcome, ends: float, group: asyncio.TaskGroup) -> None:
+        """Show a 404, unless it may mean "not yet": then wait on."""
+        name = outcome.id
+        if name in self._seen or self.recent is None or await self.recent.may_hold(name):
+            await self._follow([name], ends, group, confirms=False)
+        else:
+            self._show(outcome)
+
+    def _show(self, outcome: AnyOutcome) -> None:
+        name, job = outcome.id, outcome.request
+        if job is not None:
+            self._seen.add(name)
+            self.board.job_changed(name, job)
+        elif outcome.error is not None:
+            self.board.wait_failed(name, outcome.error)
+        if job is not None and not job.is_finished:
+            return
+        self.outcomes[name] = outcome
+        is_success = job is not None and job.is_completed
+        if (self.until == "any" and job is not None) or (self.until == "failure" and not is_success):
+            raise _EnoughError
 
 
 async def run_together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -65,6 +159,6 @@ async def run_together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
-def of_outcome(outcome: Outcome[LipsyncRequest | VideoTranslateRequest]) -> ExitCode:
+def of_outcome(outcome: AnyOutcome) -> ExitCode:
     """Return the exit code for one id."""
     return of_job(outcome.unwrap()) if outcome.error is None else exit_code(outcome.error)

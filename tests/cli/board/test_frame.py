@@ -58,7 +58,7 @@ def test_thirty_rows_at_80_by_24_show_counts_problems_and_active_rows() -> None:
         "",
         *(f"x {number:08x}{UUID[8:]} failed      video URL is not accessible:~" for number in (9, 19, 29)),
         *(f"> {n:08x}{UUID[8:]} processing  ######---- about 40 s left" for n in (1, 4, 7, 10, 13, 16, 22, 25, 28)),
-        *(f"o {number:08x}{UUID[8:]} queued" for number in (12, 15, 18, 21, 24, 27)),
+        *(f"o {number:08x}{UUID[8:]} queued" for number in (0, 3, 6, 12, 15, 18)),
         "  and 12 more: 3 queued, 9 completed",
     ]
 

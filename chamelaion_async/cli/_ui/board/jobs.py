@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
 from itertools import cycle, islice
 from typing import Final, Self
 
@@ -17,11 +16,13 @@ from ....polling.durations import Durations
 from ..errors import explain, explain_with_id, label
 from ..json_records import api_record, error_record
 from ..printing import can_redraw, print_error, print_line
-from ..text import clean, clock_time, column_width, one_line, result, seconds, summary
+from ..text import clean, clock_time, column_width, one_line, result, short_time, summary
+from ..traffic import Traffic
 from .live import LiveRows
 from .rows import Row, Stage
+from .summary import summary_lines
 
-__all__ = ["Board", "JsonBoard", "LineBoard", "TableBoard", "make_board"]
+__all__ = ["Board", "JsonBoard", "LineBoard", "QuietBoard", "TableBoard", "make_board"]
 
 # The count of a stage has its name, and rows of it the status of the service.
 _UNREAD: Final = Stage(name="unread", mark="\u00b7", plain_mark=".", style="dim", kind="idle")
@@ -33,6 +34,7 @@ _TIMED_OUT: Final = Stage(name="timed out", mark="!", plain_mark="!", style="yel
 _UNREADABLE: Final = Stage(name="unreadable", mark="?", plain_mark="?", style="magenta", kind="problem")
 JOB_STAGES: Final = (_UNREAD, _QUEUED, _PROCESSING, _COMPLETED, _FAILED, _TIMED_OUT, _UNREADABLE)
 
+_ONE_BY_ONE: Final = 5  # errors of one kind
 _FORECASTS: Final = 30  # a second, of jobs that are not shown: each costs 50 microseconds
 
 
@@ -47,6 +49,9 @@ class Board(ABC):
     def wait_failed(self, name: str, error: ChamelaionError, /) -> None:
         """Show an error that ended the wait for a job."""
 
+    def print_summary(self) -> None:  # noqa: B027 - for a terminal only
+        """Print what became of the jobs. Called after the board was left."""
+
     def __enter__(self) -> Self:
         return self
 
@@ -58,14 +63,17 @@ def make_board(
     names: Sequence[str],
     *,
     json: bool = False,
+    quiet: bool = False,
     durations: Durations | None = None,
-    footer: Callable[[], str] = str,
+    traffic: Traffic | None = None,
 ) -> Board:
-    """Return the board for stdout: JSON if it is asked for, rows on a terminal, else lines."""
+    """Return the board for stdout: JSON or nothing if that is asked for, rows on a terminal, else lines."""
     if json:
         return JsonBoard()
+    if quiet:
+        return QuietBoard()
     if can_redraw():
-        return TableBoard(names, durations=durations, footer=footer)
+        return TableBoard(names, durations=durations, traffic=traffic)
     return LineBoard(names, clock=time.monotonic)
 
 
@@ -87,6 +95,17 @@ class LineBoard(Board):
         elapsed = self._clock() - self._start
         line = f"{elapsed:6.1f} s  {clean(name):<{self._width}}  {clean(job.status):<10}  {summary(job)}"
         print_line(line.rstrip())
+
+    def wait_failed(self, name: str, error: ChamelaionError, /) -> None:
+        """Print the error on stderr."""
+        print_error(explain_with_id(name, error))
+
+
+class QuietBoard(Board):
+    """Errors only."""
+
+    def job_changed(self, _: str, job: Job, /) -> None:
+        """Print nothing."""
 
     def wait_failed(self, name: str, error: ChamelaionError, /) -> None:
         """Print the error on stderr."""
@@ -122,7 +141,7 @@ class TableBoard(Board):
     Args:
         names: The names of the jobs, in the order of the rows.
         durations: How long jobs took, to show how long those on the board will still take.
-        footer: Returns the line below the counts.
+        traffic: The requests of the client, for a line below the counts.
         console: Where to draw; by default the terminal on stdout.
     """
 
@@ -131,13 +150,16 @@ class TableBoard(Board):
         names: Sequence[str],
         *,
         durations: Durations | None = None,
-        footer: Callable[[], str] = str,
+        traffic: Traffic | None = None,
         console: Console | None = None,
     ) -> None:
         self._durations = durations
+        self._traffic = traffic
+        self._console = console or Console(highlight=False)  # ids are not to be coloured like numbers
         self._jobs: dict[str, Job] = {}
         self._errors: dict[str, ChamelaionError] = {}
-        self._live = LiveRows(names, JOB_STAGES, footer=footer, refresh=self._refresh, console=console)
+        footer = str if traffic is None else traffic.line
+        self._live = LiveRows(names, JOB_STAGES, footer=footer, refresh=self._refresh, console=self._console)
         self._names = [*self._live.rows]
         self._turn = cycle(self._names)
         self._ends: dict[str, float] = {}  # of open jobs, in seconds since the board was made
@@ -216,16 +238,33 @@ class TableBoard(Board):
             job = self._jobs.get(name)
             if job is not None and job.is_finished:
                 print_line(f"{clean(name):<{width}}  {clean(job.status):<9}  {result(job)}")
+        self._print_errors()
+
+    def print_summary(self) -> None:
+        """Print what became of the jobs, if there are several."""
+        if len(self._names) > 1:
+            print_line()
+            for line in summary_lines(
+                len(self._names),
+                self._jobs.values(),
+                self._errors.values(),
+                elapsed=self._live.elapsed,
+                requests=None if self._traffic is None else self._traffic.used,
+                ascii_only=self._console.options.ascii_only,
+            ):
+                print_line(line)
+
+    def _print_errors(self) -> None:
+        late = [name for name, error in self._errors.items() if isinstance(error, WaitTimeoutError)]
         for name, error in self._errors.items():
-            print_error(explain_with_id(name, error))
+            if len(late) <= _ONE_BY_ONE or not isinstance(error, WaitTimeoutError):
+                print_error(explain_with_id(name, error))
+        if len(late) > _ONE_BY_ONE:
+            print_error(f"{len(late)} jobs were not finished after {clock_time(self._live.elapsed)}; they continue")
 
 
 def _times(job: Job) -> str:
     """Return how long a job took and was queued, as far as that is known."""
-    took = f"took {_short(job.duration)}" if job.duration is not None else ""
-    queued = f"queued {_short(job.queue_time)}" if job.queue_time is not None else ""
+    took = f"took {short_time(job.duration)}" if job.duration is not None else ""
+    queued = f"queued {short_time(job.queue_time)}" if job.queue_time is not None else ""
     return ", ".join(filter(None, (took, queued)))
-
-
-def _short(span: timedelta) -> str:
-    return clock_time(span.total_seconds()) if span >= timedelta(minutes=1) else seconds(span)

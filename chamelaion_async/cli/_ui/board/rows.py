@@ -107,7 +107,8 @@ class Rows:
         Args:
             room: How many have room. If that is enough for all, they keep their order. Otherwise come problems, which
                 take half of the room at most while there are active rows for the other half, then active rows, then
-                the others. Of too many rows of a stage, those that came into it last are shown.
+                the others. Of too many rows of a stage, those are shown that came into it first if they are open, and
+                last if not.
         """
         if len(self._rows) <= room:
             return [*self._rows]
@@ -119,7 +120,9 @@ class Rows:
                 left = max(left - active, (left + 1) // 2)
             for stage, names in self._names.items():
                 if stage.kind == kind:
-                    found = [*islice(reversed(names), left)]
-                    shown += reversed(found)
+                    # Open rows stay where they are until they end, and of the others there is news.
+                    is_open = kind in ("active", "idle")
+                    found = [*islice(names if is_open else reversed(names), left)]
+                    shown += found if is_open else reversed(found)
                     left -= len(found)
         return shown
