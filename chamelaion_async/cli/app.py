@@ -7,63 +7,75 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
+import rich  # noqa: F401 - a command may import it late, and its absence is explained before anything is sent
 from cyclopts import App, CycloptsError
 
 from .._version import __version__
 from ..errors import ChamelaionError
 from ._ui.errors import exit_code, explain
 from ._ui.exits import ExitCode
+from ._ui.help_pages import HelpPages
 from ._ui.ids import STDIN
 from ._ui.printing import print_error
 from ._ui.signals import sigterm_as_interrupt
 from ._ui.streams import OutputError, discard_stdout
 from .completion import completion_for
-from .demo import demo
-from .download import download
-from .generate import generate
-from .get import get
-from .health import health
-from .list import list_requests
-from .run import run
-from .sandbox import sandbox
-from .translate import translate
-from .voices import voices
-from .wait import wait
-from .whoami import whoami
 
 __all__ = ["app", "run_command", "with_stdin_as_file"]
 
 _HELP: Final = """\
-Lip sync and translation jobs of the Chamelaion API. To see it work: *chamelaion-async demo*.
-
-The API key is read from CHAMELAION_API_KEY. Exit codes: 0 success, 1 a job failed or was not found, 2 wrong
-arguments, settings or credentials, 3 no answer, a timeout or a broken transfer, 4 the output cannot be written, 130
-interrupted.
+Lip sync and translation jobs of the Chamelaion API. Try: *chamelaion-async demo*
 """
+_SERVICE_HELP: Final = """\
+Options of every command that calls the service:
+- *--api-key KEY*: better set CHAMELAION_API_KEY, since others can see arguments
+- *--bearer-token TOKEN*: better set CHAMELAION_BEARER_TOKEN
+- *--environment NAME*: production, the default, or staging
+- *--base-url URL*: default CHAMELAION_BASE_URL; a sandbox prints its own
+- *--allow-http*: plain http to another machine, which sends the key unencrypted
+- *--proxy URL*: default HTTPS_PROXY or HTTP_PROXY, but not for NO_PROXY
+"""
+_MORE: Final = "The service and its credentials: *chamelaion-async --help*"
 
+# Imported when they are called, since all of them together take as long as aiohttp. The texts are the first sentences
+# of their docstrings.
+_COMMANDS: Final = {
+    "demo": "Run five jobs on a sandbox in this process.",
+    "download": "Download the outputs of completed requests.",
+    "generate": "Submit a lip sync job. This costs money.",
+    "get": "Show the state of a request.",
+    "health": "Check whether the service runs.",
+    "list": "List the requests of the account.",
+    "run": "Submit a lip sync job, wait and download. This costs money.",
+    "sandbox": "Serve an imitation of the API on this machine.",
+    "translate": "Submit a video translation. This costs money.",
+    "voices": "List the voices for translate --voice.",
+    "wait": "Wait until requests are completed or failed.",
+    "whoami": "Show the name of the API key in use.",
+}
+_ALONE: Final = ("demo", "sandbox")  # commands that call no service
 _TAKE_IDS: Final = ("download", "wait")
 
 app: App = App(
     name="chamelaion-async",
     help=_HELP,
     help_format="markdown",
+    help_formatter=HelpPages(),
+    help_epilogue=_SERVICE_HELP,
     version=f"chamelaion-async {__version__}",
+    version_format="plaintext",  # does not import what formats Markdown
     result_action="return_value",  # by default, cyclopts ends the process
     suppress_keyboard_interrupt=False,  # an interrupt has an exit code of its own
 )
-app.command(demo)
-app.command(run)
-app.command(generate)
-app.command(translate)
-app.command(get)
-app.command(wait)
-app.command(list_requests, name="list")
-app.command(download)
-app.command(voices)
-app.command(health)
-app.command(whoami)
-app.command(sandbox)
-app.command(completion_for(app))
+for _name, _help in _COMMANDS.items():
+    _function = "list_requests" if _name == "list" else _name
+    app.command(
+        f"{__package__}.{_name}:{_function}",
+        name=_name,
+        help=_help,
+        help_epilogue="" if _name in _ALONE else _MORE,
+    )
+app.command(completion_for(app), help_epilogue="")
 
 
 def run_command(arguments: Sequence[str] | None = None) -> int:
@@ -84,6 +96,8 @@ def _run(tokens: Sequence[str]) -> int:
         print_error("stdout is closed, so the output would be lost; to run without it, use >/dev/null")
         return ExitCode.UNWRITABLE
     try:
+        if tokens and tokens[0] in _COMMANDS and not {"--help", "-h"}.isdisjoint(tokens):
+            app[tokens[0]].help = None  # the whole docstring, not only its first sentence
         code = int(app(tokens, exit_on_error=False, print_error=False) or ExitCode.OK)
         sys.stdout.flush()  # may fail: a full disk is noticed here if the output fits into the buffer
     except CycloptsError as error:

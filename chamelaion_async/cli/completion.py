@@ -19,10 +19,10 @@ def completion_for(app: App) -> Callable[[Shell], int]:
     """Return the command for an app. The app is an argument, since its module imports this one."""
 
     def completion(shell: Shell, /) -> int:
-        """Print a completion script for a shell. Nothing is installed or changed.
+        """Print a completion script for a shell.
 
-        bash: eval "$(chamelaion-async completion bash)". zsh: save the script as _chamelaion-async in a folder of
-        fpath. fish: save it as ~/.config/fish/completions/chamelaion-async.fish.
+        Nothing is installed or changed. bash: eval "$(chamelaion-async completion bash)". zsh: save the script as
+        _chamelaion-async in a folder of fpath. fish: save it as ~/.config/fish/completions/chamelaion-async.fish.
 
         Args:
             shell: The shell.

@@ -57,9 +57,9 @@ _JOBS: Final = (
 
 
 async def demo() -> int:
-    """Run five jobs against a sandbox and wait for all of them at once. Needs no key and no network.
+    """Run five jobs on a sandbox in this process.
 
-    One job fails on purpose, to show what a failure looks like.
+    Needs no key and no network. One job fails on purpose, to show what a failure looks like.
     """
     start = time.monotonic()
     print_line(_INTRODUCTION)

@@ -27,9 +27,9 @@ async def download(
     json: Flag = False,
     service: ServiceOptions | None = None,
 ) -> int:
-    """Download the output of a completed request, and print the path of the file.
+    """Download the outputs of completed requests.
 
-    The same command resumes a download that broke off. Exit codes: 0 downloaded, 1 the request failed, has no output
+    Prints the path of each file. The same command resumes a download that broke off. Exit codes: 0 downloaded, 1 the request failed, has no output
     or was not found, 2 wrong arguments, settings or credentials, or a file exists, 3 the request is not finished or
     the download broke off.
 

@@ -25,15 +25,15 @@ async def generate(
 
     The first line of output is the id of the request. Exit codes: 0 accepted, 1 the quota is used up, 2 wrong
     arguments, settings or credentials, 3 the service cannot be reached or may or may not have accepted the job. With
-    --wait, they are the same as for *wait*.
+    --wait, they are the same as for *wait*. Example: *chamelaion-async generate in.mp4 dub.wav --wait*
 
     Args:
         video: URL (http or https) of the video, or a file to upload.
         audio: URL or file of the audio. Video and audio are both URLs or both files.
-        reference_id: Your own id for the job. If the answer of the service is lost, the job is found by it.
+        reference_id: Your own id for the job, by which it is found if an answer is lost.
         no_speaker_detection: Turn off the detection of the active speaker.
         wait: Wait until the job is finished.
-        timeout: Seconds to wait in all, with --wait; inf waits without end.
+        timeout: Seconds for --wait, by default 600; inf is no limit.
         json: Print one JSON object with request_id and status; with --wait, the finished request instead.
         service: The service to call, and its credentials.
     """

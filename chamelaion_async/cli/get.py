@@ -30,8 +30,8 @@ async def get(
 
     Args:
         id: UUID of the request, or the reference id that it was submitted with.
-        family: Kind of request.
-        timeout: Seconds for one attempt; there are up to three.
+        family: Kind of request: lipsync, the default, or translate.
+        timeout: Seconds for one attempt of up to three, by default 60.
         json: Print one JSON object with the field names of the API. An error has id, error and message.
         service: The service to call, and its credentials.
     """

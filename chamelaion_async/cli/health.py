@@ -11,7 +11,9 @@ __all__ = ["health"]
 
 
 async def health(*, timeout: AttemptTimeout = 10.0, service: ServiceOptions | None = None) -> int:
-    """Check whether the service runs. Needs no key and sends none.
+    """Check whether the service runs.
+
+    Needs no key and sends none.
 
     Exit codes: 0 the service answers "ok", 1 it answers something else, 3 it cannot be reached.
 

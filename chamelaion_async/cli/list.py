@@ -43,22 +43,21 @@ async def list_requests(
     """List the requests of the account.
 
     Shows a table on a terminal, elsewhere tab-separated lines: id, status, creation time, duration, reference id,
-    result. Exit codes: 0 success, 2 wrong arguments, settings or credentials, 3 the service cannot be reached.
+    result. Exit codes: 0 success, 2 wrong arguments, settings or credentials, 3 no answer. Example: *chamelaion-async
+    list --all --status failed*
 
     Args:
-        family: Kind of request.
-        limit: Number of requests on a page, also with --all. The service may lower it. Default: chosen by the
-            service.
+        family: Kind of request: lipsync, the default, or translate.
+        limit: Requests on a page. The service may lower it.
         offset: Number of requests to skip.
         all: List all requests, page after page.
         reference_id: Only requests with exactly this reference id.
-        status: Only requests with this status, such as completed. For translations only, like the next four options.
-        source_language: Only requests from this language.
-        target_language: Only requests into this language.
-        created_after: Only requests created after this time, such as 2026-04-07 or 2026-04-07T12:00; UTC if it
-            has no time zone.
-        created_before: Only requests created before this time.
-        json: Print one JSON object a line for each request, with the field names of the API.
+        status: Only requests with this status; lip sync: with --all.
+        source_language: Only translations from this language.
+        target_language: Only translations into this language.
+        created_after: Only translations created after 2026-04-07T12:00 UTC.
+        created_before: Only translations created before such a time.
+        json: Print each request as a line of JSON.
         service: The service to call, and its credentials.
     """
     with error_as_record(None, json=json):

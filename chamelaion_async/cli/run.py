@@ -35,22 +35,22 @@ async def run(
     json: Flag = False,
     service: ServiceOptions | None = None,
 ) -> int:
-    """Submit a lip sync job, wait for it and download its output. This costs money.
+    """Submit a lip sync job, wait and download. This costs money.
 
-    The first line of output is the id of the request, the last one is the file. If the command ends early, stderr
-    says how to continue without paying twice. Exit codes: 0 downloaded, 1 the job failed, 2 wrong arguments, settings
-    or credentials, or the file exists, 3 the service may or may not have accepted the job, the job did not finish in
-    time, or the download broke off.
+    Prints the id of the request first, and the file last. If it ends early, stderr says how to continue without
+    paying twice. Exit codes: 0 downloaded, 1 the job failed, 2 wrong arguments, settings or credentials, or the file
+    exists, 3 no answer, not in time, or the download broke off. Example: *chamelaion-async run in.mp4 dub.wav -o
+    out.mp4*
 
     Args:
         video: URL (http or https) of the video, or a file to upload.
         audio: URL or file of the audio. Video and audio are both URLs or both files.
         output: File to write.
-        reference_id: Your own id for the job. If the answer of the service is lost, the job is found by it.
+        reference_id: Your own id for the job, by which it is found if an answer is lost.
         no_speaker_detection: Turn off the detection of the active speaker.
         overwrite: Replace the file if it exists.
-        timeout: Seconds to wait for the job in all; inf waits without end.
-        json: Print one JSON object at the end: the request, with the path of the file.
+        timeout: Seconds for the job, by default 600; inf is no limit.
+        json: Print the request with the path of the file as JSON.
         service: The service to call, and its credentials.
     """
     service = service or ServiceOptions()

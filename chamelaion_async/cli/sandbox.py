@@ -34,10 +34,10 @@ async def sandbox(
     page_cap: Annotated[int, Parameter(validator=Number(gte=1))] = 100,
     key: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
 ) -> int:
-    """Serve an imitation of the whole API on this machine, for tests and for trying things out.
+    """Serve an imitation of the API on this machine.
 
-    The first line of output is the base URL. Ctrl-C and SIGTERM stop the server. Exit codes: 0 stopped, 2 wrong
-    arguments or an address that cannot be used.
+    It is for tests and for trying things out. The first line of output is the base URL. Ctrl-C and SIGTERM stop it.
+    Exit codes: 0 stopped, 2 wrong arguments or an address that cannot be used.
 
     Args:
         port: Port to listen on; 0 takes any free port.

@@ -25,7 +25,7 @@ async def translate(
     *,
     to: Annotated[list[str], Parameter(negative="")],
     source: Annotated[str | None, Parameter(name="--from")] = None,
-    model: Literal["expressive", "classic"] | None = None,
+    model: Annotated[Literal["expressive", "classic"] | None, Parameter(show_choices=False)] = None,
     reference_id: str | None = None,
     source_srt: Path | None = None,
     target_srt: Annotated[list[str] | None, Parameter(negative="")] = None,
@@ -41,24 +41,24 @@ async def translate(
 ) -> int:
     """Submit a video translation. This costs money.
 
-    Output and exit codes are the same as for *generate*.
+    Output and exit codes are those of *generate*. Example: *chamelaion-async translate in.mp4 --to de --to fr*
 
     Args:
         video: URL (http or https) of the video, or a file to upload.
-        to: Language to translate into, such as de; may be repeated.
-        source: Language of the video. Default: detected by the service.
-        model: Translation model. Default: chosen by the service.
-        reference_id: Your own id for the job. If the answer of the service is lost, the job is found by it.
-        source_srt: File with subtitles in the language of the video.
-        target_srt: LANGUAGE=FILE: file with subtitles in a target language; may be repeated.
-        voice: SPEAKER=VOICE_ID: voice of a speaker, counted from 0, such as 0=VOICE_ID; may be repeated.
+        to: Target language; may be repeated.
+        source: Language of the video, by default detected.
+        model: expressive or classic.
+        reference_id: Your own id, by which a lost answer is found.
+        source_srt: Subtitles in the language of the video.
+        target_srt: LANGUAGE=FILE: other subtitles; may be repeated.
+        voice: SPEAKER=VOICE_ID, from 0; may be repeated.
         no_lip_sync: Do not lip-sync the video.
         no_background_audio: Leave out the background audio.
         formality: Use formal language.
-        webhook: URL that the service calls when the job is finished.
+        webhook: URL that the service calls at the end.
         wait: Wait until the job is finished.
-        timeout: Seconds to wait in all, with --wait; inf waits without end.
-        json: Print one JSON object with request_id and status; with --wait, the finished request instead.
+        timeout: Seconds for --wait, by default 600; inf is no limit.
+        json: Print one JSON object instead of lines.
         service: The service to call, and its credentials.
     """
     service = service or ServiceOptions()

@@ -36,17 +36,17 @@ async def wait(
 ) -> int:
     """Wait until requests are completed or failed.
 
-    Shows a board on a terminal, elsewhere a line for each change. Ctrl-C leaves the jobs alone and prints how to
-    wait on. Exit codes: 0 all completed, 1 one failed or was not found, 3 one did not finish in time or cannot be
-    read, 2 other errors; 2 goes before 3, and 3 before 1.
+    Shows a board on a terminal, elsewhere a line for each change. Ctrl-C leaves the jobs alone and prints how to wait
+    on. Exit codes: 0 all completed, 1 one failed or was not found, 2 wrong arguments, settings or credentials, 3 one
+    did not finish in time or cannot be read. Example: *chamelaion-async wait @ids.txt --fail-fast*
 
     Args:
         ids: UUIDs or reference ids, @FILE, or - for stdin: ids or JSON, one a line.
         all_open: Wait for all requests of the account that are open now.
         any: End when one has finished; its end is the exit code.
         fail_fast: End when one has failed.
-        family: Kind of request, the same for all ids.
-        timeout: Seconds to wait in all; 0 polls once, inf waits without end.
+        family: Kind of the requests: lipsync, the default, or translate.
+        timeout: Seconds in all, by default 600; 0 polls once, inf is no limit.
         json: Print each request as a line of JSON when it is finished.
         quiet: Print errors only.
         bell: Ring the bell of the terminal at the end.

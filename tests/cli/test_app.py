@@ -6,11 +6,13 @@ import errno
 import subprocess
 import sys
 
+import attrs
 import pytest
 
 import chamelaion_async.cli
 from chamelaion_async import __version__
 from chamelaion_async.cli import app
+from chamelaion_async.cli._ui.options import ServiceOptions
 from chamelaion_async.cli._ui.streams import OutputError
 
 from .running import Cli
@@ -24,7 +26,7 @@ def test_help_lists_the_commands(cli: Cli, arguments: list[str]) -> None:
     assert (result.code, result.err) == (0, "")
     assert len(COMMANDS) == 13
     for name in COMMANDS:
-        assert f" {name} " in result.out
+        assert f"\n{name} " in result.out
 
 
 def test_version_is_the_version_of_the_package(cli: Cli) -> None:
@@ -83,3 +85,41 @@ def test_every_error_becomes_an_exit_code_and_at_most_one_line(
     monkeypatch.setattr(app, "discard_stdout", lambda: None)
     result = cli("demo")
     assert (result.code, result.out, result.err) == (code, "", printed)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_fits_into_24_lines_of_80_columns(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = cli(command, "--help").out.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert "--api-key" not in "".join(lines)
+    calls_service = command not in (*app._ALONE, "completion")
+    assert ("chamelaion-async --help" in lines[-1]) is calls_service
+
+
+@pytest.mark.parametrize("command", app._COMMANDS)
+def test_the_list_of_commands_has_the_first_sentences_of_their_docstrings(cli: Cli, command: str) -> None:
+    first = " ".join(cli(command, "--help").out.split("\n\n")[1].split())
+    assert first == app._COMMANDS[command]
+
+
+def test_the_help_of_the_whole_names_commands_and_common_options(cli: Cli) -> None:
+    words = cli("--help").out.split()
+    assert {*COMMANDS} <= {*words}
+    options = {f"--{field.name.replace('_', '-')}" for field in attrs.fields(ServiceOptions)}
+    assert options <= {word.rstrip(":") for word in words}
+
+
+def test_a_command_imports_no_other_command() -> None:
+    script = (
+        "import sys; from chamelaion_async.cli import main; main(['health', '--base-url', 'http://127.0.0.1:1']);"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    loaded = {*done.stdout.split()}
+    others = {f"chamelaion_async.cli.{name}" for name in COMMANDS} - {"chamelaion_async.cli.completion"}
+    assert loaded & others == {"chamelaion_async.cli.health"}
+    assert not loaded & {"chamelaion_async.sandbox", "rich.markdown", "rich.progress", "rich.table", "markdown_it"}

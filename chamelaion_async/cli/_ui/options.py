@@ -33,15 +33,16 @@ __all__ = [
 
 # Without negative="", cyclopts adds a second option, such as --no-json beside --json.
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
-AttemptTimeout = Annotated[float, Parameter(validator=Number(gt=0))]
-WaitTimeout = Annotated[float, Parameter(validator=Number(gte=0))]
+# The texts of defaults and choices would make a second line of most; docstrings say them in fewer words.
+AttemptTimeout = Annotated[float, Parameter(validator=Number(gt=0), show_default=False)]
+WaitTimeout = Annotated[float, Parameter(validator=Number(gte=0), show_default=False)]
 PageSize = Annotated[int | None, Parameter(validator=Number(gte=1))]
 Offset = Annotated[int | None, Parameter(validator=Number(gte=0))]
 
 # A command lives for one wait: it would otherwise know of no finished job.
 POLLING: Final = PollPolicy(prime=True)
 
-Family = Literal["lipsync", "translate"]
+Family = Annotated[Literal["lipsync", "translate"], Parameter(show_choices=False, show_default=False)]
 Requests: TypeAlias = LipsyncRequests | VideoTranslateRequests
 
 
@@ -55,7 +56,7 @@ def family_option(family: Family) -> dict[str, str]:
     return {} if family == "lipsync" else {"family": family}
 
 
-@Parameter(name="*")
+@Parameter(name="*", show=False)  # named once, in the help of the whole
 @attrs.frozen(kw_only=True)
 class ServiceOptions:
     """The service to call, and its credentials.
@@ -72,12 +73,12 @@ class ServiceOptions:
     """
 
     # Secrets stay out of the repr, which tracebacks with local variables show.
-    api_key: Annotated[str | None, Parameter(show_default=False)] = attrs.field(default=None, repr=False)
-    bearer_token: Annotated[str | None, Parameter(show_default=False)] = attrs.field(default=None, repr=False)
+    api_key: str | None = attrs.field(default=None, repr=False)
+    bearer_token: str | None = attrs.field(default=None, repr=False)
     environment: Literal["production", "staging"] | None = None
     base_url: str | None = None
     allow_http: Flag = False
-    proxy: Annotated[str | None, Parameter(show_default=False)] = attrs.field(default=None, repr=False)
+    proxy: str | None = attrs.field(default=None, repr=False)
 
     def for_next_command(self) -> dict[str, str | bool | None]:
         """Return the options with which another command reaches the same service, without keys and passwords."""
