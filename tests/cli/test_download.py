@@ -10,7 +10,7 @@ import pytest
 
 from chamelaion_async.sandbox import Fault
 
-from .running import COMPLETED, FAILED, FILES, OUTPUT, Cli, LocalSandbox
+from .running import COMPLETED, FAILED, FILES, OUTPUT, Cli, LocalSandbox, OpenTerminal
 
 
 def test_an_output_is_named_after_its_url(cli: Cli, quick: LocalSandbox) -> None:
@@ -131,3 +131,70 @@ def test_an_id_cannot_lead_out_of_the_working_directory(
         assert line.isprintable()
         assert Path(line).resolve().parent.parent == tmp_path.resolve()
         assert not line.startswith(".")
+
+
+class TestMany:
+    def test_each_output_is_named_after_its_id_and_printed(self, cli: Cli, quick: LocalSandbox) -> None:
+        ids = [quick.add_job(output=f"video {number}".encode()).id for number in range(20)]
+        quick.add_job(reference_id="../dub", output=b"by reference")
+        Path("ids").write_text("\n".join([*ids, "../dub", ".hidden"]))
+        quick.add_job(reference_id=".hidden", output=b"hidden")
+        result = cli("download", "@ids", "-o", "new/dubs/")
+        assert result.code == 0
+        names = [*ids, "..%2Fdub".replace("..", "%2E.", 1), "%2Ehidden"]
+        assert sorted(result.out.splitlines()) == sorted(f"new/dubs/{name}.mp4" for name in names)
+        assert Path(f"new/dubs/{ids[7]}.mp4").read_bytes() == b"video 7"
+        assert Path("new/dubs/%2E.%2Fdub.mp4").read_bytes() == b"by reference"
+        assert {path.name for path in Path("new/dubs").iterdir()} == {f"{name}.mp4" for name in names}
+
+    def test_the_same_command_keeps_what_is_there(self, cli: Cli, quick: LocalSandbox) -> None:
+        ids = [quick.add_job().id for _ in range(3)]
+        Path(f"{ids[1]}.mp4").write_bytes(b"mine")
+        result = cli("download", *ids, "--json")
+        assert {tuple(json.loads(line)["paths"]) for line in result.out.splitlines()} == {
+            (f"{id}.mp4",) for id in ids
+        }
+        assert Path(f"{ids[1]}.mp4").read_bytes() == b"mine"
+        assert f"kept {ids[1]}.mp4, which exists; --overwrite replaces it\n" in result.err
+        assert len(quick.received(OUTPUT)) == 2
+        assert cli("download", *ids, "--overwrite").code == 0
+        assert Path(f"{ids[1]}.mp4").read_bytes() != b"mine"
+
+    def test_a_failure_ends_no_other_download(self, cli: Cli, quick: LocalSandbox) -> None:
+        quick.add_job(reference_id="open", job_seconds=1000)
+        long = "x" * 250
+        quick.add_job(reference_id=long)
+        result = cli("download", FAILED, "unknown", "open", long, COMPLETED, "-o", "dubs/", "--json")
+        records = [json.loads(line) for line in result.out.splitlines()]
+        assert result.code == 2
+        assert {record["id"]: record["error"] for record in records if "error" in record} == {
+            FAILED: "RequestFailedError",
+            "unknown": "NotFoundError",
+            "open": "DownloadError",
+            long: "ConfigurationError",
+        }
+        assert [record["paths"] for record in records if "paths" in record] == [[f"dubs/{COMPLETED}.mp4"]]
+        assert len(result.err.splitlines()) == 5  # four errors, and the file
+
+    def test_translations_have_a_folder_each(self, cli: Cli, quick: LocalSandbox) -> None:
+        ids = [quick.add_job(family="video_translate", target_languages=["de"]).id for _ in range(2)]
+        result = cli("download", *ids, "--family", "translate", "-o", "out/")
+        assert result.code == 0
+        assert {*result.out.splitlines()} == {
+            f"out/{id}/de{suffix}" for id in ids for suffix in (".mp4", ".wav", ".srt")
+        }
+
+    @pytest.mark.parametrize("output", ["no-folder", "video.mp4"])
+    def test_they_need_a_folder(self, cli: Cli, quick: LocalSandbox, output: str) -> None:
+        result = cli("download", COMPLETED, FAILED, "-o", output)
+        assert (result.code, result.out) == (2, "")
+        assert result.err.startswith(f"chamelaion-async: several outputs need a folder, and {output} is none")
+
+    def test_a_terminal_shows_rows_and_then_has_the_paths(self, terminal: OpenTerminal, quick: LocalSandbox) -> None:
+        ids = [quick.add_job().id for _ in range(30)]
+        loading = terminal("download", *ids, FAILED, "-o", "dubs/")
+        assert loading.wait() == 1
+        assert "31 of 31 done" in loading.seen
+        assert "\u2713 30 downloaded  \u2717 1 failed" in loading.seen
+        assert all(f"dubs/{id}.mp4\r\n" in loading.seen for id in ids)
+        assert f"chamelaion-async: {FAILED}: request" in loading.seen

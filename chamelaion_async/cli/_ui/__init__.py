@@ -11,6 +11,7 @@
 ``list_table``    what ``list`` and ``voices`` show: a table, tab-separated lines, or JSON
 ``progress``      the progress of an upload or a download
 ``output_files``  the outputs of a job as files
+``many_outputs``  the outputs of many jobs in one folder
 ``json_records``  jobs and errors as JSON, one object a line
 ``errors``        exit code, text and label of every error class, in one table
 ``exits``         the exit codes
