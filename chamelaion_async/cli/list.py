@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,16 +12,31 @@ from ._ui.exits import ExitCode
 from ._ui.json_records import error_as_record
 from ._ui.list_table import Column, ListTable
 from ._ui.options import Family, Flag, Offset, PageSize, ServiceOptions
-from ._ui.text import result, seconds, timestamp
+from ._ui.printing import print_note
+from ._ui.text import result, seconds, short_time, timestamp
 
 __all__ = ["list_requests"]
+
+
+def _created(job: Job) -> str:
+    return timestamp(job.created_at).removesuffix(" UTC")[:-3]
+
+
+def _took(job: Job) -> str:
+    return "-" if job.duration is None else short_time(job.duration)
+
 
 _COLUMNS: Final = (
     Column[Job]("Id", lambda job: job.id),
     Column[Job]("Status", lambda job: job.status),
-    Column[Job]("Created", lambda job: timestamp(job.created_at)),
-    Column[Job]("Took", lambda job: seconds(job.duration)),
-    Column[Job]("Reference", lambda job: "-" if job.reference_id is None else job.reference_id),
+    Column[Job]("Created", lambda job: timestamp(job.created_at), short=_created),
+    Column[Job]("Took", lambda job: seconds(job.duration), short=_took),
+    Column[Job](
+        "Reference",
+        lambda job: "-" if job.reference_id is None else job.reference_id,
+        short=lambda job: job.reference_id or "",
+        may_move=True,
+    ),
     Column[Job]("Result", lambda job: result(job) if job.is_finished else "-", is_wide=True),
 )
 
@@ -70,20 +86,40 @@ async def list_requests(
             "created_after": _time("--created-after", created_after),
             "created_before": _time("--created-before", created_before),
         }
+        matches = None
+        if family == "lipsync" and status is not None and all:
+            matches, filters["status"] = status, None
         given = [f"--{name.replace('_', '-')}" for name, value in filters.items() if value is not None]
         if family == "lipsync":
             if given:
-                raise ConfigurationError(f"{', '.join(given)}: for translations only; add --family translate")
+                raise ConfigurationError(f"{', '.join(given)}: for translations only; add {_what_helps(given)}")
             filters = {}
         filters["reference_id"] = reference_id
-        table = ListTable[Job](columns=_COLUMNS, json=json)
+        table = ListTable[Job](columns=_COLUMNS, json=json, note=lambda job: result(job) if job.is_failed else "")
         async with (service or ServiceOptions()).client() as client:
             requests = client.lipsync.requests if family == "lipsync" else client.video_translate.requests
             if all:
-                await table.show_all(requests.iterate(page_size=limit, **filters))
+                await table.show_all(_matching(requests.iterate(page_size=limit, **filters), matches))
             else:
                 table.show_page(await requests.list(limit=limit, offset=offset, **filters))
     return ExitCode.OK
+
+
+def _what_helps(given: list[str]) -> str:
+    # The API filters translations only by status, and the command can do it where it reads the whole list.
+    return "--all" if given == ["--status"] else "--family translate"
+
+
+async def _matching(jobs: AsyncIterator[Job], status: str | None) -> AsyncIterator[Job]:
+    """Yield the jobs that have the status, or all of them for None; print a note if none has it."""
+    seen = found = 0
+    async for job in jobs:
+        seen += 1
+        if status is None or job.status == status:
+            found += 1
+            yield job
+    if seen and not found:
+        print_note(f"none of {seen} requests has the status {status}")
 
 
 def _time(option: str, text: str | None) -> datetime | None:

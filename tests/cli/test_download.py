@@ -141,7 +141,7 @@ class TestMany:
         quick.add_job(reference_id=".hidden", output=b"hidden")
         result = cli("download", "@ids", "-o", "new/dubs/")
         assert result.code == 0
-        names = [*ids, "..%2Fdub".replace("..", "%2E.", 1), "%2Ehidden"]
+        names = [*ids, "%2E.%2Fdub", "%2Ehidden"]
         assert sorted(result.out.splitlines()) == sorted(f"new/dubs/{name}.mp4" for name in names)
         assert Path(f"new/dubs/{ids[7]}.mp4").read_bytes() == b"video 7"
         assert Path("new/dubs/%2E.%2Fdub.mp4").read_bytes() == b"by reference"
@@ -195,6 +195,7 @@ class TestMany:
         loading = terminal("download", *ids, FAILED, "-o", "dubs/")
         assert loading.wait() == 1
         assert "31 of 31 done" in loading.seen
-        assert "\u2713 30 downloaded  \u2717 1 failed" in loading.seen
+        assert "\u2713 30 downloaded" in loading.seen
+        assert "\u2717 1 failed" in loading.seen
         assert all(f"dubs/{id}.mp4\r\n" in loading.seen for id in ids)
         assert f"chamelaion-async: {FAILED}: request" in loading.seen

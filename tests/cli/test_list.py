@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 
 import pytest
@@ -85,7 +86,8 @@ def test_translations_have_filters(cli: Cli, filled: LocalSandbox, options: list
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["list", "--status", "failed"], "--status: for translations only; add --family translate"),
+        (["list", "--status", "failed"], "--status: for translations only; add --all"),
+        (["list", "--status", "failed", "--created-after", "2026-01-01", "--all"], "add --family translate"),
         (["list", "--all", "--offset", "3"], "--offset"),
         (["voices", "--all", "--offset", "3"], "--offset"),
         (["list", "--limit", "0"], "--limit"),
@@ -99,6 +101,42 @@ def test_wrong_arguments_are_one_line(cli: Cli, service: LocalSandbox, arguments
     result = cli(*arguments)
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
     assert error in result.err
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_the_command_filters_by_status_where_the_api_does_not(
+    cli: Cli, filled: LocalSandbox, options: list[str]
+) -> None:
+    filled.add_job(reference_id="bad", fails="no way", created_at=datetime.fromisoformat("2026-04-03T15Z"))
+    result = cli("list", "--all", "--status", "failed", *options)
+    assert (result.code, result.err, result.out.count("\n")) == (0, "", 1)
+    assert "bad" in result.out
+    assert all("status" not in request.query for request in filled.received(LIST))
+
+
+def test_a_status_that_no_request_has_is_told(cli: Cli, filled: LocalSandbox) -> None:
+    result = cli("list", "--all", "--status", "complete")
+    assert (result.code, result.out, result.err) == (0, "", "none of 7 requests has the status complete\n")
+
+
+@pytest.mark.parametrize("columns", [80, 120, 40])
+def test_each_id_is_whole_and_each_failure_has_its_reason(
+    terminal: OpenTerminal, filled: LocalSandbox, columns: int
+) -> None:
+    reference = "season-1/episode-01/scene-01/language-de"
+    failed = filled.add_job(reference_id=reference, fails="the [b]audio[/b] is too long")
+    open_ = filled.add_job(job_seconds=1000, queue_seconds=999)
+    listing = terminal("list", "--all", COLUMNS=str(columns), NO_COLOR="1")
+    assert listing.wait() == 0
+    lines = [re.sub(r"\x1b\[\d*m", "", line) for line in listing.seen.split("\r\n")]
+    assert [line.split()[:2] for line in lines if line.startswith((failed.id, open_.id))] == [
+        [open_.id, "queued"],
+        [failed.id, "failed"],
+    ]
+    below = lines[next(number for number, line in enumerate(lines) if line.startswith(failed.id)) + 1]
+    assert below == ("  " if columns == 120 else f"  {reference}: ") + "the [b]audio[/b] is too long"
+    width = max(len(line) for line in lines if line[:1] not in ("", " "))
+    assert width <= max(columns, 74)
 
 
 def test_an_error_has_a_record_in_json(cli: Cli, service: LocalSandbox) -> None:
@@ -123,7 +161,7 @@ def test_a_terminal_gets_a_table(terminal: OpenTerminal, filled: LocalSandbox) -
     assert listing.wait() == voices.wait() == 0
     for title in ("Id", "Status", "Created", "Took", "Reference"):
         assert title in listing.seen
-    assert all(f"dub-{number} " in listing.seen for number in range(7))
+    assert all(f"dub-{number}\r\n" in listing.seen for number in range(7))
     assert "\t" not in listing.seen
     assert "sandbox-voice-01" in voices.seen
     assert "Description" not in voices.seen
