@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
@@ -60,7 +61,7 @@ app: App = App(
     name="chamelaion-async",
     help=_HELP,
     help_format="markdown",
-    help_formatter=HelpPages(),
+    help_formatter=HelpPages(hidden=re.findall(r"--[a-z-]+", _SERVICE_HELP)),
     help_epilogue=_SERVICE_HELP,
     version=f"chamelaion-async {__version__}",
     version_format="plaintext",  # does not import what formats Markdown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Final, Literal
 
 from cyclopts import App
 
@@ -27,7 +27,30 @@ def completion_for(app: App) -> Callable[[Shell], int]:
         Args:
             shell: The shell.
         """
-        print_line(app.generate_completion(shell=shell).rstrip("\n"))
+        script = app.generate_completion(shell=shell).rstrip("\n")
+        print_line(_with_file_names(script) if shell == "bash" else script)
         return ExitCode.OK
 
     return completion
+
+
+_FILES: Final = r"""
+_chamelaion_async_or_files() {
+  _chamelaion_async "$@"
+  # COMP_WORDBREAKS has an @, so that @ and the name are two words.
+  if [[ ${#COMPREPLY[@]} -eq 0 && ${COMP_WORDS[COMP_CWORD-1]} == @ ]]; then
+    compopt -o filenames
+    mapfile -t COMPREPLY < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")
+  fi
+}
+
+complete -o default -F _chamelaion_async_or_files chamelaion-async"""
+
+
+def _with_file_names(script: str) -> str:
+    """Let bash complete the names of files wherever the script knows no word: media, outputs, ``@FILE``.
+
+    Cyclopts completes none for texts, and splits the names of the others at their blanks.
+    """
+    without = script.replace('COMPREPLY=( $(compgen -f -- "${cur}") )', "COMPREPLY=()")
+    return without.replace("\ncomplete -F _chamelaion_async chamelaion-async", _FILES)

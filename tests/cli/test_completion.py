@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 from pathlib import Path
 
@@ -28,3 +30,43 @@ def test_bash_completes_a_command_with_its_script(cli: Cli) -> None:
         ["bash", "--norc"], input=f"{script}\n{asked}\n", capture_output=True, text=True, timeout=15, check=False
     )
     assert (done.stdout, done.stderr) == ("generate\n", "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("chamelaion-async run my", r"run my\ video.mp4 "),
+        ("chamelaion-async run in.mp4 -o my", r"-o my\ video.mp4 "),
+        ("chamelaion-async translate in.mp4 --source-srt my", r"--source-srt my\ video.mp4 "),
+        ("chamelaion-async wait @my", r"my\ video.mp4 "),
+        ("chamelaion-async wait --fam", "wait --family "),
+        ("chamelaion-async wait --family tr", "--family translate "),
+        ("chamelaion-async wait --base", "wait --base-url "),
+    ],
+)
+def test_bash_completes_files_and_options_at_a_prompt(cli: Cli, tmp_path: Path, typed: str, completed: str) -> None:
+    (tmp_path / "my video.mp4").touch()
+    (tmp_path / "script").write_text(cli("completion", "bash").out)
+    end, other = pty.openpty()
+    bash = subprocess.Popen(
+        ["bash", "--norc", "--noprofile", "-i"],
+        stdin=other,
+        stdout=other,
+        stderr=other,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "TERM": "dumb", "PS1": "$ ", "HISTFILE": "", "INPUTRC": "/dev/null"},
+        start_new_session=True,
+    )
+    os.close(other)
+    try:
+        os.write(end, b". ./script; echo rea''dy\n")
+        seen = b""
+        while b"ready\r\n" not in seen:
+            seen += os.read(end, 65536)
+        os.write(end, f"{typed}\t".encode())
+        while completed.encode() not in seen:
+            seen += os.read(end, 65536)  # the limit for a test that hangs ends this
+    finally:
+        bash.kill()
+        bash.wait(15)
+        os.close(end)

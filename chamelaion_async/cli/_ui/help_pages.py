@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,7 +16,13 @@ class HelpPages:
     """A help formatter for cyclopts.
 
     What it needs is imported when help is asked for: it would be a good part of the time in which a command starts.
+
+    Args:
+        hidden: Options that no command names, since the help of the whole does. Shells complete them all the same.
     """
+
+    def __init__(self, *, hidden: Collection[str]) -> None:
+        self._hidden = frozenset(hidden)
 
     def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
         """Print the table of the commands, or of the arguments and options of one."""
@@ -25,7 +32,8 @@ class HelpPages:
             def build(self, renderable: RenderableType, **_: Any) -> Any:
                 return renderable
 
-        DefaultFormatter(panel_spec=NoBox())(console, options, panel)
+        entries = [entry for entry in panel.entries if self._hidden.isdisjoint(entry.positive_names)]
+        DefaultFormatter(panel_spec=NoBox())(console, options, panel.copy(entries=entries))
 
     def render_usage(self, console: Console, options: ConsoleOptions, usage: object) -> None:
         """Print the line that begins with "Usage"."""

@@ -56,7 +56,7 @@ def family_option(family: Family) -> dict[str, str]:
     return {} if family == "lipsync" else {"family": family}
 
 
-@Parameter(name="*", show=False)  # named once, in the help of the whole
+@Parameter(name="*")
 @attrs.frozen(kw_only=True)
 class ServiceOptions:
     """The service to call, and its credentials.
