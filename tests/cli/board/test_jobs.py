@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -180,7 +182,8 @@ def test_the_forecast_of_all_is_that_of_the_last_and_covers_jobs_that_are_folded
     board = TableBoard(names, durations=durations(job, now=45.0), console=console)
     for name in names:
         board.job_changed(name, job("processing"))
-    board._refresh(names[:5])
+    for _ in range(10):
+        board._refresh(names[:5])
     assert re.search(r", about \d+ (s|min) left$", board.lines(80, 24)[0])
     for name in names:
         board.job_changed(name, job("completed"))
@@ -220,3 +223,24 @@ async def test_a_terminal_without_unicode_gets_ascii(job: Job) -> None:
     shown = file.buffer.getvalue()
     assert b"left" in shown
     assert shown.isascii()
+
+
+@pytest.mark.virtual_time
+async def test_a_board_of_300_jobs_takes_less_than_three_hundredths_of_a_core(job: Job) -> None:
+    """For a minute, fifty jobs change each second, and it is drawn as often as it ever is."""
+    names = [f"{number:08x}-a6d4-4e8a-a0fa-e8b09823a2d8" for number in range(300)]
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=80, height=24, legacy_windows=False)
+    board = TableBoard(names, durations=durations(job, now=45.0, finished=200), console=console)
+    changed = job("processing")
+    began = time.process_time()
+    with board:
+        for second in range(60):
+            for name in names[second % 6 :: 6]:
+                board.job_changed(name, changed)
+            board._refresh(names[:18])
+            for _ in range(4):
+                await asyncio.sleep(0.25)
+                board._live.put(names[0], board._live.rows[names[0]])
+    assert file.getvalue().count("0 of 300 done") >= 200
+    assert time.process_time() - began < 0.03 * 60

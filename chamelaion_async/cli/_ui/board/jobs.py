@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import cycle, islice
 from typing import Final, Self
 
+import attrs
 from rich.console import Console
 
 from ....errors import ChamelaionError, WaitTimeoutError
@@ -34,8 +35,9 @@ _TIMED_OUT: Final = Stage(name="timed out", mark="!", plain_mark="!", style="yel
 _UNREADABLE: Final = Stage(name="unreadable", mark="?", plain_mark="?", style="magenta", kind="problem")
 JOB_STAGES: Final = (_UNREAD, _QUEUED, _PROCESSING, _COMPLETED, _FAILED, _TIMED_OUT, _UNREADABLE)
 
+_ENOUGH: Final = 20  # forecasts that tell when a great number of jobs will have ended
 _ONE_BY_ONE: Final = 5  # errors of one kind
-_FORECASTS: Final = 30  # a second, of jobs that are not shown: each costs 50 microseconds
+_FORECASTS: Final = (8, 3)  # a second, of jobs that are shown and of others: each costs up to a millisecond
 
 
 class Board(ABC):
@@ -133,6 +135,15 @@ class JsonBoard(Board):
         print_line(error_record(name, error))
 
 
+@attrs.frozen(kw_only=True)
+class _End:
+    """When a job ends, in seconds since the board was made: as half of such jobs do, and as nine of ten do."""
+
+    made_at: float
+    probable: float
+    late: float
+
+
 class TableBoard(Board):
     """Rows on a terminal, and at the end the result of each job.
 
@@ -162,7 +173,7 @@ class TableBoard(Board):
         self._live = LiveRows(names, JOB_STAGES, footer=footer, refresh=self._refresh, console=self._console)
         self._names = [*self._live.rows]
         self._turn = cycle(self._names)
-        self._ends: dict[str, float] = {}  # of open jobs, in seconds since the board was made
+        self._ends: dict[str, _End] = {}  # of open jobs
 
     def job_changed(self, name: str, job: Job, /) -> None:
         """Show the state of the job in its row."""
@@ -175,7 +186,9 @@ class TableBoard(Board):
             stage = _QUEUED if job.started_at is None and job.status != _PROCESSING.name else _PROCESSING
             detail = _times(job)
         self._live.put(name, Row(stage=stage, status=job.status, detail=detail))
-        self._forecast(name)
+        if len(self._names) <= _FORECASTS[0]:
+            self._forecast(name)
+        self._show_forecast(name)
 
     def wait_failed(self, name: str, error: ChamelaionError, /) -> None:
         """Show the label of the error in the row."""
@@ -190,41 +203,42 @@ class TableBoard(Board):
         """Return the text of the lines as they are now, for a terminal of this size."""
         return ["".join(part.text for part in line) for line in self._live.lines(width, height)]
 
-    def _refresh(self, shown: Iterable[str]) -> None:
-        """Forecast again the jobs that are shown, and a few of the others in turn."""
+    def _refresh(self, shown: Sequence[str]) -> None:
+        """Count down the forecasts that are shown, after making the oldest of them and some others again."""
         if not self._durations:
             return
-        for name in {**dict.fromkeys(shown), **dict.fromkeys(islice(self._turn, min(_FORECASTS, len(self._names))))}:
+        oldest = sorted(shown, key=lambda name: self._ends[name].made_at if name in self._ends else -1.0)
+        others = islice(self._turn, min(_FORECASTS[1], len(self._names)))
+        for name in {**dict.fromkeys(oldest[: _FORECASTS[0]]), **dict.fromkeys(others)}:
             self._forecast(name)
+        for name in shown:
+            self._show_forecast(name)
         self._live.left = self._left()
 
     def _forecast(self, name: str) -> None:
         job = self._jobs.get(name)
         if not self._durations or job is None or job.is_finished or name in self._errors:
             return
-        forecast, row = self._durations.forecast(job), self._live.rows[name]
+        forecast = self._durations.forecast(job)
         if forecast.remaining is None or forecast.high is None:
             return
-        # With several jobs left, the last of them probably takes longer than half of such jobs do.
-        is_last = len(self._names) - self._live.rows.ended == 1
-        self._ends[name] = self._live.elapsed + (forecast.remaining if is_last else forecast.high)
-        self._live.put(
-            name,
-            Row(
-                stage=row.stage,
-                status=row.status,
-                detail=row.detail,
-                elapsed=self._durations.age(job),
-                remaining=forecast.remaining,
-            ),
-        )
+        now = self._live.elapsed
+        self._ends[name] = _End(made_at=now, probable=now + forecast.remaining, late=now + forecast.high)
+
+    def _show_forecast(self, name: str) -> None:
+        end, job, row = self._ends.get(name), self._jobs.get(name), self._live.rows[name]
+        if end is not None and job is not None and self._durations is not None:
+            remaining = max(end.probable - self._live.elapsed, 0.0)
+            self._live.put(name, attrs.evolve(row, elapsed=self._durations.age(job), remaining=remaining))
 
     def _left(self) -> float | None:
-        """Return in how many seconds all jobs have probably ended; None unless most open ones have a forecast."""
+        """Return in how many seconds all jobs have probably ended; None unless enough open ones have a forecast."""
         open_ = len(self._names) - self._live.rows.ended - len(self._errors)
-        if not self._ends or 2 * len(self._ends) < open_:
+        if not self._ends or len(self._ends) < min(open_ / 2, _ENOUGH):
             return None
-        return max(max(self._ends.values()) - self._live.elapsed, 0.0)
+        # With several jobs left, the last of them probably takes longer than half of such jobs do.
+        ends = [end.probable if open_ == 1 else end.late for end in self._ends.values()]
+        return max(max(ends) - self._live.elapsed, 0.0)
 
     def __enter__(self) -> Self:
         self._live.__enter__()
