@@ -217,14 +217,6 @@ class TestNotFound:
         done = subprocess.run([*COMMAND, "wait", "-"], input=b"late\n", timeout=30, check=False, capture_output=True)
         assert done.returncode == 0
 
-    def test_it_may_pass_for_a_request_that_was_seen(self, cli: Cli, service: LocalSandbox) -> None:
-        """The request is older than what counts as new, and is answered 200, then 404 twice, then 200."""
-        created = datetime.now(UTC) - timedelta(hours=2)
-        service.add_job(reference_id="seen", job_seconds=7203.0, created_at=created)
-        missing = Fault.status(404, {"error": "not found"})
-        service.inject(missing, route=GET, times=2, after=1)
-        assert cli("wait", "seen").code == 0
-
 
 @pytest.mark.parametrize("count", [1, 30, 300])
 @pytest.mark.parametrize(("columns", "lines"), [(80, 24), (120, 40)])
