@@ -33,7 +33,7 @@ from chamelaion_async import testing as testing_module
 from chamelaion_async import tracing as tracing_module
 from chamelaion_async.cli import main
 from chamelaion_async.cli.app import app, with_stdin_as_file
-from chamelaion_async.sandbox import Sandbox, WallClock
+from chamelaion_async.sandbox import Sandbox
 from chamelaion_async.testing import plugin
 
 ROOT = Path(__file__).parents[1]

@@ -106,7 +106,7 @@ class Replica:
 
     @property
     def peers(self) -> int:
-        """How many others each member has: clients of this process, and other processes, as far as they are reached."""
+        """How many others each member has: clients of this process, and processes, as far as they are reached."""
         return max(len(self._members) - 1, 0) + (self.processes - 1 if self._has_others else 0)
 
     @property

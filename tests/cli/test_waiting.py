@@ -8,6 +8,7 @@ from typing import Any
 from chamelaion_async import LipsyncRequest, NotFoundError, Outcome, PollPolicy
 from chamelaion_async.cli._ui.board import QuietBoard
 from chamelaion_async.cli._ui.waiting import Wait
+from chamelaion_async.models import ErrorOutcome, RequestOutcome
 
 Job = Callable[..., LipsyncRequest]
 
@@ -19,13 +20,16 @@ class Scripted:
         missing = NotFoundError(
             "", status=404, message="no", headers={}, body=b"", method="GET", path="/", attempts=1
         )
-        self._first = [Outcome(id="a", request=job("processing")), Outcome[LipsyncRequest](id="a", error=missing)]
-        self._then = [Outcome(id="a", request=job("completed"))]
+        self._first: list[Outcome[LipsyncRequest]] = [
+            RequestOutcome(id="a", request=job("processing")),
+            ErrorOutcome(id="a", error=missing),
+        ]
+        self._then: list[Outcome[LipsyncRequest]] = [RequestOutcome(id="a", request=job("completed"))]
 
-    async def _follow(
-        self, ids: list[str], timeout: float | None, policy: PollPolicy, *, every_change: bool
+    async def watch_many(
+        self, ids: list[str], *, timeout: float | None, polling: PollPolicy
     ) -> AsyncGenerator[Outcome[LipsyncRequest], None]:
-        for outcome in self._then if policy.not_found_grace else self._first:
+        for outcome in self._then if polling.not_found_grace else self._first:
             yield outcome
 
     async def may_hold(self, _: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Collection, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from contextlib import aclosing, suppress
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -12,14 +12,14 @@ import attrs
 
 from ...config import PollPolicy
 from ...errors import ChamelaionError, NotFoundError, WaitError
-from ...models import LipsyncRequest, Outcome, VideoTranslateRequest
+from ...models import ErrorOutcome, LipsyncRequest, Outcome, VideoTranslateRequest
 from .board import Board
 from .errors import exit_code
 from .exits import ExitCode, of_job
 from .options import POLLING, Requests
 from .recent import RecentRequests
 
-__all__ = ["AnyOutcome", "Until", "Wait", "of_outcome", "run_together", "wait_for_all", "watch_many"]
+__all__ = ["AnyOutcome", "Until", "Wait", "of_outcome", "run_together", "wait_for_all"]
 
 T = TypeVar("T")
 AnyOutcome: TypeAlias = Outcome[LipsyncRequest] | Outcome[VideoTranslateRequest]
@@ -45,14 +45,6 @@ async def wait_for_all(
         ChamelaionError: An error that concerns all of several ids, such as wrong credentials.
     """
     return await Wait(requests=requests, board=board, names=[*ids], polling=polling).run(timeout)
-
-
-def watch_many(
-    requests: Requests, ids: Collection[str], *, timeout: float, polling: PollPolicy
-) -> AsyncGenerator[AnyOutcome, None]:
-    """Yield an outcome of each id at first sight, at every change and at its end."""
-    limit = None if timeout == math.inf else max(timeout, 0.0)
-    return requests._follow([*ids], limit, polling, every_change=True)  # noqa: SLF001 - nothing public yields changes
 
 
 class _EnoughError(Exception):
@@ -112,13 +104,13 @@ class Wait:
             if len(self.names) > 1 or not isinstance(error, ChamelaionError):
                 raise error from None
             with suppress(_EnoughError):
-                self._show(Outcome(id=self.names[0], error=error))
+                self._show(ErrorOutcome(id=self.names[0], error=error))
 
     async def _follow(self, names: list[str], ends: float, group: asyncio.TaskGroup, *, confirms: bool) -> None:
         """Show the changes of requests; with ``confirms``, each 404 comes at once and is confirmed in a task."""
-        left = ends - asyncio.get_running_loop().time()
+        left = None if ends == math.inf else max(ends - asyncio.get_running_loop().time(), 0.0)
         polling = attrs.evolve(self.polling, not_found_grace=0.0) if confirms else self.polling
-        async with aclosing(watch_many(self.requests, names, timeout=left, polling=polling)) as outcomes:
+        async with aclosing(self.requests.watch_many(names, timeout=left, polling=polling)) as outcomes:
             async for outcome in outcomes:
                 if confirms and isinstance(outcome.error, NotFoundError):
                     group.create_task(self._confirm(outcome, ends, group))
