@@ -41,6 +41,7 @@ _MORE: Final = "The service and its credentials: *chamelaion-async --help*"
 # Imported when they are called, since all of them together take as long as aiohttp. The texts are the first sentences
 # of their docstrings.
 _COMMANDS: Final = {
+    "batch": "Submit, wait for and download a list of jobs. This costs money.",
     "demo": "Run five jobs on a sandbox in this process.",
     "download": "Download the outputs of completed requests.",
     "generate": "Submit a lip sync job. This costs money.",

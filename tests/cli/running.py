@@ -68,6 +68,16 @@ class LocalSandbox:
         """The requests to a route, in order."""
         return [each for each in self._do(lambda: self._sandbox.received) if each.route == route]
 
+    def requests(self) -> list[Any]:
+        """All requests, in order."""
+        return list(self._do(lambda: self._sandbox.received))
+
+    def finish(self, id: str) -> None:
+        self._do(lambda: self._sandbox.finish(id))
+
+    def fail(self, id: str, reason: str) -> None:
+        self._do(lambda: self._sandbox.fail(id, reason))
+
     def jobs(self) -> list[Job]:
         """The jobs that were submitted or added, in order."""
         return list(self._do(lambda: dict(self._sandbox.jobs)).values())
