@@ -160,6 +160,14 @@ def simulate(session: nox.Session) -> None:
 
 
 @nox.session
+def kills(session: nox.Session) -> None:
+    """Kill a batch at random moments: `nox -s kills -- --rows 300 --kills 20`. The tests run a short form."""
+    install_wheel(session, "cli", with_lock=locked(session, "test"))
+    session.env["PYTHONPATH"] = str(Path("tests").resolve())  # as for `simulate`
+    session.run("python", "-m", "cli.batch.kills", *session.posargs)
+
+
+@nox.session
 def faults(session: nox.Session) -> None:
     """Run every cell of the table of faults. The tests run a third of each line."""
     install_wheel(session, "cli", "redis", with_lock=locked(session, "test"))
