@@ -17,6 +17,7 @@ from chamelaion_async import (
     RateLimitError,
     WaitTimeoutError,
 )
+from chamelaion_async._http.paging import PAGE_SIZE
 from tests.support.api import MemoryApi, Requests, refusal, uuid
 
 pytestmark = pytest.mark.virtual_time
@@ -61,12 +62,10 @@ async def test_the_last_poll_begins_early_by_what_a_poll_takes(service: MemoryAp
     assert service.elapsed == 10
 
 
-async def test_the_last_poll_of_very_many_is_one_page_for_each_hundred(
-    service: MemoryApi, requests: Requests
-) -> None:
+async def test_the_last_polls_of_three_pages_of_jobs_are_three_pages(service: MemoryApi, requests: Requests) -> None:
     service.latency = 0.25
 
-    outcomes = await requests.wait_all(service.add_many(300), timeout=10, polling=EVERY_7_SECONDS)
+    outcomes = await requests.wait_all(service.add_many(3 * PAGE_SIZE), timeout=10, polling=EVERY_7_SECONDS)
 
     assert all(isinstance(outcome.error, WaitTimeoutError) for outcome in outcomes.values())
     assert [at for at in service.polls if at > 8] == [9.75] * 3

@@ -19,6 +19,7 @@ from chamelaion_async import (
     RateLimitError,
     RetryPolicy,
 )
+from chamelaion_async._http.paging import PAGE_SIZE
 from tests.support.api import (
     PATHS,
     Answer,
@@ -56,8 +57,10 @@ async def test_each_request_comes_with_its_present_status(service: MemoryApi, re
     assert service.elapsed == 0
 
 
-async def test_ten_thousand_cost_little_more_than_a_hundred_pages(service: MemoryApi, requests: Requests) -> None:
-    ids = service.add_many(10_000)
+async def test_a_hundred_pages_of_jobs_cost_little_more_than_a_hundred_reads(
+    service: MemoryApi, requests: Requests
+) -> None:
+    ids = service.add_many(100 * PAGE_SIZE)
 
     outcomes = await requests.get_many(ids)
 
@@ -87,7 +90,7 @@ async def test_a_first_page_that_is_slower_than_a_get_leaves_the_rest_to_pages(
 
     monkeypatch.setattr(MemoryApi, "request", request)
 
-    outcomes = await requests.get_many(service.add_many(10_000))
+    outcomes = await requests.get_many(service.add_many(100 * PAGE_SIZE))
 
     assert all(outcome.request is not None for outcome in outcomes.values())
     assert 90 <= len(service.pages) <= 110
@@ -138,7 +141,7 @@ class TestFreshness:
         assert len(service.asked) == 3
 
     async def test_two_calls_at_once_share_their_poll(self, service: MemoryApi, requests: Requests) -> None:
-        ids = service.add_many(100)
+        ids = service.add_many(PAGE_SIZE)
 
         await asyncio.gather(requests.get_many(ids), requests.get_many(ids))
 

@@ -10,6 +10,7 @@ import pytest
 from tenacity import RetryCallState, wait_chain, wait_exponential, wait_fixed, wait_incrementing
 
 from chamelaion_async import AsyncClient, ConfigurationError, InternalServerError, PollPolicy
+from chamelaion_async._http.paging import PAGE_SIZE
 from tests.support.api import FamilyName, MemoryApi, Requests, are_audits, refusal, requests_of
 
 pytestmark = pytest.mark.virtual_time
@@ -48,7 +49,7 @@ class TestPolicy:
     async def test_all_ids_of_an_answer_are_jittered_alike_and_stay_on_one_page(
         self, service: MemoryApi, requests: Requests
     ) -> None:
-        ids = service.add_many(100, finishes=200)
+        ids = service.add_many(PAGE_SIZE, finishes=200)
 
         await requests.wait_all(ids, polling=PollPolicy(jitter=1.0, min_interval=5.0, max_interval=20.0))
 
@@ -192,12 +193,12 @@ class TestSharing:
     async def test_batches_and_waits_for_the_same_ids_cost_no_more_than_one(
         self, service: MemoryApi, requests: Requests
     ) -> None:
-        ids = service.add_many(100, finishes=20)
+        ids = service.add_many(PAGE_SIZE, finishes=20)
 
         await asyncio.gather(
             requests.wait_all(ids),
             requests.wait_all(reversed(ids)),
-            requests.wait_all(ids[:50]),
+            requests.wait_all(ids[: len(ids) // 2]),
             *(requests.wait_until_finished(id) for id in ids[::7]),
         )
 
@@ -205,7 +206,7 @@ class TestSharing:
         assert are_audits(service.gets)
 
     async def test_a_later_batch_takes_what_was_just_read(self, service: MemoryApi, requests: Requests) -> None:
-        ids = service.add_many(100, finishes=20)
+        ids = service.add_many(PAGE_SIZE, finishes=20)
 
         first = service.meanwhile(requests.wait_all(ids))
         await service.until(10.5)
@@ -229,7 +230,7 @@ class TestSharing:
     async def test_views_of_one_client_share_as_well(
         self, service: MemoryApi, family: FamilyName, client: AsyncClient
     ) -> None:
-        ids = service.add_many(100, finishes=20)
+        ids = service.add_many(PAGE_SIZE, finishes=20)
         view = client.with_options(timeout=30.0)
 
         await asyncio.gather(*(requests_of(each, family).wait_all(ids) for each in (client, view)))
@@ -238,7 +239,7 @@ class TestSharing:
         assert are_audits(service.gets)
 
     async def test_one_page_answers_for_as_many_as_it_shows(self, service: MemoryApi, requests: Requests) -> None:
-        ids = service.add_many(250, finishes=5)
+        ids = service.add_many(3 * PAGE_SIZE, finishes=5)
 
         await requests.wait_all(ids)
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chamelaion_async import LipsyncRequest
+from chamelaion_async._http.paging import PAGE_SIZE
 from chamelaion_async.loading.entries import Entry
 from chamelaion_async.loading.list_index import ListIndex
 from chamelaion_async.models import Pagination
@@ -22,13 +23,13 @@ def put(index: Index, rank: int) -> Entry[LipsyncRequest]:
     return entry
 
 
-def said(*, limit: int = 100, offset: int = 0, total: int = 1000) -> Pagination:
+def said(*, limit: int = PAGE_SIZE, offset: int = 0, total: int = 1000) -> Pagination:
     return Pagination(limit=limit, offset=offset, total=total)
 
 
 class TestRanks:
     @given(
-        size=st.integers(1, 100),
+        size=st.integers(1, PAGE_SIZE),
         total=st.integers(1, 3000),
         is_newest_first=st.booleans(),
         data=st.data(),
@@ -66,7 +67,7 @@ class TestRanks:
     def test_the_offset_of_a_page_counts_from_the_end_that_is_listed_first(
         self, is_newest_first: bool, top: int | None, offset: int
     ) -> None:
-        assert Index(total=1000, is_newest_first=is_newest_first).offset_below(top) == offset
+        assert Index(size=100, total=1000, is_newest_first=is_newest_first).offset_below(top) == offset
 
     def test_an_empty_page_has_no_ranks(self) -> None:
         assert list(Index(total=10).ranks(0, 0)) == []
@@ -76,14 +77,14 @@ class TestLearning:
     @pytest.mark.parametrize(
         ("limit", "count", "offset", "size"),
         [
-            (100, 100, 0, 100),
+            (PAGE_SIZE, PAGE_SIZE, 0, PAGE_SIZE),
             (20, 20, 0, 20),
-            (100, 20, 0, 20),
+            (PAGE_SIZE, 20, 0, 20),
             (0, 50, 0, 50),
-            (5000, 100, 0, 100),
-            (100, 30, 970, 100),
-            (100, 0, 0, 100),
-            (-1, 100, 0, 100),
+            (5000, PAGE_SIZE, 0, PAGE_SIZE),
+            (PAGE_SIZE, 30, 970, PAGE_SIZE),
+            (PAGE_SIZE, 0, 0, PAGE_SIZE),
+            (-1, PAGE_SIZE, 0, PAGE_SIZE),
         ],
         ids=["as asked", "said", "lied", "none said", "more", "last page", "empty", "nonsense"],
     )
@@ -101,7 +102,13 @@ class TestLearning:
 
     @pytest.mark.parametrize(
         ("is_newest_first", "limit", "is_void"),
-        [(True, 100, False), (None, 100, False), (False, 100, True), (True, 20, True), (False, 20, True)],
+        [
+            (True, PAGE_SIZE, False),
+            (None, PAGE_SIZE, False),
+            (False, PAGE_SIZE, True),
+            (True, 20, True),
+            (False, 20, True),
+        ],
     )
     def test_places_are_void_once_order_or_size_turn_out_to_be_others(
         self, is_newest_first: bool | None, limit: int, is_void: bool
@@ -110,20 +117,20 @@ class TestLearning:
         put(index, 7)
         assert index.learn(said(limit=limit), limit, is_newest_first) is is_void
 
-    @pytest.mark.parametrize(("is_newest_first", "limit"), [(False, 100), (True, 20)])
+    @pytest.mark.parametrize(("is_newest_first", "limit"), [(False, PAGE_SIZE), (True, 20)])
     def test_nothing_is_void_without_places(self, is_newest_first: bool, limit: int) -> None:
         assert not Index().learn(said(limit=limit), limit, is_newest_first)
 
     @pytest.mark.parametrize("order", [True, False])
     def test_the_order_is_that_of_the_page(self, order: bool) -> None:
         index = Index(is_newest_first=not order)
-        index.learn(said(), 100, order)
+        index.learn(said(), PAGE_SIZE, order)
         assert index.is_newest_first is order
 
 
 class TestBuckets:
     def test_neighbours_share_a_bucket(self) -> None:
-        index = Index()
+        index = Index(size=100)
         first, second, third = (put(index, rank) for rank in (100, 199, 200))
         assert first.group is second.group
         assert first.group is not third.group

@@ -22,6 +22,7 @@ from chamelaion_async import (
     WaitTimeoutError,
     WaitUnreachableError,
 )
+from chamelaion_async._http.paging import PAGE_SIZE
 from chamelaion_async.loading.entries import Read
 from tests.support.api import now
 from tests.support.errors import FAILURES, status_error
@@ -100,17 +101,17 @@ class TestFew:
 
 
 class TestMany:
-    async def test_finished_ones_cost_a_page_for_each_hundred(self) -> None:
+    async def test_ten_pages_of_finished_ones_cost_ten_pages(self) -> None:
         service = MemorySource(latency=0.1)
-        ids = service.add(1000, lasts=0.0)
+        ids = service.add(10 * PAGE_SIZE, lasts=0.0)
         outcomes = await service.follow(ids)
-        assert (completed(outcomes), len(service.pages), len(service.gets)) == (1000, 10, 1)
+        assert (completed(outcomes), len(service.pages), len(service.gets)) == (len(ids), 10, 1)
 
-    async def test_a_page_for_each_hundred_is_read_at_each_poll(self) -> None:
+    async def test_three_pages_of_requests_cost_three_pages_at_each_poll(self) -> None:
         service = MemorySource(latency=0.1)
-        ids = service.add(300, lasts=8.5)
+        ids = service.add(3 * PAGE_SIZE, lasts=8.5)
         outcomes = await service.follow(ids, policy=FIXED)
-        assert completed(outcomes) == 300
+        assert completed(outcomes) == len(ids)
         assert len(service.gets) <= most_audits(service)
         assert len(service.pages) <= 3 * 10
 
@@ -165,7 +166,7 @@ class TestMany:
 
     async def test_get_many_reads_each_request_once(self) -> None:
         service = MemorySource(latency=0.1)
-        ids = service.add(250)
+        ids = service.add(3 * PAGE_SIZE)
         outcomes = await service.follow(ids, attempts=3)
         assert all(outcome.unwrap().status == "processing" for outcome in outcomes.values())
         assert (len(service.pages), len(service.gets)) == (3, 1)
@@ -173,26 +174,29 @@ class TestMany:
 
 class TestWhatListsAreLike:
     @pytest.mark.parametrize("is_newest_first", [True, False])
-    @pytest.mark.parametrize(("cap", "says"), [(100, None), (20, None), (20, 100), (50, 100), (100, 1000), (7, 0)])
+    @pytest.mark.parametrize(
+        ("cap", "says"),
+        [(PAGE_SIZE, None), (20, None), (20, PAGE_SIZE), (50, PAGE_SIZE), (PAGE_SIZE, 1000), (7, 0)],
+    )
     async def test_order_and_cap_are_learned(self, is_newest_first: bool, cap: int, says: int | None) -> None:
         service = MemorySource(latency=0.1, is_newest_first=is_newest_first, cap=cap, says=says)
         service.add(1000)
-        ids = service.add(300, lasts=0.0)
+        ids = service.add(3 * PAGE_SIZE, lasts=0.0)
         outcomes = await service.follow(ids)
-        assert completed(outcomes) == 300
+        assert completed(outcomes) == len(ids)
         # The slow start sends few at once, so some pages are read for what GETs have brought by then.
-        assert len(service.pages) <= 1.5 * -(-300 // cap) + 5
+        assert len(service.pages) <= 1.5 * len(ids) / cap + 5
         # Where the list begins with the oldest, and its pages hold less than it says, most are found by GETs before
         # the size is known; still no request is read twice.
-        is_misled = not is_newest_first and says is not None and min(says, 100) != cap
+        is_misled = not is_newest_first and says is not None and min(says, PAGE_SIZE) != cap
         assert len({received.id for received in service.gets}) == len(service.gets)
-        assert len(service.gets) <= (299 if is_misled else 1 if is_newest_first else 50)
+        assert len(service.gets) <= (len(ids) - 1 if is_misled else 2 if is_newest_first else 50)
 
     async def test_the_young_end_is_read_where_the_oldest_come_first(self) -> None:
         service = MemorySource(latency=0.1, is_newest_first=False)
-        service.add(5000)
-        await service.follow(service.add(100, lasts=0.0))
-        assert [page.offset for page in service.pages] == [0, 5000]
+        service.add(50 * PAGE_SIZE)
+        await service.follow(service.add(PAGE_SIZE, lasts=0.0))
+        assert [page.offset for page in service.pages] == [0, 50 * PAGE_SIZE]
 
     async def test_the_young_end_is_read_once_where_the_oldest_come_first(self) -> None:
         service = MemorySource(latency=0.1, is_newest_first=False)
@@ -336,7 +340,7 @@ class TestSearching:
 
     async def test_waits_that_join_a_scan_before_it_begins_share_it(self) -> None:
         service = MemorySource(rate=1.0, latency=0.1)
-        ids = service.add(90, lasts=0.0)
+        ids = service.add(50, lasts=0.0)
         await service.wait(service.add(lasts=0.0)[0])
         tasks = [service.start(id, at=number / 100) for number, id in enumerate(ids)]
         results = await asyncio.gather(*tasks)
@@ -732,7 +736,7 @@ class TestTheLastPoll:
 
     async def test_the_last_poll_is_a_page_in_a_batch_of_very_many(self) -> None:
         service = MemorySource(latency=0.1)
-        outcomes = await service.follow(service.add(300), policy=FIXED, timeout=5.0)
+        outcomes = await service.follow(service.add(3 * PAGE_SIZE), policy=FIXED, timeout=5.0)
         assert sum(at > 4.5 for at in times(service.pages, service)) == 3
         assert max(times(service.gets, service)) < 4.5
         errors = [outcome.error for outcome in outcomes.values()]
@@ -763,7 +767,7 @@ class TestThePrice:
     @given(
         ends=st.lists(st.floats(0, 40), min_size=1, max_size=120),
         others=st.integers(0, 400),
-        cap=st.sampled_from([100, 20, 5]),
+        cap=st.sampled_from([PAGE_SIZE, 20, 5]),
         is_newest_first=st.booleans(),
         omitted=st.sampled_from([0, 2, 3]),
         lag=st.sampled_from([0.0, 8.0]),

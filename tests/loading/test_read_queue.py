@@ -30,6 +30,7 @@ class Clockwork:
         self.queue.health.page_answered(0.0, 0.1)
         self.queue.health.get_answered(0.1)
         self.queue.index.total = 1000
+        self.queue.index.size = 100
 
     def _wake(self) -> None:
         self.wakes += 1

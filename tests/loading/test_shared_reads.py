@@ -12,6 +12,7 @@ import attrs
 import pytest
 
 from chamelaion_async import AsyncClient, ConfigurationError, Outcome, Pace, PollPolicy, WaitTimeoutError
+from chamelaion_async._http.paging import PAGE_SIZE
 from tests.support.api import Asked, MemoryApi, answering, refusal
 from tests.support.shared import MemoryShared
 
@@ -84,9 +85,9 @@ async def test_clients_that_wait_for_one_job_send_each_poll_once(replicas: Repli
 
 async def test_a_page_that_one_client_reads_ends_the_waits_of_all(replicas: Replicas) -> None:
     clients = [await replicas.add() for _ in range(4)]
-    ids = [replicas.ends(f"job-{number}", 5.0) for number in range(100)]
+    ids = [replicas.ends(f"job-{number}", 5.0) for number in range(PAGE_SIZE)]
     parts = [ids[number::4] for number in range(4)]
-    assert await asyncio.gather(*map(finished, clients, parts)) == [25] * 4
+    assert await asyncio.gather(*map(finished, clients, parts)) == [len(part) for part in parts]
     assert len(replicas.api.asked) <= 16
     assert replicas.api.elapsed < 5.0 + 1.0 + 2 * LATENCY + 0.1
 

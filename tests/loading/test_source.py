@@ -11,6 +11,7 @@ import pytest
 from aioresponses import aioresponses
 
 from chamelaion_async import AsyncClient, InvalidResponseError, LipsyncRequest, NotFoundError, RateLimitError
+from chamelaion_async._http.paging import PAGE_SIZE
 from chamelaion_async.loading.entries import Entry, Read
 from chamelaion_async.loading.reads import Answer
 from chamelaion_async.loading.source import HttpSource
@@ -18,6 +19,7 @@ from chamelaion_async.models import Pagination
 
 PATH = "/v1/lipsync/requests"
 REQUESTS = f"https://api.example.com/api{PATH}"
+FIRST_PAGE = f"{REQUESTS}?limit={PAGE_SIZE}&offset=0"
 DATE = {"Date": "Tue, 07 Apr 2026 12:00:00 GMT"}
 UPPER = "0A1B2C3D-0000-4000-8000-00000000ABCD"
 NOON = datetime(2026, 4, 7, 12, tzinfo=UTC)
@@ -47,7 +49,7 @@ async def answer_to(client: AsyncClient, read: Read[LipsyncRequest]) -> Answer[L
 
 async def page_of(client: AsyncClient, mock: aioresponses, payload: Any) -> Answer[LipsyncRequest]:
     """Read the first page of the list, which shows this."""
-    mock.get(f"{REQUESTS}?limit=100&offset=0", payload=payload, headers=DATE)
+    mock.get(FIRST_PAGE, payload=payload, headers=DATE)
     return await answer_to(client, page_at())
 
 
@@ -72,7 +74,7 @@ async def test_a_request_is_read_under_its_id_quoted(client: AsyncClient, mock: 
 
 
 async def test_a_page_is_read_where_it_lies(client: AsyncClient, mock: aioresponses) -> None:
-    mock.get(f"{REQUESTS}?limit=100&offset=300", payload=page())
+    mock.get(f"{REQUESTS}?limit={PAGE_SIZE}&offset=300", payload=page())
     answer = await answer_to(client, page_at(300))
     assert list(answer.records) == []
 
@@ -108,7 +110,7 @@ async def test_one_bad_record_spoils_no_other(client: AsyncClient, mock: aioresp
 
 
 async def test_answers_that_come_together_are_taken_apart_one_a_turn(client: AsyncClient, mock: aioresponses) -> None:
-    mock.get(f"{REQUESTS}?limit=100&offset=0", payload=page(record()), repeat=True)
+    mock.get(FIRST_PAGE, payload=page(record()), repeat=True)
     source = HttpSource(transport=client._transport, path=PATH, model=LipsyncRequest)
     turn = 0
     read_in: list[int] = []
@@ -147,7 +149,7 @@ async def test_what_is_no_json_names_the_call(
     client: AsyncClient, mock: aioresponses, read: Read[LipsyncRequest], path: str
 ) -> None:
     mock.get(f"{REQUESTS}/job", body="<html>")
-    mock.get(f"{REQUESTS}?limit=100&offset=0", body="<html>")
+    mock.get(FIRST_PAGE, body="<html>")
     with pytest.raises(InvalidResponseError, match="not JSON") as caught:
         await answer_to(client, read)
     assert (caught.value.method, caught.value.path) == ("GET", path)
@@ -197,7 +199,7 @@ async def test_a_refusal_that_the_api_did_not_word_says_nothing_of_the_request(
     client: AsyncClient, mock: aioresponses, status: int, is_page: bool
 ) -> None:
     mock.get(f"{REQUESTS}/job", status=status, body="no such backend")
-    mock.get(f"{REQUESTS}?limit=100&offset=0", status=status, body="no such backend")
+    mock.get(FIRST_PAGE, status=status, body="no such backend")
     with pytest.raises(InvalidResponseError, match="but not by the API") as caught:
         await answer_to(client, page_at() if is_page else get("job"))
     assert caught.value.status == status
@@ -213,7 +215,7 @@ async def test_a_refusal_of_the_apis_stays_what_it_is(client: AsyncClient, mock:
 async def test_a_429_closes_the_lane_and_for_a_page_for_a_second_at_most(
     client: AsyncClient, mock: aioresponses, is_page: bool
 ) -> None:
-    for url in (f"{REQUESTS}/job", f"{REQUESTS}?limit=100&offset=0"):
+    for url in (f"{REQUESTS}/job", FIRST_PAGE):
         mock.get(url, status=429, payload={"error": "slow down"}, headers={"Retry-After": "30"})
     with pytest.raises(RateLimitError):
         await answer_to(client, page_at() if is_page else get("job"))

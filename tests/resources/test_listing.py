@@ -24,6 +24,7 @@ from chamelaion_async import (
     Pagination,
     RequestStatus,
 )
+from chamelaion_async._http.paging import PAGE_SIZE
 from chamelaion_async.resources.listing import walk
 from chamelaion_async.sandbox import Fault, Sandbox
 from tests.conftest import RefusePages
@@ -122,7 +123,7 @@ async def test_a_filter_is_sent_as_documented(
     await resource(sandbox_client).list(**asked)
     await everything(resource(sandbox_client).iterate(**asked))
 
-    assert queries(sandbox) == [sent, {**sent, "limit": "100", "offset": "0"}]
+    assert queries(sandbox) == [sent, {**sent, "limit": str(PAGE_SIZE), "offset": "0"}]
 
 
 @resources
@@ -264,6 +265,12 @@ async def test_a_walk_makes_no_more_requests_than_there_are_pages(
     assert sandbox.count(VOICES) == requests
 
 
+async def test_a_walk_asks_for_a_hundred_records_at_a_time(sandbox: Sandbox, sandbox_client: AsyncClient) -> None:
+    await everything(sandbox_client.lipsync.requests.iterate())
+
+    assert queries(sandbox) == [{"limit": "100", "offset": "0"}]
+
+
 async def test_a_walk_over_nothing_asks_once(sandbox: Sandbox, sandbox_client: AsyncClient) -> None:
     assert (await everything(sandbox_client.lipsync.requests.iterate()), len(sandbox.received)) == ([], 1)
 
@@ -308,7 +315,7 @@ async def test_a_page_that_fails_for_a_moment_is_read_again(sandbox: Sandbox, sa
 @pytest.mark.parametrize(
     ("largest", "page_size", "asked"),
     [
-        (99, None, ["100", "20", "20"]),
+        (50, None, [str(PAGE_SIZE), "20", "20"]),
         (99, 100, ["100", "20", "20"]),
         (99, 250, ["250", "20", "20"]),
         (20, 21, ["21", "20", "20"]),
@@ -344,7 +351,7 @@ async def test_every_list_is_walked_with_smaller_pages(
     limits = refuse_pages(50, 400)
 
     assert len(await everything(resource(sandbox_client).iterate())) == 24
-    assert limits == ["100", "20", "20"]
+    assert limits == [str(PAGE_SIZE), "20", "20"]
 
 
 @pytest.mark.parametrize("largest", [1, 3, 7])

@@ -20,6 +20,7 @@ from chamelaion_async import (
     RetryPolicy,
     SubmissionUncertainError,
 )
+from chamelaion_async._http.paging import PAGE_SIZE
 from chamelaion_async.sandbox import Fault, Sandbox
 from tests.conftest import RefusePages
 
@@ -324,7 +325,7 @@ async def test_the_page_size_that_a_list_takes_is_remembered(
     for number in range(3):
         await lipsync(sandbox_client, f"dub-{number}")
 
-    assert limits == ["100", "20", "20", "20"]
+    assert limits == [str(PAGE_SIZE), "20", "20", "20"]
 
 
 @pytest.mark.parametrize("reference_id", ["dub 42", "a/b&c=d#e?f", "../x", "日本語 🎬", "100%", "a+b"])
