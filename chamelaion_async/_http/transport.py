@@ -7,8 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 from multidict import CIMultiDict
@@ -36,7 +35,7 @@ from .retry import is_passing, repeat, was_not_accepted
 from .secrets import Secret, redact, redact_body
 from .tracebacks import let_go
 
-__all__ = ["ONCE", "StatusTurn", "Transport"]
+__all__ = ["ONCE", "Transport"]
 
 T = TypeVar("T")
 
@@ -100,10 +99,6 @@ class Transport:
                 sleep=self.lifecycle.sleep,
                 random=random.random,
             )
-
-    def turn(self) -> StatusTurn:
-        """Return a context that waits for the status lane; only in it the caller decides which read to send."""
-        return StatusTurn(transport=self, lane=self.lanes["status"])
 
     async def fetch(
         self, call: Call, model: type[T], *, retry: RetryPolicy | None = None, timeout: float | None = None
@@ -253,53 +248,3 @@ class Transport:
             raise translated(error, call, timeout, attempt, body) from error
         finally:
             await body.aclose()
-
-
-@attrs.define(kw_only=True, eq=False)
-class StatusTurn:
-    """A slot of the status lane, for at most one read; released after it, or at the end of the context."""
-
-    transport: Transport
-    lane: Lane
-    _scope: CancelScope = attrs.field(init=False)
-    _has_slot: bool = attrs.field(init=False, default=False)
-
-    async def __aenter__(self) -> Self:
-        self._scope = CancelScope(self.transport.lifecycle)
-        self._scope.__enter__()
-        try:
-            await self.enter()
-        except BaseException as error:
-            self._scope.__exit__(type(error), error, error.__traceback__)
-            raise
-        return self
-
-    async def enter(self) -> None:
-        """Wait for a slot and a permit."""
-        if not self.lane.try_acquire():
-            await self.lane.acquire()
-        self._has_slot = True
-
-    def leave(self) -> None:
-        """Give back the slot and the permit, so that other calls use them while this read waits for something."""
-        self._has_slot = False
-        self.lane.give_back()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._has_slot:
-            self.lane.release()
-        self._scope.__exit__(kind, error, traceback)
-        del self._scope  # it holds the task, whose error holds this
-
-    async def send(self, call: Call, timeout: float, *, is_page: bool) -> RawResponse:
-        """Make one attempt, and return its 2xx answer.
-
-        A page that is answered 429 does not close the lane: the limit may be the list's alone. The next GET shows.
-
-        Raises:
-            ChamelaionError: One of the tree in ``errors``, and nothing else.
-        """
-        self._has_slot = False
-        return await self.transport.exchange_in(self.lane, call, timeout, 1, may_have_own_limit=is_page)

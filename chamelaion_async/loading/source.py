@@ -15,7 +15,8 @@ from .._http.answers import server_time, structure_hook
 from .._http.call import Call
 from .._http.paging import PAGE_SIZE
 from .._http.retry import is_foreign
-from .._http.transport import StatusTurn, Transport
+from .._http.status_turn import StatusTurn
+from .._http.transport import Transport
 from ..errors import APIStatusError, ConfigurationError, InvalidResponseError
 from ..models import Job, Pagination, RawResponse
 from .entries import Bucket, Read
@@ -65,7 +66,7 @@ class HttpSource(Generic[J]):
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[SendRead[J]]:
         """Wait until the lane admits a read."""
-        async with self.transport.turn() as turn:
+        async with StatusTurn(self.transport) as turn:
             yield partial(self._send, turn)
 
     async def _send(self, turn: StatusTurn, read: Read[J]) -> Answer[J]:
