@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
 from typing import Final, Generic, TypeVar
 
 from .._http.addresses import id_segment
@@ -16,6 +15,7 @@ from ..models import Job, OnUpdate, Outcome, Page
 from ..polling.forecast import Forecast
 from .family import FamilyState
 from .listing import read_list
+from .outcomes import gathered, unique_ids
 
 __all__ = ["RequestsResource"]
 
@@ -163,7 +163,7 @@ class RequestsResource(Generic[J]):
             ClientClosedError: The client was closed meanwhile, or drained before; ``drain()`` itself ends the
                 iterator without an error.
         """
-        ids = _unique(ids)
+        ids = unique_ids(ids)
         return self._state.polls.watch_many(ids, timeout=timeout, policy=polling or self._polling, every=every)
 
     def as_finished(
@@ -196,7 +196,7 @@ class RequestsResource(Generic[J]):
             ClientClosedError: The client was closed meanwhile, or drained before; ``drain()`` itself ends the
                 iterator without an error.
         """
-        return self._follow(_unique(ids), timeout, polling)
+        return self._follow(unique_ids(ids), timeout, polling)
 
     async def wait_all(
         self, ids: Iterable[str], *, timeout: float | None = None, polling: PollPolicy | None = None
@@ -219,8 +219,8 @@ class RequestsResource(Generic[J]):
             AuthenticationError: The credentials are not accepted.
             ClientClosedError: The client was closed or drained meanwhile.
         """
-        unique = _unique(ids)
-        outcomes = await _gathered(unique, self._follow(unique, timeout, polling))
+        unique = unique_ids(ids)
+        outcomes = await gathered(unique, self._follow(unique, timeout, polling))
         if len(outcomes) < len(unique):
             self._transport.lifecycle.check_waits()
         return outcomes
@@ -249,7 +249,7 @@ class RequestsResource(Generic[J]):
             AuthenticationError: The credentials are not accepted.
             ClientClosedError: The client was closed meanwhile; ``drain()`` does not touch this call.
         """
-        unique = _unique(ids)
+        unique = unique_ids(ids)
         retry, transport = self._transport.retry, self._transport
         policy = PollPolicy(
             min_interval=retry.initial,
@@ -259,7 +259,7 @@ class RequestsResource(Generic[J]):
             outage_budget=_NO_BUDGET,
             not_found_grace=0.0,
         )
-        return await _gathered(unique, self._follow(unique, None, policy, attempts=retry.attempts))
+        return await gathered(unique, self._follow(unique, None, policy, attempts=retry.attempts))
 
     def forecast(self, request: J) -> Forecast:
         """Return how long a request will still take, from how long others took. Costs no call.
@@ -314,24 +314,3 @@ class RequestsResource(Generic[J]):
         for request in reversed(page.data):  # the newest comes first, and counts most if it is added last
             self._state.durations.add(request)
         return page
-
-
-def _unique(ids: Iterable[str]) -> list[str]:
-    """Return each id once."""
-    if isinstance(ids, str):
-        raise ConfigurationError(f"ids must be several ids, such as [{ids!r}], and not a single string")
-    try:
-        unique = list(dict.fromkeys(ids))
-    except TypeError as error:
-        raise ConfigurationError(f"ids must be an iterable of strings: {error}") from error
-    for id in unique:
-        if not isinstance(id, str):
-            raise ConfigurationError(f"each id must be a string, not {id!r}")
-    return unique
-
-
-async def _gathered(ids: list[str], outcomes: AsyncGenerator[Outcome[J], None]) -> dict[str, Outcome[J]]:
-    """Return all outcomes, in the order of the ids."""
-    async with aclosing(outcomes):
-        by_id = {outcome.id: outcome async for outcome in outcomes}
-    return {id: by_id[id] for id in ids if id in by_id}
