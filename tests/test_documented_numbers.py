@@ -36,7 +36,7 @@ STATED: list[tuple[str, str, str | float]] = [
     ("docs/howto/waiting.md", "and at most #.", PollPolicy().max_interval),
     ("docs/howto/waiting.md", "After # jobs", "polling.learned_intervals:ENOUGH"),
     ("docs/howto/waiting.md", "up to # times twelve seconds", "polling.learned_intervals:_LONGEST"),
-    ("docs/howto/waiting.md", "outlast the deadline by up to a #.", "polling.state:_LAST_POLL"),
+    ("docs/howto/waiting.md", "outlast the deadline by up to a #.", "polling.plan:LAST_POLL"),
     ("docs/howto/many.md", "every # seconds, one of the jobs", "loading.loader:_AUDIT_PAUSE"),
     ("docs/howto/many.md", "up to # times for each id", "polling:MOST_REFUSALS"),
     ("docs/howto/many.md", "A client begins with #.", "loading.reader_pool:_AT_FIRST"),

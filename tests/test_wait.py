@@ -39,7 +39,8 @@ from chamelaion_async.loading.entries import Read
 from chamelaion_async.loading.loader import Loader
 from chamelaion_async.loading.reads import Answer, SendRead
 from chamelaion_async.models import OnUpdate, Pagination
-from chamelaion_async.polling.state import PollState, make_plan
+from chamelaion_async.polling.plan import make_plan
+from chamelaion_async.polling.state import PollState
 from chamelaion_async.polling.subscription import WaitSubscription
 from chamelaion_async.polling.wait import poll_until_finished
 

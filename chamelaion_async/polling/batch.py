@@ -33,8 +33,8 @@ from ..models import ErrorOutcome, Job, Outcome, RequestOutcome
 from .due_times import Schedule
 from .intervals import EARLY
 from .member import Member
+from .plan import WaitPlan
 from .rate_limits import Refusals
-from .state import WaitPlan
 from .wait import attempt_of
 
 __all__ = ["Batch"]

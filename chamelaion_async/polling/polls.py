@@ -21,7 +21,8 @@ from .batch import Batch
 from .durations import Durations
 from .iteration import BatchIterator, check_every
 from .open_waits import OpenWaits
-from .state import PollState, WaitPlan, make_plan
+from .plan import WaitPlan, make_plan
+from .state import PollState
 from .subscription import WaitSubscription
 from .wait import poll_until_finished
 

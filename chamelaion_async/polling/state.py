@@ -11,101 +11,27 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 import attrs
 
 from .._http.retry import backoff, retry_after_of
-from ..config import PollPolicy, check_seconds
-from ..errors import (
-    APITimeoutError,
-    ChamelaionError,
-    NotFoundError,
-)
+from ..config import check_seconds
+from ..errors import APITimeoutError, ChamelaionError, NotFoundError
 from ..loading.entries import Read
 from ..loading.packing import Packed, created_at_of, languages_of, model_of, started_at_of, unpack
 from ..loading.snapshot import ReadStamp, Snapshot
 from ..loading.times import ALWAYS, NEVER
 from ..models import Job
-from .durations import Durations, kind_of
+from .durations import kind_of
 from .failed_polls import FailureStreak
 from .intervals import EARLY, age_of, spacing
+from .plan import LAST_POLL, WaitPlan
 from .wait_errors import unanswered, unfinished
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-__all__ = ["PollState", "WaitPlan", "make_plan"]
+__all__ = ["PollState"]
 
 J = TypeVar("J", bound=Job)
 
-_LAST_POLL: Final = 1.0  # seconds by which the last poll may outlast the deadline
 _FIRST_BACKOFF: Final = 0.1  # seconds; a policy with min_interval=0 must not hammer a service that fails
-
-
-@attrs.define(kw_only=True, eq=False)
-class WaitPlan:
-    """What the jobs of one wait share, one job or very many.
-
-    Attributes:
-        policy: How often to poll, and for how long failures may go on.
-        random: Draws the jitter of pauses after failures.
-        durations: How long other jobs took, or None if that is not learned.
-        started: When the wait began, by the loop's clock, as all times here.
-        timeout: Seconds that the wait may last, or None.
-        attempts: A number reads each job once, whatever its status, and gives it up after as many failures other than
-            429. None polls each job until it is finished, within the policy's budgets.
-        latency: Seconds that the last poll took.
-        ends_with_pages: Whether a page may answer the last poll, since GETs of very many jobs would come too late.
-        deadline: When to stop at the latest.
-    """
-
-    policy: PollPolicy
-    random: Callable[[], float]
-    durations: Durations | None = None
-    started: float
-    timeout: float | None = None
-    attempts: int | None = None
-    latency: float = 0.0
-    ends_with_pages: bool = False
-    deadline: float = attrs.field(init=False)
-    reads_once: bool = attrs.field(init=False)
-    """Whether each job is read once, with a read that begins after the call."""
-
-    @deadline.default
-    def _at_the_timeout(self) -> float:
-        return NEVER if self.timeout is None else self.started + self.timeout
-
-    @property
-    def landing(self) -> float:
-        """From when on a poll is the last one: earlier than the deadline by the time that an answer takes."""
-        return self.deadline - min(self.latency, _LAST_POLL)
-
-    @property
-    def max_age(self) -> float:
-        """Seconds since which a read of another wait may have begun to count as the first poll of this one."""
-        return 0.0 if self.reads_once else self.policy.min_interval
-
-    @reads_once.default
-    def _with_attempts_or_without_time(self) -> bool:
-        return self.attempts is not None or self.timeout == 0
-
-
-def make_plan(
-    timeout: float | None,
-    policy: PollPolicy,
-    random: Callable[[], float],
-    *,
-    durations: Durations | None = None,
-    started: float = 0.0,
-    attempts: int | None = None,
-) -> WaitPlan:
-    """Check the timeout, and return a plan. A batch sets ``started`` when it begins."""
-    if timeout is not None:
-        timeout = check_seconds("timeout", timeout)
-    return WaitPlan(
-        policy=policy,
-        random=random,
-        durations=durations if policy.learn else None,
-        started=started,
-        timeout=timeout,
-        attempts=attempts,
-    )
 
 
 @attrs.define(kw_only=True, eq=False, weakref_slot=False)
@@ -164,13 +90,13 @@ class PollState(Generic[J]):
         if not self.is_last_poll:
             return plan.deadline
         longest = plan.policy.request_timeout
-        return max(plan.deadline, now + (longest if plan.timeout == 0 else min(_LAST_POLL, longest)))
+        return max(plan.deadline, now + (longest if plan.timeout == 0 else min(LAST_POLL, longest)))
 
     def read_timeout(self, now: float) -> float:
         """Return the seconds that a read may take once it is sent."""
         longest = self.plan.policy.request_timeout
         # During an outage a read may not outlast the budget either, but needs the time for an answer.
-        return longest if self._streak is None else min(longest, max(self._outage_ends - now, _LAST_POLL))
+        return longest if self._streak is None else min(longest, max(self._outage_ends - now, LAST_POLL))
 
     @property
     def needs_get(self) -> bool:

@@ -28,6 +28,7 @@ _TESTS_OF: Final = {
     "loading.source": ("loading/test_source", "polling/test_sharing", "resources/test_resources"),
     "loading": ("loading/", "polling/", "batches/"),
     "polling.intervals": ("polling/test_intervals", "test_wait"),
+    "polling.plan": ("polling/test_state", "test_wait", "polling/", "batches/"),
     "polling.state": ("polling/test_state", "test_wait", "polling/", "batches/"),
     "polling.wait": ("test_wait", "polling/test_subscription", "polling/test_sharing"),
     "polling.subscription": ("polling/test_subscription", "test_wait", "polling/test_sharing"),

@@ -26,7 +26,8 @@ from chamelaion_async import (
 from chamelaion_async.loading.entries import Read
 from chamelaion_async.loading.snapshot import ReadStamp, Snapshot
 from chamelaion_async.loading.times import NEVER
-from chamelaion_async.polling.state import PollState, make_plan
+from chamelaion_async.polling.plan import make_plan
+from chamelaion_async.polling.state import PollState
 
 BEGAN = 1000.0
 STEADY = PollPolicy(jitter=0.0)

@@ -13,7 +13,8 @@ from aioresponses import aioresponses
 
 from chamelaion_async import APITimeoutError, AsyncClient, LipsyncRequest, WaitTimeoutError
 from chamelaion_async.loading.snapshot import ReadStamp, Snapshot
-from chamelaion_async.polling.state import PollState, make_plan
+from chamelaion_async.polling.plan import make_plan
+from chamelaion_async.polling.state import PollState
 from chamelaion_async.polling.subscription import WaitSubscription
 from tests.support.source import FIXED, STEADY, MemorySource
 

@@ -21,7 +21,8 @@ from chamelaion_async.loading.reads import Answer, SendRead
 from chamelaion_async.models import Outcome, Pagination
 from chamelaion_async.polling.batch import Batch
 from chamelaion_async.polling.iteration import BatchIterator
-from chamelaion_async.polling.state import PollState, make_plan
+from chamelaion_async.polling.plan import make_plan
+from chamelaion_async.polling.state import PollState
 from chamelaion_async.polling.subscription import WaitSubscription
 from chamelaion_async.polling.wait import poll_until_finished
 
@@ -242,7 +243,7 @@ class MemorySource:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[SendRead[LipsyncRequest]]:
-        """Wait for the lane, as ``Transport.turn`` does."""
+        """Wait for the lane, as ``StatusTurn`` does."""
         with CancelScope(self.lifecycle):
             if not self._lane.try_acquire():
                 await self._lane.acquire()
