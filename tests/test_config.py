@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from chamelaion_async.config import ENVIRONMENTS, Pace, PollPolicy, RetryPolicy
+from chamelaion_async.config import ENVIRONMENTS, Pace, PollPolicy, RetryPolicy, check_callback
 from chamelaion_async.errors import ConfigurationError
 
 Policy = type[Any]
@@ -137,3 +137,11 @@ def test_the_environments_are_the_documented_servers() -> None:
         "production": "https://api.chamelaion.com/api",
         "staging": "https://api.dev.chamelaion.com/api",
     }
+
+
+def test_a_coroutine_function_is_refused_where_it_would_never_be_awaited() -> None:
+    async def later(*_: object) -> None:
+        raise AssertionError("it is not called")
+
+    with pytest.raises(ConfigurationError, match="on_progress must be a plain function"):
+        check_callback("on_progress", later)

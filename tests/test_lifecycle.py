@@ -27,6 +27,7 @@ from chamelaion_async import (
     Pace,
     RetryPolicy,
 )
+from chamelaion_async._http.lifecycle import CancelScope, Lifecycle
 from chamelaion_async.sandbox import Fault, Sandbox
 
 BASE_URL = "https://api.example.com/api"
@@ -652,6 +653,25 @@ def test_many_clients_one_after_the_other_leave_no_sockets(elsewhere: Sandbox) -
     asyncio.run(main())
 
     assert len(os.listdir("/proc/self/fd")) - before < 10  # noqa: PTH208 - the sandbox may lag a little behind
+
+
+async def test_a_call_that_fails_while_closing_ends_it_says_that_the_client_was_closed() -> None:
+    lifecycle = Lifecycle()
+
+    async def call() -> None:
+        with CancelScope(lifecycle):
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                raise OSError("the connection is gone") from None
+
+    task = asyncio.create_task(call())
+    await asyncio.sleep(0)
+    await lifecycle.aclose()
+
+    with pytest.raises(ClientClosedError, match="closed during this call") as caught:
+        await task
+    assert isinstance(caught.value.__cause__, OSError)
 
 
 async def test_a_closed_client_is_freed(sandbox: Sandbox) -> None:

@@ -44,8 +44,12 @@ def open_session(
     if given is not None:
         if given.closed:
             raise given_session_closed()
+        # A new session takes the loop of its connector, and would not notice: aiohttp 3.14.5 checks it only if both
+        # are passed.
         if getattr(given, "_loop", loop) is not loop:
-            raise _given_session_of_another_loop()
+            raise ConfigurationError(
+                "the aiohttp session passed in belongs to another event loop; make it in the loop that uses it"
+            )
         settings = {"connector": given.connector, "connector_owner": False}
     else:
         # The lanes bound what is under way; a second limit here would only hide waiting in the pool.
@@ -54,15 +58,12 @@ def open_session(
     needs_translation = given is not None or through_proxy
     if needs_translation:
         settings["middlewares"] = (translate,)
-    try:
-        session = aiohttp.ClientSession(
-            cookie_jar=aiohttp.DummyCookieJar(),
-            requote_redirect_url=False,  # a redirected download may be signed to the byte
-            response_class=_Response,
-            **settings,
-        )
-    except RuntimeError as error:
-        raise _given_session_of_another_loop() from error
+    session = aiohttp.ClientSession(
+        cookie_jar=aiohttp.DummyCookieJar(),
+        requote_redirect_url=False,  # a redirected download may be signed to the byte
+        response_class=_Response,
+        **settings,
+    )
     # aiohttp would send GET, PUT and DELETE a second time after a lost connection, unseen and uncounted.
     session._retry_connection = False  # noqa: SLF001 - there is no public switch
     if needs_translation:
@@ -114,10 +115,4 @@ def given_session_closed() -> ClientClosedError:
     return ClientClosedError(
         "the aiohttp session passed to AsyncClient is closed; keep it open while the client is in use, "
         "or pass none and let the client make its own"
-    )
-
-
-def _given_session_of_another_loop() -> ConfigurationError:
-    return ConfigurationError(
-        "the aiohttp session passed in belongs to another event loop; make it in the loop that uses it"
     )

@@ -14,6 +14,7 @@ from aiohttp.client_proto import ResponseHandler
 
 from chamelaion_async import (
     APIConnectionError,
+    APITimeoutError,
     AsyncClient,
     DownloadError,
     PollPolicy,
@@ -21,7 +22,7 @@ from chamelaion_async import (
     SubmissionUncertainError,
     WaitUnreachableError,
 )
-from chamelaion_async.sandbox import Sandbox
+from chamelaion_async.sandbox import Fault, Sandbox
 
 ONCE = RetryPolicy(attempts=1)
 AT_ONCE = RetryPolicy(initial=0, max=0)
@@ -153,6 +154,20 @@ async def test_a_download_rides_out_what_a_connector_raises(
             await client.download(request, tmp_path / "43.mp4")
 
 
+class Untraced(aiohttp.TCPConnector):
+    """A connector that connects, and sends no trace signals."""
+
+    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
+        return await super().connect(req, [], timeout)
+
+
+async def test_a_timeout_on_a_connection_without_trace_signals_stays_a_timeout(sandbox: Sandbox) -> None:
+    sandbox.inject(Fault.hang())
+    async with client_with(Untraced(), sandbox, retry=ONCE, timeout=0.1) as client:
+        with pytest.raises(APITimeoutError):
+            await client.users.me()
+
+
 async def test_a_connector_without_trace_signals_leaves_open_whether_anything_was_sent(sandbox: Sandbox) -> None:
     async with client_with(Silent(StrangeError("no")), sandbox, retry=ONCE) as client:
         with pytest.raises(SubmissionUncertainError) as caught:
@@ -185,9 +200,12 @@ async def test_a_request_that_fails_on_a_connection_may_have_been_sent(raw_serve
 
 
 @pytest.mark.parametrize("signal", ["on_connection_create_end", "on_connection_reuseconn", "on_request_start"])
-async def test_a_defect_in_the_callers_own_trace_reaches_the_caller(sandbox: Sandbox, signal: str) -> None:
+@pytest.mark.parametrize("error", [StrangeError("a defect"), RuntimeError("a defect")], ids=repr)
+async def test_a_defect_in_the_callers_own_trace_reaches_the_caller(
+    sandbox: Sandbox, signal: str, error: Exception
+) -> None:
     async def defect(*_: object) -> None:
-        raise StrangeError("a defect")
+        raise error
 
     config = aiohttp.TraceConfig()
     getattr(config, signal).append(defect)
@@ -197,7 +215,7 @@ async def test_a_defect_in_the_callers_own_trace_reaches_the_caller(sandbox: San
     ):
         if signal == "on_connection_reuseconn":
             await client.users.me()
-        with pytest.raises(StrangeError):
+        with pytest.raises(type(error), match="a defect"):
             await client.users.me()
 
 

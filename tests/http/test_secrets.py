@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import traceback
 from collections.abc import Callable
 
@@ -17,6 +18,12 @@ from chamelaion_async._http.secrets import Secret, redact, redact_body, redact_h
 )
 def test_a_secret_is_masked_in_every_repr(show: Callable[[Secret], str]) -> None:
     assert "hunter2" not in show(Secret("hunter2"))
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+def test_a_copy_of_a_secret_is_masked_and_holds_the_key(duplicate: Callable[[Secret], Secret]) -> None:
+    duplicated = duplicate(Secret("hunter2"))
+    assert (repr(duplicated), str(duplicated)) == ("'***'", "hunter2")
 
 
 def test_a_secret_is_the_key_itself_as_a_value() -> None:

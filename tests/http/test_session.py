@@ -430,6 +430,18 @@ async def test_a_session_that_is_closed_during_a_call_ends_it(raw_server: RawSer
                 await task
 
 
+async def test_a_session_that_is_closed_just_before_a_call_is_sent_ends_it(sandbox: Sandbox) -> None:
+    session = aiohttp.ClientSession()
+    async with AsyncClient("sk-key", base_url=sandbox.base_url, session=session) as client:
+        task = asyncio.create_task(client.request("POST", "/v1/things"))
+        await asyncio.sleep(0)  # the call gives the loop some turns before it is sent
+        await session.close()
+
+        with pytest.raises(ClientClosedError, match="session passed to AsyncClient is closed"):
+            await task
+    assert sandbox.received == ()
+
+
 async def test_closing_the_session_ends_calls_that_queue_for_its_connections(raw_server: RawServer) -> None:
     asked = asyncio.Event()
 

@@ -65,6 +65,10 @@ def test_a_single_job_gives_a_wide_band_around_its_duration() -> None:
     assert 30 < middle < 120
 
 
+def test_the_band_ends_at_the_longest_job_where_that_weighs_more_than_what_lies_beyond_the_band() -> None:
+    assert times(forecast([1.0, 1.0, 1e6], 0.0))[2] == 1e6
+
+
 def test_without_samples_a_forecast_is_false_and_knows_no_time() -> None:
     assert not NO_FORECAST
     assert (NO_FORECAST.remaining, NO_FORECAST.low, NO_FORECAST.high, NO_FORECAST.samples) == (None, None, None, 0)
