@@ -65,6 +65,7 @@ def check_callback(name: str, function: object) -> None:
 
 def check_count(name: str, value: object) -> None:
     """Refuse what is not a whole number of at least one."""
+    # A bool is an int to Python, and True would count as 1.
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(f"{name} must be a whole number of at least 1, not {value!r}")
 

@@ -299,6 +299,7 @@ STATUS_ERRORS: Final[Mapping[int, tuple[type[APIStatusError], str]]] = {
     403: (PermissionDeniedError, "The credentials are known but may not do this."),
     404: (NotFoundError, "Check the id, and that it belongs to this account and environment."),
     409: (ConflictError, "It conflicts with the present state; read that first."),
+    # In RFC 9110 this is a failed precondition; the API's error reference gives it for a used up quota.
     412: (QuotaExceededError, "The plan's quota is used up; waiting does not help, raising the quota does."),
     422: (UnprocessableEntityError, "Sending it again unchanged will not help; check the arguments."),
     429: (RateLimitError, "Try again later, or lower Pace(max_rate=…)."),

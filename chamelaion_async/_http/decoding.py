@@ -57,6 +57,7 @@ def _exactly(kind: type[Any]) -> Hook:
 
 
 def _float(value: Any, _: Any) -> float:
+    # JSON has one kind of number (RFC 8259, section 6), so 2 may stand for 2.0. True may not.
     if type(value) not in (float, int):
         raise _mistyped(float, value)
     return float(value)

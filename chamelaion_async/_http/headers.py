@@ -67,6 +67,7 @@ def plain_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
 
 def _is_header_value(value: str) -> bool:
     try:
+        # What RFC 9110, section 5.5 names invalid and dangerous in a value.
         return not set(value.encode()) & set(b"\r\n\0")
     except UnicodeEncodeError:
         return False

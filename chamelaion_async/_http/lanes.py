@@ -152,6 +152,7 @@ class Lane:
 
     def try_acquire(self) -> bool:
         """Take a slot and a permit if both are free, without waiting."""
+        # The slot comes first: a permit without a slot would be lost, or wait with its call.
         if self._under_way >= self._limit.allowed or not self._budget.try_acquire(self._name):
             return False
         self._under_way += 1
@@ -177,6 +178,7 @@ class Lane:
             self._let_in()
         if self._judging is not None:
             self._limit.ended()
+            # Without a call under way none queues, and an idle client has no timer.
             if not self._under_way:
                 self._judging.cancel()
                 self._judging = None

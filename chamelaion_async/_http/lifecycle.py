@@ -226,11 +226,13 @@ class Lifecycle:
 
     async def _end_calls(self) -> None:
         current = asyncio.current_task()
+        # A call may close its own client, from a callback, and cannot wait for its own end.
         while others := [scope for scope in self._scopes if scope.task is not current]:
             for scope in others:
                 scope.cancel()
             if self._calls_ended is None or self._calls_ended.done():
                 self._calls_ended = asyncio.get_running_loop().create_future()
+            # Shared by all calls of aclose: cancelling one must not cancel it for the others.
             await asyncio.shield(self._calls_ended)
 
     def enter(self, scope: CancelScope) -> None:
@@ -263,6 +265,7 @@ class CancelScope:
             raise ConfigurationError("calls of AsyncClient must be made from a coroutine that runs as a task")
         self.task: asyncio.Task[Any] = task
         self._is_cancelled = False
+        # A task may have been cancelled before, and go on in a ``finally``: that is not for this scope to take back.
         self._cancelling = task.cancelling()
         self._lifecycle.enter(self)
 

@@ -105,6 +105,7 @@ class AdaptiveRate:
         if rate == math.inf:
             self._level = rate
         else:
+            # Time without demand shows nothing of what the service allows, so the rate grows by a part of it only.
             idle = now - self.opens_at
             self._opened_at += idle
             self._grows_since += idle * (1 - _IDLE)
@@ -136,7 +137,9 @@ class AdaptiveRate:
             return
         if answered is None:
             # Sent before the last 429 as well, but the lane has opened since.
+            # Its Retry-After still counts, as a pause and not as a reason for a lower rate.
             until = max(self.opens_at, now + (seconds or 0.0))
+            # While nothing may be sent, nothing is learned either.
             self._grows_since += until - self.opens_at
             self.opens_at = until
             return
@@ -168,6 +171,7 @@ class AdaptiveRate:
             rate, doubled = self._level, grown / _DOUBLES_IN
         else:
             steady = grown if self._proven else min(grown, _DOUBT * self._climb)
+            # The window function of CUBIC (RFC 9438, section 4.2), with its origin ``_DIP`` below the level.
             rate = self._level * (1.0 + _DIP * (steady / self._climb - 1.0) ** 3)
             doubled = (grown - steady) / _REGAINS_IN
         rate *= math.exp2(min(doubled, _MANY))
@@ -242,6 +246,7 @@ class AnswerLog:
 
     def answered(self, now: float, sent: float, path: str | None = None) -> None:
         """Record a good answer to a call that was sent at a time."""
+        # The first test spares the lookup: after most answers, no path is refused.
         if self._refused and path is not None:
             self._refused.pop(path, None)
         if sent > self._doubted_at:

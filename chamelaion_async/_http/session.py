@@ -59,6 +59,7 @@ def open_session(
     if needs_translation:
         settings["middlewares"] = (translate,)
     session = aiohttp.ClientSession(
+        # A cookie of one answer would change what later calls mean.
         cookie_jar=aiohttp.DummyCookieJar(),
         requote_redirect_url=False,  # a redirected download may be signed to the byte
         response_class=_Response,

@@ -67,4 +67,5 @@ class StatusTurn:
             ChamelaionError: One of the tree in ``errors``, and nothing else.
         """
         self._has_slot = False
+        # The exchange releases the slot, whatever happens.
         return await self.transport.exchange_in(self.lane, call, timeout, 1, may_have_own_limit=is_page)

@@ -89,6 +89,7 @@ class Transport:
         """
         limit = self.timeout if timeout is None else timeout
         try:
+            # Most calls need no second attempt, and so neither the cost of tenacity nor its import.
             return await self._attempt(call, limit, 1)
         except (APIConnectionError, APIStatusError) as error:
             return await repeat(
@@ -203,6 +204,7 @@ class Transport:
                     method=call.method,
                     path=call.path,
                     attempts=attempt,
+                    # For a Retry-After date in an answer without a Date.
                     now=datetime.now(UTC),
                     secrets=self.credentials.values(),
                 )

@@ -77,6 +77,7 @@ class Form:
                     left -= len(chunk)
                     if left < 0:
                         raise _changed(media, "grew")
+                    # Set before the last chunk is written: from then on it may arrive.
                     self.is_complete = self._sent + len(chunk) >= self._total
                     yield chunk
                     self._sent += len(chunk)

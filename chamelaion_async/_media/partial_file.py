@@ -73,6 +73,7 @@ class Part:
             raise _foreign(path, "begun")
         validator, source = (noted or {}).get("validator"), (noted or {}).get("source")
         if has_part and isinstance(validator, str) and _is_validator(validator):
+            # A file that is opened to append is at its end, so the position is the size.
             file = path.open("ab")
             part = cls(target, file, validator, source if isinstance(source, str) else None, file.tell())
         else:
@@ -119,6 +120,7 @@ class Part:
                 return
             self._apply_restart()
             self._file.flush()
+            # Before the rename: after a power cut, some file systems keep a new name without the bytes behind it.
             os.fsync(self._file.fileno())
             path, notes = self.paths(self.target)
             if os.fstat(self._file.fileno()).st_size != self.size or not self._is_at(path):

@@ -133,6 +133,7 @@ def _file_of(field: str, origin: Any) -> BinaryIO | None:
         ConfigurationError: It can be read with ``await`` only.
     """
     held = getattr(origin, "file", None)
+    # Files of forms are told by what they have, so that no web framework has to be imported.
     if hasattr(origin, "filename") and hasattr(held, "read"):
         origin = held
     if not hasattr(origin, "read"):
@@ -182,6 +183,7 @@ def _size_of(field: str, path: Path, origin: object) -> int:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode) and not path.is_dir():
             raise ConfigurationError(f"{field} {str(path)!r} is not a regular file; pass Upload with chunks instead")
+        # Opened as well, since stat needs no permission to read the file.
         with path.open("rb"):
             return found.st_size
     except ConfigurationError:
@@ -203,6 +205,7 @@ def _span_of(field: str, file: BinaryIO) -> tuple[int, int]:
             file.seek(0, os.SEEK_END)  # which returns nothing for an mmap before Python 3.13
             size = _position(field, file) - start
             file.seek(start)
+            # Reading nothing tells text from bytes, and moves nothing.
             is_binary = isinstance(file.read(0), bytes)
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise ConfigurationError(

@@ -56,10 +56,14 @@ class ListIndex(Generic[J]):
             is_newest_first: The order of the page, or None if the page does not show it.
         """
         end = pagination.offset + count
+        # A total below what the page shows cannot be true.
         self.total = max(pagination.total, end)
+        # A service may state 0, or more than it was asked for.
         size = pagination.limit if 1 <= pagination.limit <= PAGE_SIZE else PAGE_SIZE
+        # It puts fewer on a page than it states. The last page is no evidence, since it may hold fewer anyway.
         if 0 < count < size and end < self.total:
             size = count
+        # Ranks were counted in the order, and buckets in the size, that were assumed before.
         is_void = False
         if is_newest_first is not None and is_newest_first != self.is_newest_first:
             self.is_newest_first = is_newest_first
@@ -92,6 +96,7 @@ class ListIndex(Generic[J]):
 
     def remove(self, bucket: Bucket[J]) -> None:
         """Remove a bucket without members."""
+        # By now the number may belong to a bucket that was made later.
         if self._buckets.get(bucket.number) is bucket:
             del self._buckets[bucket.number]
 

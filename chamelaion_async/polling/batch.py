@@ -101,12 +101,14 @@ class Batch(Generic[J]):
             if not number % SLICE:
                 yield
         if plan.deadline < NEVER and self._open:
+            # A batch with timeout=0 sends its reads at its deadline, and gives them the time to be answered.
             ends = plan.deadline + (plan.policy.request_timeout if plan.reads_once else 0.0)
             self._deadline = asyncio.get_running_loop().call_at(
                 ends, lambda: in_slices([*self._open.values()], self._time_is_up)
             )
         began, max_age = loop_time(), plan.max_age
         for number, member in enumerate([*self._open.values()], 1):
+            # The loop has run since: the read of another wait may have ended it, or made it poll.
             if member.began == NEVER and member.id in self._open:
                 known = self._loader.known(member.entry, max_age) if max_age else None
                 if known is not None:
@@ -187,6 +189,7 @@ class Batch(Generic[J]):
         member.due = due
         if due < member.scheduled and not self._has_ended:
             member.scheduled = due
+            # Entries of the schedule are not moved: ``_come_due`` puts off a request that is not due yet.
             self._schedule.add(member, due)
 
     def _come_due(self, member: Member[J], time: float, at: float) -> None:
@@ -224,6 +227,7 @@ class Batch(Generic[J]):
     def _ask(self, member: Member[J], at: float | None = None) -> None:
         """Ask for a read: for a new poll at a time, or once more for the poll under way."""
         if member.is_last_poll and len(self._open) > SLICE:
+            # GETs of so many would be answered long after the deadline.
             self._plan.ends_with_pages = True
         is_get = member.is_last_poll and member.needs_get
         timeout = member.read_timeout(member.began)

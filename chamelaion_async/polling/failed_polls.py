@@ -48,6 +48,7 @@ class FailureStreak:
         self.failures += 1
         self.refusals += isinstance(error, RateLimitError)
         if isinstance(error, NotFoundError):
+            # The grace counts from the first 404: other failures in between do not extend it.
             self.not_found_since = min(self.not_found_since, now)
 
     def outage_ends(self, policy: PollPolicy) -> float:
@@ -74,4 +75,5 @@ class FailureStreak:
             return is_ridden_out(self.error)
         if isinstance(self.error, RateLimitError):
             return not is_hopeless(self.error, self.refusals, policy)
+        # 429s have a count of their own: a limit says nothing of the request.
         return self.failures - self.refusals < attempts and is_ridden_out(self.error)

@@ -92,6 +92,7 @@ class LearnedIntervals:
         edges, polls = self.edges, self.polls
         if age <= edges[0]:
             return self.early * polls_by_age(age, self.policy)
+        # Longer than all durations known: only the age is left to go by.
         if age >= edges[-1]:
             return polls[-1] + polls_by_age(age, self.policy) - polls_by_age(edges[-1], self.policy)
         place = bisect_right(edges, age) - 1
@@ -100,6 +101,7 @@ class LearnedIntervals:
 
     def _age_at(self, count: float) -> float:
         edges, polls = self.edges, self.polls
+        # ``_DOUBT`` keeps ``early`` above 0.
         if count <= polls[0]:
             return age_by_polls(count / self.early, self.policy)
         if count >= polls[-1]:
@@ -123,6 +125,8 @@ def learn_intervals(durations: Sequence[float], weights: Sequence[float], policy
     by_age = [1 / max(interval_by_age(edge, policy), _SHORTEST) for edge in edges[:-1]]
     # As long as many of the durations known are longer than the age, they are trusted; after the last, the age is.
     trust = [running / (running + _DOUBT) for running in surviving]
+    # The root of each bin's hazard rate: the part of the jobs still running that end in it, by second. The search for
+    # the scale below finds the constant, 1 / sqrt(2 c).
     hazard = [
         math.sqrt(weight / width / running) if weight else 0.0
         for weight, width, running in zip(bins.weights, widths, surviving, strict=True)
@@ -135,12 +139,15 @@ def learn_intervals(durations: Sequence[float], weights: Sequence[float], policy
             for part, root, rate in zip(trust, hazard, by_age, strict=True)
         ]
 
+    # All jobs still run before the first bin, so the trust there is that in their whole weight.
     early = _DOUBT / (total + _DOUBT)
     at_first = early * polls_by_age(edges[0], policy)
+    # What spacing by age would cost these jobs is what the learned spacing may cost them.
     allowed = sum(
         weight * polls_by_age(math.sqrt(before * after), policy)
         for weight, (before, after) in zip(bins.weights, pairwise(edges), strict=True)
     )
+    # A poll costs only the jobs that still run at its age, so each bin counts by the seconds that they spend in it.
     exposure = [running * width for running, width in zip(surviving, widths, strict=True)]
 
     def costs(scale: float) -> float:
@@ -174,6 +181,7 @@ def age_by_polls(polls: float, policy: PollPolicy) -> float:
 def _bounds(policy: PollPolicy) -> tuple[float, float, float, float]:
     """Return the shortest and the longest pause, and the ages at which the pause begins and ends to grow."""
     shortest, longest = max(policy.min_interval, _SHORTEST), max(policy.max_interval, _SHORTEST)
+    # The pause never grows, and the logarithms of ``polls_by_age`` are not used.
     if not policy.age_factor:
         return shortest, longest, math.inf, math.inf
     return shortest, longest, shortest / policy.age_factor, longest / policy.age_factor
@@ -200,6 +208,7 @@ def _smoothed(pairs: list[tuple[float, float]]) -> _Bins:
         for number in range(begin, size):
             below = _triangle((first + (number + 1) * _BIN - place) / reach)
             weights[number] += weight * (below - before)
+            # The kernel ends here. Differences of its integral lose no weight, however coarse the bins are.
             if below == 1.0:
                 break
             before = below
@@ -209,7 +218,10 @@ def _smoothed(pairs: list[tuple[float, float]]) -> _Bins:
 def _reaches(places: list[float]) -> list[float]:
     """Return how far each is spread: to the k-th nearest other one, where k is the root of their number."""
     count = len(places)
+    # The usual number of neighbours (Loftsgaarden and Quesenberry, "A Nonparametric Estimate of a Multivariate
+    # Density Function", Annals of Mathematical Statistics 36, 1965).
     nearest = round(math.sqrt(count))
+    # A single duration, which has no neighbour.
     if count <= nearest:
         return [_WIDEST / count] * count
     reaches, first = [], 0

@@ -53,6 +53,7 @@ class WaitPlan:
     @property
     def landing(self) -> float:
         """From when on a poll is the last one: earlier than the deadline by the time that an answer takes."""
+        # So the answer comes at the deadline, and not after it.
         return self.deadline - min(self.latency, LAST_POLL)
 
     @property

@@ -62,6 +62,7 @@ class Polls(Generic[J]):
     ) -> None:
         self._lifecycle = transport.lifecycle
         self._durations = durations
+        # Under a rate of the user's, a page for nothing but durations would delay other calls.
         self._may_prime = transport.lanes["status"].max_rate is None
         self._shared = None if membership is None else SharedReads(membership, path)
         source = self.make_source(transport=transport, path=path, model=model, shared=self._shared)

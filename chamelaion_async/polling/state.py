@@ -87,6 +87,7 @@ class PollState(Generic[J]):
         self.is_last_poll = plan.deadline < NEVER and now + EARLY >= plan.landing
         self.polls += 1
         self.began = now
+        # Only the last poll may outlast the deadline.
         if not self.is_last_poll:
             return plan.deadline
         longest = plan.policy.request_timeout
@@ -129,6 +130,7 @@ class PollState(Generic[J]):
         """
         if self.began == NEVER or read is None:
             return self.began != NEVER
+        # Another wait may allow less time: its timeout says nothing of what this one allows.
         if isinstance(error, APITimeoutError) and read.timeout < self.read_timeout(self.began):
             return False
         needs_own = self.is_last_poll or self.plan.reads_once or read.is_overdue

@@ -62,6 +62,7 @@ async def walk(
     offset, total, pushed = 0, None, 0
     page, limit = await read_page(lambda limit: fetch(limit=limit, offset=0), page_size or PAGE_SIZE)
     while True:
+        # A dict, since a service may also show a record twice on one page.
         fresh = {identity(record): record for record in page.data if identity(record) not in seen}
         seen.update(fresh)
         for record in fresh.values():
@@ -71,6 +72,7 @@ async def walk(
         pushed -= len(page.data) - len(fresh)
         total = page.pagination.total
         offset += len(page.data)
+        # A service that ignores the offset shows the same page again and again: it holds nothing fresh.
         if not page.data or offset == total or (not fresh and pushed < 0):
             return
         page = await fetch(limit=limit, offset=offset)

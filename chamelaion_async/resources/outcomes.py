@@ -16,6 +16,7 @@ J = TypeVar("J", bound=Job)
 
 def unique_ids(ids: Iterable[str]) -> list[str]:
     """Return each id once."""
+    # A string is iterable too, and each of its characters would be read as an id.
     if isinstance(ids, str):
         raise ConfigurationError(f"ids must be several ids, such as [{ids!r}], and not a single string")
     try:

@@ -244,4 +244,5 @@ def _utc(name: str, time: datetime | None) -> str | None:
         return None
     if time.utcoffset() is None:
         raise ConfigurationError(f"{name} {time} has no time zone; pass an aware datetime")
+    # ``Z`` needs no quoting, while a ``+`` that a server unquotes carelessly becomes a space.
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
