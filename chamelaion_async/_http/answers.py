@@ -134,6 +134,7 @@ def status_error(
 
     A ``Retry-After`` date counts from the answer's own ``Date``, and from ``now``, our clock, if it has none.
     """
+    # With or without a byte order mark, which some servers send (RFC 8259, section 8.1, lets us ignore it).
     text = body.decode("utf-8-sig", "replace")
     try:
         content = redact_json(decode_json(text.encode()), secrets)

@@ -88,6 +88,7 @@ class Downloads:
                 reason = error.__cause__ or error
                 raise DownloadError(f"{target} could not be written: {reason}. {part.remains}") from reason
             except _CallerError as error:
+                # With the cause that it had: the carrier is no concern of the caller.
                 raise error.error from error.error.__cause__
             finally:
                 part.suspend()

@@ -27,10 +27,12 @@ def begin(part: Part, response: aiohttp.ClientResponse) -> bool:
     content_range = response.headers.get("Content-Range", "").strip()
     validator = _validator(response.headers)
     is_same = validator is None or validator == part.validator
+    # A server may ignore Range (RFC 9110, section 14.2), and must where If-Range does not match.
     if response.status == 200:
         part.restart(validator, response.content_length)
         return True
     if response.status == 416:
+        # The run before may have ended between the last byte and the renaming.
         unsatisfied = _UNSATISFIED.fullmatch(content_range)
         if part.size > 0 and is_same and unsatisfied is not None and int(unsatisfied[1]) == part.size:
             return False

@@ -18,6 +18,7 @@ __all__ = ["MAX_REDIRECTS", "get"]
 MAX_REDIRECTS: Final = 10
 """Redirects in a row that a download follows; the next one ends it."""
 
+# Those of RFC 9110, section 15.4, that name one other place.
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -58,6 +59,7 @@ async def _request(
     try:
         return await lifecycle.session().get(
             url,
+            # Ranges count the bytes as they are sent, so the body must not be compressed.
             headers={**headers, "Accept": "*/*", "Accept-Encoding": "identity", **options.pop("headers", {})},
             timeout=aiohttp.ClientTimeout(total=None, connect=timeout, sock_read=timeout),
             allow_redirects=False,

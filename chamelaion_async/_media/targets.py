@@ -125,6 +125,7 @@ def _file_for(target: Path, url: str, is_folder: bool) -> Path:
     except (OSError, ValueError):
         return target  # check_target says what is wrong with it
     name = PurePosixPath(unquote(path, errors="replace")).name
+    # What Windows forbids (Microsoft, "Naming Files, Paths, and Namespaces"), and a dot that would hide the file.
     name = re.sub(r'[\x00-\x1f\x7f/\\:*?"<>|]', "_", name).lstrip(".") or "output"
     stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a pure function of the name
     return target / (_shortened(stem) + suffix[:_MAX_SUFFIX])

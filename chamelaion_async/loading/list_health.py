@@ -27,6 +27,7 @@ _DECAY: Final = 8  # a shorter time than expected lowers the expectation by an e
 def doubled(bounds: tuple[float, float], times: int) -> float:
     """Return the first bound, doubled ``times`` times, but at most the second bound."""
     first, longest = bounds
+    # The exponent is bounded, since a float overflows after 1024 doublings.
     return min(first * 2.0 ** min(times, 60), longest)
 
 
@@ -131,6 +132,7 @@ class ListHealth:
         """Record that a GET was answered 429: the limit covers all reads, and pages may be read."""
         self._refused_for = None
         if self._is_refused_alone:
+            # The pause was for a limit of the list alone, which this 429 shows to be wrong.
             self._is_refused_alone, self._paused_until = False, ALWAYS
 
     def list_lags(self, now: float) -> None:

@@ -42,6 +42,7 @@ class ReaderPool:
         """Start tasks in the next round of the loop, so that the polls of this round gather first."""
         if not len(self._wanted):
             return
+        # The timer of a full pool is set: new polls must not wait for it.
         if self._is_waiting and self._handle is not None:
             self.stop()
         if self._handle is None:

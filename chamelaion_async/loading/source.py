@@ -194,4 +194,5 @@ def _is_newest_first(records: list[tuple[str, Any]], make: Callable[[Any], Job])
         first, last = (make(records[end][1]).created_at for end in (0, -1))
     except ValueError:
         return None
+    # Jobs of the same time may come in any order.
     return None if first == last else first > last

@@ -85,5 +85,6 @@ class Schedule(Generic[T]):
                 item = due[0] if isinstance(due, list) else due
             seen += 1
             self._come_due(item, time, since)
+        # After a whole slice the timer is due at once, but other callbacks of the loop run before it.
         if self._times:
             self._set_timer()

@@ -48,6 +48,7 @@ class _Kind:
     __slots__ = ("_made", "_new", "processing", "queued")
 
     def __init__(self) -> None:
+        # Numbers of four bytes: a day is still exact to a hundredth of a second.
         self.queued: array[float] = array("f")
         self.processing: array[float] = array("f")
         self._made: dict[tuple[bool, float, float, float], LearnedIntervals] = {}
@@ -144,6 +145,7 @@ class Durations:
         started_at = request.started_at or request.created_at
         queued = (started_at - request.created_at).total_seconds()
         processing = (request.finished_at - started_at).total_seconds()
+        # Also false for a start before the acceptance, or an end before the start.
         if not (0 <= queued <= _LONGEST and 0 <= processing <= _LONGEST):
             return
         for name in _names_of(request):
@@ -238,6 +240,7 @@ class Durations:
 
     def _seconds_since(self, moment: datetime) -> float:
         ahead = self._server_ahead
+        # Until an answer had a Date, there is no other clock than that of this machine.
         now = time.time() if ahead is None else self._clock() + ahead
         return max(now - moment.timestamp(), 0.0)
 

@@ -170,6 +170,7 @@ class _Submission:
             return None
         try:
             listed = await self._list_jobs(self.reference_id, once=True)
+        # The POST would fail in the same way, so it is not sent.
         except (AuthenticationError, ClientClosedError, ConfigurationError):
             raise
         except ChamelaionError:
@@ -210,6 +211,7 @@ class _Submission:
             if len(new) > 1 or (new and self.doubt):
                 raise self._uncertain("other jobs carry its reference_id; give each submission one of its own", cause)
             if new:
+                # The status that the API documents for every acceptance.
                 return GenerateAccepted(request_id=new[0], status="success")
         if self.doubt or gap:
             raise self._uncertain(self.doubt or gap, cause)
