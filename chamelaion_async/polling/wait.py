@@ -105,8 +105,7 @@ class _Wait(Generic[J]):
 
     def _goes_on(self, attempt: RetryCallState) -> bool:
         self.attempt, outcome = attempt, attempt.outcome
-        if outcome is None:
-            return False
+        assert outcome is not None  # noqa: S101 - for the type checker: tenacity asks after an attempt
         error = outcome.exception()
         return self._may_pass(error) if error is not None else not outcome.result().is_finished
 

@@ -317,6 +317,12 @@ def test_a_number_is_not_made_from_what_is_none(value: Any) -> None:
         structure({"seconds": value}, _Measured)
 
 
+@pytest.mark.parametrize("value", [1.5, 2], ids=repr)
+def test_a_whole_number_is_a_number(value: float) -> None:
+    seconds = structure({"seconds": value}, _Measured).seconds
+    assert (seconds, type(seconds)) == (value, float)
+
+
 @attrs.frozen(kw_only=True)
 class _Measured:
     seconds: float

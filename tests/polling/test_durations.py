@@ -135,6 +135,16 @@ def test_jobs_that_suddenly_take_twice_as_long_are_polled_by_age_at_once_and_clo
     assert then < 3
 
 
+def test_a_job_that_ends_where_no_poll_was_due_renews_the_intervals_at_once() -> None:
+    durations = learned()
+    before = durations.pause(LIPSYNC, POLICY, 30.0, is_processing=True)
+    durations.add(job(1000, took=40.0))
+    after = durations.pause(LIPSYNC, POLICY, 30.0, is_processing=True)
+    assert before is not None
+    assert after is not None
+    assert after < before
+
+
 def test_two_hundred_jobs_take_less_than_eight_kilobytes() -> None:
     durations = learned(200)
     durations.pause(LIPSYNC, POLICY, 50, is_processing=True)
