@@ -235,8 +235,6 @@ class Batch(Generic[J]):
 
     def on_snapshot(self, member: Member[J], snapshot: Snapshot[J]) -> None:
         """Receive a request as a read showed it, whichever subscriber asked for that read."""
-        if member.id not in self._open:
-            return
         request = snapshot.request
         if request.is_finished or (self._plan.attempts is not None and member.is_answered_by(snapshot)):
             self._finish(member, RequestOutcome(id=member.id, request=request))
@@ -253,8 +251,6 @@ class Batch(Generic[J]):
 
     def on_error(self, member: Member[J], error: Exception, read: Read[J] | None) -> None:
         """Receive the error of a read."""
-        if member.id not in self._open:
-            return
         if read is None or not isinstance(error, ChamelaionError) or isinstance(error, _FOR_ALL):
             self.fail(error)
         elif member.is_failed_by(error, read):
