@@ -347,7 +347,6 @@ class AsyncClient:
         """
         # Imported here, since most programs do not download and the import takes time.
         from ._media.downloads import Downloads  # noqa: PLC0415
-        from ._media.targets import names_folder, plan  # noqa: PLC0415
 
         transport = self._transport
         downloads = Downloads(
@@ -356,13 +355,7 @@ class AsyncClient:
             timeout=transport.timeout,
             retry=transport.retry,
         )
-        files = plan(request_or_url, path)
-        is_folder = isinstance(request_or_url, (VideoTranslateRequest, Artifacts))
-        if is_folder or names_folder(path):
-            await downloads.make_folder(Path(path))
-        for target, url in files.items():
-            await downloads.fetch(url, target, on_progress=on_progress, overwrite=overwrite)
-        return Path(path) if is_folder else next(iter(files))
+        return await downloads.save(request_or_url, path, on_progress=on_progress, overwrite=overwrite)
 
     def drain(self) -> None:
         """End all waits, and refuse new ones, so that a server whose handlers wait can stop.

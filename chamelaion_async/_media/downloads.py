@@ -7,6 +7,7 @@ that breaks off starts over.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Mapping
 from functools import partial
@@ -23,12 +24,12 @@ from .._http.retry import backoff
 from .._http.tracebacks import let_go
 from ..config import RetryPolicy, check_callback
 from ..errors import DownloadError
-from ..models import DownloadProgress
+from ..models import Artifacts, DownloadProgress, VideoTranslateRequest
 from .answers import CHUNK, PassingError, RefusedError, check_answer, read_beginning
 from .partial_file import DiskError, Part
 from .ranges import begin
 from .redirects import get
-from .targets import check_target, exclusive, make_folder
+from .targets import Source, check_target, exclusive, make_folder, names_folder, plan
 from .threads import NoThreadError, in_thread
 from .urls import identity, parse_output_url
 
@@ -60,15 +61,26 @@ class Downloads:
     timeout: float
     retry: RetryPolicy
 
-    async def make_folder(self, folder: Path) -> None:
-        """Make the folder for outputs, in a thread."""
+    async def save(
+        self, source: Source, path: str | os.PathLike[str], *, on_progress: DownloadProgress | None, overwrite: bool
+    ) -> Path:
+        """Download all outputs of a source, one after the other; see ``AsyncClient.download``."""
+        files = plan(source, path)
+        is_folder = isinstance(source, (VideoTranslateRequest, Artifacts))
+        if is_folder or names_folder(path):
+            await self._make_folder(Path(path))
+        for target, url in files.items():
+            await self.fetch(url, target, on_progress=on_progress, overwrite=overwrite)
+        return Path(path) if is_folder else next(iter(files))
+
+    async def _make_folder(self, folder: Path) -> None:
         try:
             await in_thread(partial(make_folder, folder), timeout=self.timeout)
         except NoThreadError as error:
             raise DownloadError(f"the folder {str(folder)!r} cannot be made: {error}") from error
 
     async def fetch(self, url: str, target: Path, *, on_progress: DownloadProgress | None, overwrite: bool) -> None:
-        """Download one URL to a file; see ``AsyncClient.download``."""
+        """Download one URL to a file."""
         check_callback("on_progress", on_progress)
         address = parse_output_url(url)
         with exclusive(target):

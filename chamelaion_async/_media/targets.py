@@ -17,7 +17,7 @@ from ..models import Artifacts, LipsyncRequest, VideoTranslateRequest
 from .partial_file import Part
 from .urls import parse_output_url
 
-__all__ = ["check_target", "exclusive", "make_folder", "names_folder", "plan"]
+__all__ = ["Source", "check_target", "exclusive", "make_folder", "names_folder", "plan"]
 
 Source = str | LipsyncRequest | VideoTranslateRequest | Artifacts
 
