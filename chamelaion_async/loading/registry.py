@@ -169,9 +169,8 @@ class Registry(Generic[J]):
 
 
 def _add(entry: Entry[J], subscriber: Subscriber[J]) -> None:
-    if entry.subscriber is None:
-        entry.subscriber = subscriber
-    elif entry.rare.others is None:
+    # The first subscriber made the entry, which is removed with the last: it has one.
+    if entry.rare.others is None:
         entry.note(others={subscriber: None})
     else:
         entry.rare.others[subscriber] = None
