@@ -423,6 +423,17 @@ class TestListTrouble:
         assert completed(outcomes) == 50
         assert service.elapsed < 0.5
 
+    async def test_of_several_pages_that_hang_one_stays_under_way(self) -> None:
+        service = MemorySource()
+        service.latency = lambda received: 10_000.0 if received.is_page and service.elapsed > 1.5 else 0.1
+        following = asyncio.create_task(service.follow(service.add(3 * PAGE_SIZE), policy=FIXED))
+        await asyncio.sleep(2.3)
+        hanging = service.under_way
+        await asyncio.sleep(0.5)
+        assert (hanging > service.under_way, service.under_way) == (True, 1)
+        following.cancel()
+        await asyncio.wait([following])
+
     async def test_a_bucket_whose_page_fails_is_read_with_gets(self) -> None:
         service = MemorySource()
         ids = service.add(50, lasts=20.0)
