@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 import attrs
 from opentelemetry import metrics, trace
 
-from ._http.transport import StatusTurn
+from ._http.status_turn import StatusTurn
 from ._version import __version__
 from .client import AsyncClient
 from .errors import ChamelaionError, ConfigurationError, RateLimitError
