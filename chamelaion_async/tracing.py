@@ -7,10 +7,11 @@ aiohttp, whose spans become children of ours where a wait or a submission causes
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+import weakref
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 from opentelemetry import metrics, trace
@@ -24,6 +25,7 @@ from .loading.reads import Answer
 from .loading.snapshot import Snapshot
 from .loading.source import HttpSource
 from .models import GenerateAccepted, Job, Outcome
+from .polling.iteration import BatchIterator
 from .polling.polls import Polls
 from .polling.state import PollState
 from .resources.baseline import ListedJobs
@@ -33,6 +35,7 @@ from .resources.submission import ListJobs, Submissions
 __all__ = ["instrument"]
 
 J = TypeVar("J", bound=Job)
+T = TypeVar("T")
 
 _NAME: Final = "chamelaion_async"
 
@@ -125,6 +128,7 @@ class _TracedPolls(Polls[J]):
         self._telemetry = telemetry
         self.make_source = partial(_TracedSource, telemetry=telemetry)
         self.make_state = partial(_TracedState, telemetry=telemetry)
+        self.make_iterator = partial(_TracedIterator, telemetry=telemetry)
         super().__init__(*args, **options)
 
     async def wait(self, id: str, **options: Any) -> J:
@@ -133,48 +137,52 @@ class _TracedPolls(Polls[J]):
             span.set_attribute("chamelaion.status", request.status)
             return request
 
-    def follow(self, *args: Any, **options: Any) -> Any:
-        # The iterator is not wrapped in a generator, which a cancelled anext would end.
-        span = self._telemetry.start("chamelaion wait for many", timeout=options.get("timeout"))
-        return _TracedOutcomes(super().follow(*args, **options), span)
 
+class _TracedIterator(BatchIterator[J, T]):
+    """The outcomes of many requests, and the span that ends with them, or when the last reference to them goes."""
 
-class _TracedOutcomes(Generic[J]):
-    """The outcomes of many requests, and the span that ends with them."""
-
-    def __init__(self, outcomes: AsyncGenerator[Outcome[J], None], span: trace.Span) -> None:
-        self._outcomes = outcomes
-        self._span = span
+    def __init__(self, *args: Any, telemetry: _Telemetry, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._span = telemetry.start("chamelaion wait for many")
         self._known = 0
+        weakref.finalize(self, _end, self._span)
 
-    def __aiter__(self) -> _TracedOutcomes[J]:
-        return self
-
-    async def __anext__(self) -> Outcome[J]:
+    async def __anext__(self) -> T:
         try:
             with trace.use_span(self._span, record_exception=False, set_status_on_exception=False):
-                outcome = await self._outcomes.__anext__()
-        except StopAsyncIteration:
-            self._end()
-            raise
+                return await super().__anext__()
+        finally:
+            del self  # a traceback that is kept must not keep the polls going
+
+    def _note(self, outcome: Outcome[J]) -> None:
+        self._known += 1
+        super()._note(outcome)
+
+    async def _finish(self) -> None:
+        try:
+            await super()._finish()
         except Exception as error:
             self._span.record_exception(error)
             self._span.set_status(trace.StatusCode.ERROR, type(error).__qualname__)
-            self._end()
             raise
-        self._known += 1
-        return outcome
+        finally:
+            self._end_span()
+            del self
 
     async def aclose(self) -> None:
         try:
-            await self._outcomes.aclose()
+            await super().aclose()
         finally:
-            self._end()
+            self._end_span()
 
-    def _end(self) -> None:
-        if self._span.is_recording():
-            self._span.set_attribute("chamelaion.outcomes", self._known)
-            self._span.end()
+    def _end_span(self) -> None:
+        self._span.set_attribute("chamelaion.outcomes", self._known)
+        _end(self._span)
+
+
+def _end(span: trace.Span) -> None:
+    if span.is_recording():
+        span.end()
 
 
 @attrs.define(kw_only=True, eq=False, weakref_slot=False)

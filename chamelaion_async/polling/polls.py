@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .._http.addresses import id_segment
 from .._http.clock import loop_time
@@ -49,6 +49,7 @@ class Polls(Generic[J]):
 
     make_source: Callable[..., HttpSource[J]] = HttpSource
     make_state: Callable[..., PollState[J]] = PollState
+    make_iterator: Callable[..., BatchIterator[J, Any]] = BatchIterator
 
     def __init__(
         self,
@@ -98,7 +99,7 @@ class Polls(Generic[J]):
         """Wait for many requests, each of ``ids`` once; ``WaitPlan`` and ``Batch`` explain the arguments."""
         batch = self._batch(timeout, policy, attempts=attempts)
         # What reads each request once is a call, which draining leaves alone.
-        return BatchIterator(batch, ids, show=_as_it_is, waits=self._waits if attempts is None else None)
+        return self.make_iterator(batch, ids, show=_as_it_is, waits=self._waits if attempts is None else None)
 
     def watch_many(
         self, ids: Iterable[str], *, timeout: float | None, policy: PollPolicy, every: float | None
@@ -106,7 +107,7 @@ class Polls(Generic[J]):
         """Wait for many requests, and yield their changes too."""
         every = check_every(every)
         batch = self._batch(timeout, policy, every_change=True)
-        return BatchIterator(batch, ids, show=_as_it_is, every=every, waits=self._waits)
+        return self.make_iterator(batch, ids, show=_as_it_is, every=every, waits=self._waits)
 
     def watch(
         self, id: str, *, timeout: float | None, policy: PollPolicy, every: float | None
@@ -115,7 +116,7 @@ class Polls(Generic[J]):
         id_segment(id)
         every = check_every(every)
         batch = self._batch(timeout, policy, every_change=True)
-        return BatchIterator(batch, [id], show=_unwrapped, raises=True, every=every, waits=self._waits)
+        return self.make_iterator(batch, [id], show=_unwrapped, raises=True, every=every, waits=self._waits)
 
     def _batch(
         self, timeout: float | None, policy: PollPolicy, *, attempts: int | None = None, every_change: bool = False

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -85,7 +86,8 @@ def without_collections() -> Iterator[None]:
 
 
 async def consume(outcomes: Any) -> list[ChamelaionError | None]:
-    return [outcome.error async for outcome in outcomes]
+    async with aclosing(outcomes):
+        return [outcome.error async for outcome in outcomes]
 
 
 class TestTurns:

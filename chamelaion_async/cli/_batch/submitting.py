@@ -193,6 +193,7 @@ class Submitter:
         """Return the jobs with exactly this reference, the oldest first, whatever else the list shows."""
         listed: AsyncIterator[Job] = requests_of(self.client, family).iterate(reference_id=reference_id)
         found = [job async for job in listed if job.reference_id == reference_id]
+        found.reverse()  # so that of two jobs of the same moment the older one comes first
         return sorted(found, key=attrgetter("created_at"))
 
 
