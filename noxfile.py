@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import runpy
 import shutil
@@ -21,13 +22,20 @@ MINORS = range(11, 15)
 PYTHONS = [f"3.{minor}" for minor in MINORS]
 PYTEST = ["pytest", "--numprocesses=auto", "--dist=worksteal"]
 WITHOUT_LIMIT = ["-o", "faulthandler_timeout=0"]  # for long forms, in which one test may take an hour
+SERVERS = {
+    "redis-server": ["redis-server"],
+    "postgresql": ["initdb"],
+    "chromium": ["chromium", "chromium-browser", "google-chrome"],
+    "chromium-driver": ["chromedriver"],
+}
+"""Debian's packages, and the programs of which one has to be there."""
 LOCK = Path(".ci/lock.txt")
 LOWEST = Path(".ci/lowest.txt")
 # The sources of each set of packages. An entry in the lock names the sets that need it.
 SETS = {
     "runtime": ["pyproject.toml", "--all-extras"],
     "test": ["pyproject.toml", "--extra=cli", "--extra=redis", "--group=test"],
-    "bench": ["pyproject.toml", "--group=bench"],
+    "bench": ["pyproject.toml", "--extra=redis", "--group=bench"],
     "fuzz": ["pyproject.toml", "--group=fuzz"],
     "mutation": ["pyproject.toml", "--group=mutation"],
     "lint": ["pyproject.toml", "--extra=cli", "--extra=redis", "--group=lint", "--group=test"],
@@ -88,9 +96,29 @@ def install_wheel(session: nox.Session, *extras: str, with_lock: Sequence[str] =
     session.run("python", "-c", "import chamelaion_async as c; assert 'site-packages' in c.__file__, c.__file__")
 
 
+def install_servers(session: nox.Session) -> None:
+    """Install the servers and the browser that tests run, on Debian; elsewhere, those tests say what is missing."""
+    missing = [package for package, programs in SERVERS.items() if not any(map(found, programs))]
+    if not missing or shutil.which("apt-get") is None:
+        return
+    as_root = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
+    # The packages would start their servers, which the tests do on their own.
+    environment = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    for command in (["update", "--quiet"], ["install", "--quiet", "--yes", "--no-install-recommends", *missing]):
+        session.run(
+            *as_root, "apt-get", *command, external=True, silent=True, env=environment, success_codes=[0, 1, 100]
+        )
+
+
+def found(program: str) -> bool:
+    """Return whether a program is installed; Debian keeps PostgreSQL's outside of the path."""
+    return shutil.which(program) is not None or any(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the test suite against the built wheel, with branch coverage."""
+    install_servers(session)
     install_wheel(session, "cli", "redis", with_lock=locked(session, "test"))
     data = Path(session.create_tmp()) / ".coverage"
     session.env["COVERAGE_FILE"] = str(data)
@@ -103,10 +131,10 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def tests_lowest(session: nox.Session) -> None:
     """Run the tests against the lowest versions that pyproject.toml allows, without the packages of other groups."""
-    install_wheel(session, "cli", "redis", "speed", with_lock=hashed(LOWEST))
-    session.run(
-        *PYTEST, "--ignore=tests/contract", "--ignore=tests/compatibility", "--ignore=tests/typing", *session.posargs
-    )
+    install_servers(session)
+    install_wheel(session, "cli", "otel", "redis", "speed", "testing", with_lock=hashed(LOWEST))
+    others = [f"--ignore=tests/{name}" for name in ("compatibility", "contract", "durable", "examples", "typing")]
+    session.run(*PYTEST, *others, *session.posargs)
 
 
 @nox.session
@@ -138,7 +166,7 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure this package, aiohttp by hand and the vendor's client; write tables, benchmarks.json and charts."""
-    install_wheel(session, with_lock=locked(session, "bench"))
+    install_wheel(session, "redis", with_lock=locked(session, "bench"))
     session.env["PYTHONPATH"] = "tests/benchmarks"
     session.run("python", "tests/benchmarks/run.py", *session.posargs)
 

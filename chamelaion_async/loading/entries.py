@@ -231,6 +231,16 @@ class ListScan(EntryGroup[J]):
             # The order may have been unknown: in a list with the oldest first, page one is at the wrong end.
             self.top = min(ranks) if max(ranks) + 1 >= total else total
 
+    def skip(self, ranks: range, total: int) -> None:
+        """Go on below a page that another client has read, if that is the next page of the scan.
+
+        Args:
+            ranks: The ranks that the page shows.
+            total: How many records the list holds.
+        """
+        if ranks and max(ranks) + 1 >= (total if self.top is None else self.top) > min(ranks):
+            self.top = min(ranks)
+
     def failed(self, begun_at: int | None) -> None:
         """Record a page that could not be read: the scan goes back to it."""
         self.under_way -= 1

@@ -18,6 +18,7 @@ PATIENCE: Final = 2.0
 
 _FAILURE_PAUSE: Final = (5.0, 300.0)  # seconds without pages after one that failed: first, longest
 _LAG_PAUSE: Final = (60.0, 480.0)  # seconds without pages after one that showed an old state: first, longest
+_HEARD_FOR: Final = 5.0  # seconds for which a page that another client has read shows that the list answers
 _MARGIN: Final = 0.02  # seconds that a page may be late
 _UNKNOWN: Final = 0.05  # seconds after which a GET is sent beside the first page, to measure how long answers take
 _UNKNOWN_GET: Final = 0.25  # seconds after which a GET is late while no GET has been answered yet
@@ -43,6 +44,7 @@ class ListHealth:
         self.is_trusted: bool = False
         self.page_came_at: float = ALWAYS
         self._paused_until = ALWAYS
+        self._heard_at: float = ALWAYS
         self._refused_for: float | None = None
         self._is_refused_alone = False
         self._failures = 0
@@ -121,9 +123,16 @@ class ListHealth:
         """Record a page that was answered 429. No page is read until a GET shows what the limit covers."""
         self._refused_for = max(self._refused_for or 0.0, retry_after)
 
+    def page_was_heard(self, now: float) -> None:
+        """Record that another client on the account has read a page."""
+        self._heard_at = now
+
     def get_was_admitted(self, now: float) -> None:
-        """Record that a GET right after a 429 to a page was not refused: the limit covers the list alone."""
-        if self._refused_for is not None:
+        """Record that a GET right after a 429 to a page was not refused: the limit covers the list alone.
+
+        Unless the list answers others: clients that share a rate are refused in turn.
+        """
+        if self._refused_for is not None and now - self._heard_at > _HEARD_FOR:
             self.page_failed(now, self._refused_for)
             self._is_refused_alone = True
         self._refused_for = None

@@ -348,7 +348,7 @@ class Loader(Generic[J]):
         ranks = queue.index.ranks(pagination.offset, len(answer.records))
         shown, found = self._shown_by(read, answer, stamp, ranks)
         if read.is_heard:
-            queue.index.page_was_heard(ranks, stamp.at)
+            queue.page_was_heard(ranks)
         for entry, snapshot, rank in sorted(shown, key=_end_of):
             if entry.stamp is not None and self._is_outdated(entry, snapshot):
                 continue

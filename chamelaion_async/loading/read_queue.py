@@ -436,6 +436,12 @@ class ReadQueue(Generic[J]):
         if group is not None:
             self._push_again(group)
 
+    def page_was_heard(self, ranks: range) -> None:
+        """Record that another client on the account has read the page with these ranks."""
+        self.index.page_was_heard(ranks, self._clock())
+        self._newcomers.skip(ranks, self.index.total)
+        self.health.page_was_heard(self._clock())
+
     def lose_place(self, entry: Entry[J]) -> None:
         """Remove the place of an entry that a page did not show; a later page or a scan may find a new one."""
         self.scan_from(entry, self._clock() + _SCAN_PAUSE[0])

@@ -12,6 +12,7 @@ import many
 import media
 import memory
 import overhead
+import replicas
 import throughput
 import when
 from attrs import frozen
@@ -39,5 +40,8 @@ CATALOGUE = {
     "memory": Benchmark("Memory and the event loop with very many waits", memory.measure, memory.goals),
     "few": Benchmark("50 jobs, no rate limit", few.measure, few.goals),
     "many": Benchmark("Many jobs, 20 requests a second, pages of 100", many.measure, many.goals, needs_vendor=True),
+    "replicas": Benchmark(
+        "Replicas that share through Valkey, 0.3 s for an answer", replicas.measure, replicas.goals
+    ),
     "when": Benchmark("Delay and polls of one job, by what is known of durations", when.measure, when.goals),
 }

@@ -19,6 +19,7 @@ class Work:
         latest: Seconds after which all have finished.
         older: Jobs in the list that finished long ago.
         rate_limit: Requests a second, or None.
+        latency: Seconds that an answer takes.
     """
 
     jobs: int
@@ -26,6 +27,7 @@ class Work:
     latest: float = 30.0
     older: int = 500
     rate_limit: float | None = 20.0
+    latency: float = 0.0
 
 
 def run(way: str, work: Work, *, cut_off: float) -> dict[str, Any]:

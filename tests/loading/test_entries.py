@@ -198,3 +198,24 @@ class TestListScan:
         scan.failed(second)
         scan.failed(first)
         assert (scan.top, scan.under_way) == (top, 0)
+
+
+@pytest.mark.parametrize(
+    ("top", "ranks", "then"),
+    [
+        (None, range(299, 199, -1), 200),  # the young end
+        (None, range(199, 99, -1), None),  # not the next page
+        (200, range(199, 99, -1), 100),
+        (200, range(100), 200),
+        (150, range(199, 99, -1), 100),
+        (100, range(199, 99, -1), 100),  # it is past that page
+        (None, range(200, 300), 200),  # the oldest first
+        (None, range(0), None),
+    ],
+)
+def test_a_scan_goes_on_below_a_page_that_another_client_has_read(
+    top: int | None, ranks: range, then: int | None
+) -> None:
+    scan: ListScan[LipsyncRequest] = ListScan(top=top)
+    scan.skip(ranks, 300)
+    assert scan.top == then

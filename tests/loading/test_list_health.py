@@ -27,6 +27,21 @@ def pauses_of(health: ListHealth, now: float = 0.0) -> float:
     return steps
 
 
+class TestOtherClients:
+    @pytest.mark.parametrize(("heard_at", "paused"), [(ALWAYS, 5), (6.0, 0), (4.0, 5)])
+    def test_a_refused_page_says_nothing_of_a_list_that_answers_others(self, heard_at: float, paused: int) -> None:
+        health = trusted()
+        health.page_was_heard(heard_at)
+        health.page_refused(0.0)
+        health.get_was_admitted(10.0)
+        assert pauses_of(health, 10.0) == paused
+
+    def test_a_page_of_another_is_waited_for_as_long_as_pages_take(self, health: ListHealth) -> None:
+        assert health.late_after == PATIENCE
+        health.page_answered(0.0, 0.1)
+        assert health.late_after == health.overdue_after < PATIENCE
+
+
 class TestTrust:
     def test_one_page_at_a_time_is_read_until_one_was_answered(self, health: ListHealth) -> None:
         assert [health.allows_page(0.0, under_way) for under_way in (0, 1)] == [True, False]
