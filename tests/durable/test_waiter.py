@@ -43,22 +43,28 @@ def _as_postgres() -> None:
 @pytest.fixture
 def dsn() -> Iterator[str]:
     """A server of its own, on a Unix socket."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    initdb = shutil.which("initdb") or (str(programs[-1] / "initdb") if programs else None)
-    if initdb is None:
+    which = shutil.which("initdb")
+    installed = [
+        *sorted(Path("/usr/lib/postgresql").glob("*/bin")),
+        *([Path(which).resolve().parent] if which else []),
+    ]
+    if not installed:
         pytest.fail(HOW)
+    programs = installed[-1]
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     how: dict[str, Any] = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     if os.getuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
         how["preexec_fn"] = _as_postgres
-    data, postgres = folder / "data", Path(initdb).with_name("postgres")
-    subprocess.run([initdb, "--auth=trust", "--username=postgres", "--no-sync", "-D", data], check=True, **how)
+    data = folder / "data"
+    subprocess.run(
+        [programs / "initdb", "--auth=trust", "--username=postgres", "--no-sync", "-D", data], check=True, **how
+    )
     options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
-    server = subprocess.Popen([postgres, "-D", data, *options], **how)
+    server = subprocess.Popen([programs / "postgres", "-D", data, *options], **how)
     try:
         until = time.monotonic() + 20
-        ready = [Path(initdb).with_name("pg_isready"), "--host", folder, "--quiet"]
+        ready = [programs / "pg_isready", "--host", folder, "--quiet"]
         while subprocess.run(ready, check=False).returncode:
             assert server.poll() is None
             assert time.monotonic() < until
