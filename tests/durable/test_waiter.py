@@ -64,7 +64,7 @@ def dsn() -> Iterator[str]:
     server = subprocess.Popen([programs / "postgres", "-D", data, *options], **how)
     try:
         until = time.monotonic() + 20
-        ready = [programs / "pg_isready", "--host", folder, "--quiet"]
+        ready = [str(programs / "pg_isready"), "--host", str(folder), "--quiet"]
         while subprocess.run(ready, check=False).returncode:
             assert server.poll() is None
             assert time.monotonic() < until
