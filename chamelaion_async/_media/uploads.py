@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import IO, Any, BinaryIO, NamedTuple, Protocol
 
 import attrs
 
@@ -28,7 +28,7 @@ class FormFile(Protocol):
     """A file that has come in with a form, as FastAPI, Starlette, Litestar and aiohttp hand it to their users."""
 
     @property
-    def file(self) -> BinaryIO:
+    def file(self) -> IO[bytes]:
         """The file itself, open."""
 
     @property

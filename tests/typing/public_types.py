@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, assert_type
 
+from aiohttp.web import FileField
+
 from chamelaion_async import (
     AsyncClient,
     ChamelaionError,
@@ -26,6 +28,10 @@ from chamelaion_async import (
     WaitError,
     WaitTimeoutError,
 )
+
+
+async def uploads(client: AsyncClient, form_file: FileField) -> None:
+    await client.lipsync.generate_with_media(video=form_file, audio=b"RIFF")
 
 
 async def calls(client: AsyncClient, media: MediaSource) -> None:
