@@ -26,7 +26,6 @@ SERVERS = {
     "redis-server": ["redis-server"],
     "postgresql": ["initdb"],
     "chromium": ["chromium", "chromium-browser", "google-chrome"],
-    "chromium-driver": ["chromedriver"],
 }
 """Debian's packages, and the programs of which one has to be there."""
 LOCK = Path(".ci/lock.txt")
