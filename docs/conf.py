@@ -23,6 +23,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(.*\.)?(T_co|J|FormFile)|Chunks|Any|Self|Literal|TracebackType|RetryCallState"),
     ("py:.*", r"(.*\.)?(aioresponses|MeterProvider|TracerProvider)"),
+    ("py:class", "datetime"),  # of a union of the standard library's types, which has no module
     ("py:.*", r"(collections|collections\.abc|datetime|types|typing|enum|abc|os|aiohttp|yarl|tenacity|pathlib)\..*"),
     ("py:.*", r"bool|bytes|dict|float|int|list|str|tuple|None"),
     ("py:.*", r"Exception|KeyError|OSError|AssertionError|RuntimeError|TimeoutError|TypeError|ValueError"),

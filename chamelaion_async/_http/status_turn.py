@@ -36,6 +36,7 @@ class StatusTurn:
             await self.enter()
         except BaseException as error:
             self._scope.__exit__(type(error), error, error.__traceback__)
+            del self._scope  # it holds the task, whose error holds this
             raise
         return self
 

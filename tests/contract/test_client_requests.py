@@ -30,7 +30,10 @@ REFERENCE = "dub 42/ü&=+%"
 
 # Methods that make no call of their own: they read with the calls of `get` and `list`.
 CONVERSATIONS = frozenset(
-    {"get_many", "wait_until_finished", "watch", "as_finished", "wait_all", "forecast", "nudge", "list_by_reference"}
+    {
+        *("get_many", "wait_until_finished", "watch", "watch_many", "as_finished", "wait_all"),
+        *("forecast", "nudge", "list_by_reference"),
+    }
 )
 
 

@@ -47,6 +47,7 @@ def _family(name: str) -> dict[str, Operation]:
             _ID, timeout=9
         ),
         f"{name}.requests.watch": lambda client, _: _all(requests(client).watch(_ID, timeout=9)),
+        f"{name}.requests.watch_many": lambda client, _: _all(requests(client).watch_many(_IDS, timeout=9)),
         f"{name}.requests.as_finished": lambda client, _: _all(requests(client).as_finished(_IDS, timeout=9)),
         f"{name}.requests.wait_all": lambda client, _: _outcomes(requests(client).wait_all(_IDS, timeout=9)),
     }

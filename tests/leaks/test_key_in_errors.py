@@ -24,7 +24,7 @@ from .operations import OPERATIONS, Operation
 pytestmark = pytest.mark.virtual_time
 
 OFFLINE = (".nudge", ".forecast")
-SILENT = {"with_options", "aclose", "requests.nudge"}
+SILENT = {"with_options", "aclose", "drain", "requests.nudge"}
 """What is public and sends nothing."""
 
 

@@ -15,7 +15,7 @@ from .play import alone, play, play_alone
 from .service import SimulatedApi
 from .shrink import shrink
 from .trace import Call, Trace
-from .world import Fault, Job, Listing, Nudge, Settings, User, World, describe
+from .world import Fault, Job, Listing, Nudge, Replicas, Settings, User, World, describe
 
 
 def values_of(calls: list[Call]) -> list[Any]:
@@ -98,7 +98,7 @@ def test_a_world_shrinks_to_what_matters() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_printed_world_can_be_played_again(kind: str) -> None:
-    names = {made.__name__: made for made in (World, Job, Fault, User, Nudge, Settings, Listing)}
+    names = {made.__name__: made for made in (World, Job, Fault, User, Nudge, Settings, Listing, Replicas)}
     world = attrs.evolve(draw(kind, 1), limit=None, posts=(), submits=(), users=draw(kind, 1).users[:40])
     small = attrs.evolve(world, jobs=world.jobs[:40], faults=world.faults[:40], nudges=world.nudges[:40])
     again = eval(describe(small), {**names, "inf": float("inf")})
