@@ -7,6 +7,7 @@ import inspect
 import signal
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import hypothesis
@@ -35,7 +36,7 @@ pytest_plugins = ["chamelaion_async.testing", "pytester"]
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Generator[None, Factories, Factories]:
     """Run what is marked ``virtual_time`` on such a loop, and all else as usual."""
     others = yield
-    return {"virtual": VirtualTimeLoop} if item.get_closest_marker("virtual_time") else others
+    return {"virtual": partial(VirtualTimeLoop, patience=0.0)} if item.get_closest_marker("virtual_time") else others
 
 
 @pytest.fixture(autouse=True)
