@@ -43,6 +43,7 @@ SETS = {
     "build": ["--group=build"],
     "lock": ["--group=lock"],
     "nox": ["--group=nox"],
+    "release": ["--group=release"],
     "sbom": ["--group=sbom"],
 }
 LOWEST_SET = ["pyproject.toml", "--all-extras", "--group=core"]
@@ -151,8 +152,14 @@ def lint(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
     install_wheel(session, "redis", with_lock=locked(session, "docs"))
+    build_docs(session, Path("docs"))
+
+
+def build_docs(session: nox.Session, pages: Path) -> None:
+    """Build a folder of pages; a warning is an error."""
     target = Path(session.create_tmp()) / "html"
-    session.run("sphinx-build", "--fail-on-warning", "--keep-going", "--fresh-env", "-b", "html", "docs", str(target))
+    options = ["--fail-on-warning", "--keep-going", "--fresh-env", "-b", "html"]
+    session.run("sphinx-build", *options, str(pages), str(target))
 
 
 @nox.session
@@ -330,3 +337,39 @@ def sbom(session: nox.Session) -> None:
         "hashes": [{"alg": "SHA-256", "content": hashlib.sha256(wheel.read_bytes()).hexdigest()}],
     }
     target.write_text(json.dumps(bom, indent=2, sort_keys=True) + "\n", "utf-8")
+
+
+def top_entry(version: str) -> str:
+    """Return what the newest entry of the changelog is headed with, as a regular expression."""
+    return "Unreleased" if ".dev" in version else rf"{re.escape(version)} - \d{{4}}-\d\d-\d\d"
+
+
+@nox.session(requires=["build"])
+def release_check(session: nox.Session) -> None:
+    """Check what would be released: changelog, metadata, contents, the demo from each distribution, the docs."""
+    (source,) = Path("dist").glob("*.tar.gz")
+    (wheel,) = Path("dist").glob("*.whl")
+    version = wheel.name.split("-")[1]
+    (entry,) = re.findall(r"^## (.+)$", Path("CHANGELOG.md").read_text("utf-8"), re.MULTILINE)[:1]
+    if not re.fullmatch(top_entry(version), entry):
+        session.error(f"the version is {version}, and the newest entry of CHANGELOG.md is headed {entry!r}")
+
+    session.install(*locked(session, "release"))
+    session.run("twine", "check", "--strict", str(source), str(wheel))
+    session.run("check-wheel-contents", str(wheel))
+
+    folder = Path(session.create_tmp()).resolve()
+    for kind, file in (("wheel", wheel), ("source", source)):
+        # An environment that holds nothing else, and no index of ours: pip chooses and builds as it does for users.
+        environment = folder / kind
+        session.run("python", "-m", "venv", "--clear", "--without-pip", str(environment))
+        session.run("python", "-m", "pip", "--python", str(environment), "install", "--quiet", f"{file}[cli]")
+        command = environment / ("Scripts" if os.name == "nt" else "bin") / "chamelaion-async"
+        session.run(str(command), "demo", external=True)
+
+    unpacked = folder / "unpacked"
+    shutil.rmtree(unpacked, ignore_errors=True)
+    shutil.unpack_archive(source, unpacked, filter="data")
+    session.install(*locked(session, "docs"))
+    session.install("--no-index", f"{wheel}[redis]")
+    build_docs(session, unpacked / source.name.removesuffix(".tar.gz") / "docs")

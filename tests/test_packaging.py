@@ -46,6 +46,15 @@ def sessions_constant(name: str) -> Any:
     return ast.literal_eval(values[name])
 
 
+def top_entry(version: str) -> str:
+    """Call the function of that name in noxfile.py."""
+    tree = ast.parse((ROOT / "noxfile.py").read_text("utf-8"))
+    tree.body = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "top_entry"]
+    namespace: dict[str, Any] = {"re": re}
+    exec(compile(tree, "noxfile.py", "exec"), namespace)
+    return str(namespace["top_entry"](version))
+
+
 SETS: dict[str, list[str]] = sessions_constant("SETS")
 LOWEST_SET: list[str] = sessions_constant("LOWEST_SET")
 
@@ -201,3 +210,24 @@ def test_the_wheel_holds_the_package_and_nothing_else() -> None:
     assert "chamelaion_async/py.typed" in held
     others = {file.parts[0] for file in files} - {"chamelaion_async", ".."}
     assert others == {f"chamelaion_async-{chamelaion_async.__version__}.dist-info"}
+
+
+def test_the_newest_entry_of_the_changelog_is_that_of_the_version() -> None:
+    entries = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert re.fullmatch(top_entry(chamelaion_async.__version__), entries[0])
+
+
+@pytest.mark.parametrize(
+    ("version", "entry", "agree"),
+    [
+        ("0.1.0.dev0", "Unreleased", True),
+        ("0.1.0", "0.1.0 - 2026-12-31", True),
+        ("0.1.0", "Unreleased", False),
+        ("0.1.0", "0.1.0", False),
+        ("0.1.0", "0.1.1 - 2026-12-31", False),
+        ("0.1.0", "0x1.0 - 2026-12-31", False),
+        ("0.1.0.dev0", "0.1.0 - 2026-12-31", False),
+    ],
+)
+def test_a_version_has_an_entry_with_its_date_once_it_is_released(version: str, entry: str, agree: bool) -> None:
+    assert bool(re.fullmatch(top_entry(version), entry)) == agree
