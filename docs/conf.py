@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.search.en import SearchEnglish
 
 import chamelaion_async
 from chamelaion_async import redis, sandbox, testing
@@ -83,6 +87,53 @@ def plain_signature(*event: Any) -> tuple[str | None, str | None]:
     return signature, returns
 
 
+class SearchWithStatuses(SearchEnglish):
+    """Let readers search for a status such as 429. Sphinx keeps bare numbers out of its index, and out of queries."""
+
+    js_splitter_code = """
+function splitQuery(query) {
+  const words = query.split(/[^\\p{Letter}\\p{Number}_]+/gu).filter((word) => word);
+  return words.map((word) => (/^[1-5][0-9][0-9]$/.test(word) ? "http" + word : word));
+}
+"""
+
+    def split(self, input: str) -> list[str]:
+        return [f"http{word}" if re.fullmatch("[1-5][0-9][0-9]", word) else word for word in super().split(input)]
+
+
+SEARCHES = {
+    "429": {"howto/configuration", "howto/errors", "howto/migrate"},
+    "404": {"howto/errors", "howto/waiting"},
+    "migrate": {"howto/migrate"},
+    "retrieve": {"howto/migrate"},
+    "sync": {"howto/sync"},
+    "deploy": {"howto/deploys"},
+    "workers": {"howto/workers", "howto/sync"},
+    "redis": {"howto/workers", "reference/sharing"},
+    "jupyter": {"howto/jupyter"},
+}
+"""What readers search for, and pages that they have to find."""
+
+
+def check_search(app: Sphinx, error: Exception | None) -> None:
+    """Fail a build whose index does not lead from a search to its pages."""
+    if error is not None or app.builder.name != "html":
+        return
+    text = Path(app.outdir, "searchindex.js").read_text("utf-8")
+    index = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))
+    language = SearchWithStatuses({})
+    for query, pages in SEARCHES.items():
+        (word,) = map(language.stem, language.split(query))
+        numbers: list[int] = []
+        for part in ("terms", "titleterms"):
+            entry = index[part].get(word, [])
+            numbers += [entry] if isinstance(entry, int) else entry  # one page has no list around it
+        if missed := pages - {index["docnames"][number] for number in numbers}:
+            raise ExtensionError(f"a search for {query!r} does not lead to {', '.join(sorted(missed))}")
+
+
 def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", plain_words, priority=100)
     app.connect("autodoc-process-signature", plain_signature)
+    app.add_search_language(SearchWithStatuses)
+    app.connect("build-finished", check_search)
