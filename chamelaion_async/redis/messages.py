@@ -21,7 +21,7 @@ from .._http.answers import MAX_BODY
 
 __all__ = ["MAX_MESSAGE", "Kind", "Message", "Numbers", "Seal"]
 
-logger = logging.getLogger("chamelaion_async")
+logger: logging.Logger = logging.getLogger("chamelaion_async")
 
 VERSION: Final = 1
 

@@ -60,7 +60,7 @@ class Replica:
         self._reached_at: float | None = None
         self._was_connected = False
         self._unwatch = engine.at_change(self._on_engine_change)
-        self.processes = 1
+        self.processes: int = 1
 
     def start(self) -> None:
         """Begin to tell and to listen."""

@@ -11,4 +11,4 @@ from .virtual_time import VirtualTimeLoop
 
 __all__ = ["VirtualTimeLoop", "patched_aioresponses", "sandbox_in_thread"]
 
-pytest_plugins = ["chamelaion_async.testing.plugin"]
+pytest_plugins: list[str] = ["chamelaion_async.testing.plugin"]

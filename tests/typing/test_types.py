@@ -67,6 +67,16 @@ def test_pyright_sees_the_types_that_are_promised(tmp_path: Path) -> None:
     assert run([str(PYRIGHT), "--project", str(FILE.with_name("pyrightconfig.json"))], tmp_path) == ""
 
 
+def test_the_types_of_all_that_users_can_reach_are_known(tmp_path: Path) -> None:
+    """Where a type is left to be inferred, two type checkers may infer two types."""
+    command = [str(PYRIGHT), "--verifytypes", "chamelaion_async", "--ignoreexternal"]
+    environment = {**ENVIRONMENT, "PYTHONPATH": SOURCES}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=110, check=False
+    )
+    assert "Type completeness score: 100%" in done.stdout, done.stdout
+
+
 def test_examples_pass_the_type_check(tmp_path: Path) -> None:
     folder = tmp_path / "examples"
     folder.mkdir()

@@ -27,7 +27,7 @@ from .startup import check_engine
 
 __all__ = ["Argument", "Engine", "EngineLost"]
 
-logger = logging.getLogger("chamelaion_async")
+logger: logging.Logger = logging.getLogger("chamelaion_async")
 
 TIME_LIMIT: Final = 0.25
 """Seconds that a command may take, with the wait for a connection."""
@@ -61,7 +61,7 @@ class Engine:
 
     def __init__(self, url: str) -> None:
         self._address = Address.of(url)
-        self.clock = ServerClock()
+        self.clock: ServerClock = ServerClock()
         self._redis: Redis | None = None
         # A queue, not a semaphore: a cancelled `get` has taken nothing, so that no turn can get lost.
         self._turns: asyncio.Queue[int] = asyncio.Queue()

@@ -21,7 +21,7 @@ from .connection import Engine
 
 __all__ = ["Subscriber", "Subscription"]
 
-logger = logging.getLogger("chamelaion_async")
+logger: logging.Logger = logging.getLogger("chamelaion_async")
 
 PING: Final = 1.0
 """Seconds between two pings; a connection on which nothing comes for two of them is given up."""

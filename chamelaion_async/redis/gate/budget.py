@@ -15,7 +15,7 @@ from .script import ScriptEngine
 
 __all__ = ["SharedBudget"]
 
-logger = logging.getLogger("chamelaion_async")
+logger: logging.Logger = logging.getLogger("chamelaion_async")
 
 _LANES: Final[tuple[LaneName, ...]] = ("generation", "status")
 

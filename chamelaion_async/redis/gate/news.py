@@ -34,11 +34,11 @@ class News:
     def __init__(self, member: str, max_rate: float | None) -> None:
         self._member = member
         self._max_rate = max_rate
-        self.used = 0
+        self.used: int = 0
         self.refusals: list[Refusal] = []
-        self.is_urgent = False
+        self.is_urgent: bool = False
         self.answer: Answer | None = None
-        self.answered_at = 0.0
+        self.answered_at: float = 0.0
         self._back: list[int] = []
         self._latest: deque[int] = deque(maxlen=_LATEST)
         self._closed_at = -math.inf  # when it became known that the gate has closed
