@@ -7,13 +7,14 @@ import contextlib
 import socket
 import struct
 import time
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 
 from chamelaion_async.sandbox import Fault, Sandbox
 
-from .running import APPS, App, events, never_ending, reads, running, visitor
+from .running import APPS, App, Received, events, never_ending, reads, running, visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -132,6 +133,15 @@ async def test_a_call_of_the_webhook_brings_the_next_poll_forward(app: App, serv
         assert time.monotonic() - since < SLACK
 
 
+async def _names(stream: AsyncIterator[Received]) -> list[str]:
+    """Return the names of the events that still come. A server that stops may cut a stream off instead of ending it."""
+    names = []
+    with contextlib.suppress(aiohttp.ClientPayloadError):
+        async for event in stream:
+            names.append(event.name)  # noqa: PERF401 - those before the end count as well
+    return names
+
+
 @pytest.mark.parametrize("name", APPS)
 async def test_it_stops_within_a_second_while_streams_are_open(name: str) -> None:
     async with never_ending() as service, running(name, service) as app, visitor() as session:
@@ -143,7 +153,7 @@ async def test_it_stops_within_a_second_while_streams_are_open(name: str) -> Non
             assert (await anext(stream)).name == "job"
         since = time.monotonic()
         stopping = asyncio.create_task(app.stop())
-        rest = [event.name for stream in streams async for event in stream]
+        rest = [name for stream in streams for name in await _names(stream)]
         output = await stopping
         took = time.monotonic() - since
     assert took < 1.0 * SLACK

@@ -22,7 +22,7 @@ from .target import Target
 _URL = URL("https://cdn.example.com/out/film.mp4")
 _MAX_TEXT = 1000
 _FIELD = re.compile(r"[\x20-\x7e]+")
-_RANGE = re.compile(r"bytes ([0-9]+)-")
+_RANGE = re.compile(r"bytes[ \t]+([0-9]+)-", re.IGNORECASE)  # RFC 9110, section 14.1
 _SEPARATOR = b"\n====\n"
 
 
