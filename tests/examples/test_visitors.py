@@ -134,7 +134,7 @@ async def test_a_call_of_the_webhook_brings_the_next_poll_forward(app: App, serv
 
 
 async def _names(stream: AsyncIterator[Received]) -> list[str]:
-    """Return the names of the events that still come. A server that stops may cut a stream off instead of ending it."""
+    """Return the names of the events that still come. A server that stops may cut a stream off."""
     names = []
     with contextlib.suppress(aiohttp.ClientPayloadError):
         async for event in stream:
