@@ -121,8 +121,20 @@ class Received:
 async def visitor() -> AsyncIterator[aiohttp.ClientSession]:
     """Any number of visitors: a session without a limit on its connections."""
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
-    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=60)) as session:
-        yield session
+    answers: list[aiohttp.ClientResponse] = []
+
+    async def keep(_: object, __: object, ended: aiohttp.TraceRequestEndParams) -> None:
+        answers.append(ended.response)
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_end.append(keep)
+    timeout = aiohttp.ClientTimeout(total=60)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout, trace_configs=[tracing]) as session:
+        try:
+            yield session
+        finally:
+            for answer in answers:
+                answer.close()  # or a stream that was not read to its end is an unclosed connection
 
 
 async def events(answer: aiohttp.ClientResponse) -> AsyncIterator[Received]:
