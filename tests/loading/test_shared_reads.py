@@ -21,7 +21,7 @@ pytestmark = pytest.mark.virtual_time
 
 BASE_URL = "https://api.example.com/api"
 LATENCY = 0.3
-JOBS = 400
+JOBS = 1000
 STEADY = PollPolicy(max_interval=1.0, jitter=0.0, learn=False)
 
 
@@ -114,7 +114,7 @@ async def test_replicas_cost_no_more_than_one(replicas: Replicas, count: int, ra
     with answering(api.request):
         one = await replicas.add(polling=PollPolicy(), shared=False, pace=Pace(max_rate=rate))
         await finished(one, ids, see)
-    assert requests <= 1.25 * len(api.asked)
+    assert requests <= (1.25 if rate is None else 1.1) * len(api.asked)
     assert shared <= 1.25 * fmean(delays)
 
 

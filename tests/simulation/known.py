@@ -215,7 +215,7 @@ KNOWN: Final[Mapping[str, World]] = {
         faults=(Fault(kind="hang", route="all", ends=45.0),),
         users=(User(at=6.0, by_reference=True), User(call="as_finished", at=0.86)),
     ),
-    "a GET that hangs for two, of whom the one with more time leaves": World(
+    "a GET that hangs for two waits, and the one with more time leaves": World(
         settings=Settings(outage_budget=30.0),
         jobs=_jobs(1, 60.0),
         faults=_each("hang", 0),
