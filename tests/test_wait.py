@@ -98,6 +98,9 @@ class ScriptedService:
     def __attrs_post_init__(self) -> None:
         self.loader = Loader(self, random=lambda: self.jitter_draw, read_timeout=20.0)
 
+    def was_refused(self, read: Read[LipsyncRequest], error: RateLimitError) -> None:
+        raise AssertionError("it reads no page")
+
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[SendRead[LipsyncRequest]]:
         yield self.send

@@ -211,8 +211,7 @@ class Transport:
         except ChamelaionError as error:
             if isinstance(error, RateLimitError):
                 if not may_have_own_limit:
-                    asked = error.retry_after
-                    lane.throttled(None if asked is None else min(asked, self.retry.max_retry_after), sent, path)
+                    self.refused(lane, error, sent, path)
             elif isinstance(error, APIStatusError) and error.status < _SERVER_ERRORS:
                 lane.answered(sent, path)  # a refusal of another kind, so not for the rate
             let_go(error)
@@ -222,6 +221,11 @@ class Transport:
             return response
         finally:
             lane.release()
+
+    def refused(self, lane: Lane, error: RateLimitError, sent: float, path: str | None = None) -> None:
+        """Close a lane after a 429 to a call that was sent at a time; see ``Lane.throttled``."""
+        asked = error.retry_after
+        lane.throttled(None if asked is None else min(asked, self.retry.max_retry_after), sent, path)
 
     def _exchange(self, call: Call, timeout: float, attempt: int, body: Body | None = None) -> Awaitable[RawResponse]:
         return exchange(

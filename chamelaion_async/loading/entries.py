@@ -268,6 +268,7 @@ class Read(Generic[J]):
         is_overdue: Whether the read took so long that its entries were queued again meanwhile.
         overdue_at: When that happens or ``least_timeout`` is over, by the loop's clock.
         late_after: Seconds after which such a read is late.
+        is_queued: Whether it waits for the lane once more, because the client that was to send it has not.
         is_heard: Whether another client on the account has sent it.
     """
 
@@ -286,6 +287,7 @@ class Read(Generic[J]):
     is_overdue: bool = False
     overdue_at: float = NEVER
     late_after: float = 0.0
+    is_queued: bool = False
     is_heard: bool = False
 
     @property

@@ -123,6 +123,10 @@ class ListHealth:
         """Record a page that was answered 429. No page is read until a GET shows what the limit covers."""
         self._refused_for = max(self._refused_for or 0.0, retry_after)
 
+    def answers_pages(self, now: float) -> bool:
+        """Whether the list answers, this client or another one: then a 429 to a page may concern all reads."""
+        return now - max(self.page_came_at, self._heard_at) <= _HEARD_FOR
+
     def page_was_heard(self, now: float) -> None:
         """Record that another client on the account has read a page."""
         self._heard_at = now

@@ -57,6 +57,7 @@ _AUDIT_PAUSE: Final = 5.0  # least seconds between two GETs that only check a pa
 _MOST_SHARING: Final = 16  # requests that share the price of a page; more of them are polled no more often
 _THROTTLED: Final = 4.0  # times the price of a poll while 429s hold reads back: half as many polls
 _HELD_UP: Final = 0.01  # seconds by which a timer is late when the loop was busy
+_QUEUED: Final = 0.25  # least seconds after which a read that waits for the lane once more is examined again
 _CLOCK_TICK: Final = timedelta(seconds=1)  # ``Date`` has no fractions of a second
 _NOT_YET: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -238,6 +239,8 @@ class Loader(Generic[J]):
     def _read_is_overdue(self, task: asyncio.Task[Any], read: Read[J], since: float) -> None:
         if since >= read.overdue_at + _HELD_UP:
             read.overdue_at = since + _HELD_UP  # the loop was busy: the answer may be in the socket already
+        elif read.is_queued and since < read.began + read.least_timeout:
+            read.overdue_at = since + max(read.late_after, _QUEUED)  # a GET would wait for the lane as well
         elif put_off := self._queue.pages_keep_coming(read, since):
             read.overdue_at = put_off
         elif since >= read.began + read.least_timeout:
@@ -477,7 +480,7 @@ class Loader(Generic[J]):
             self._fail_all(error)
         elif read.is_page:
             if isinstance(error, RateLimitError):
-                self._queue.health.page_refused(retry_after_of(error) or 0.0)
+                self._page_refused(read, error)
             else:
                 self._queue.health.page_failed(loop_time(), retry_after_of(error) or 0.0)
             self._queue.put_back(read)
@@ -486,6 +489,15 @@ class Loader(Generic[J]):
             if not isinstance(error, APIConnectionError):
                 self._get_was_answered(read)
             self._get_failed(read, error)
+
+    def _page_refused(self, page: Read[J], error: RateLimitError) -> None:
+        """Find out what a 429 to a page concerns: all reads, or the list alone."""
+        if self._source.is_throttled and self._queue.health.answers_pages(loop_time()):
+            # All reads have a limit, and the list answers other pages, so this is that limit once more. A GET sent
+            # right after a refusal is often admitted, which would show the list as refused and the limit as kept.
+            self._source.was_refused(page, error)
+        else:
+            self._queue.health.page_refused(retry_after_of(error) or 0.0)
 
     def _are_credentials_refused(self, error: ChamelaionError) -> bool:
         """Whether the API answered 401 to two reads in a row. A single one may be a mistake, or the list's alone."""

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 
+from ..errors import RateLimitError
 from ..models import Job, Pagination
 from .entries import Read
 
@@ -71,6 +72,9 @@ class Source(Protocol[J]):
     @property
     def clients(self) -> int:
         """How many clients share the answers, this one included."""
+
+    def was_refused(self, read: Read[J], error: RateLimitError) -> None:
+        """Slow all reads down after a 429 to a page that turned out to concern them all."""
 
     def turn(self) -> AbstractAsyncContextManager[SendRead[J]]:
         """Wait until the lane admits a read; the caller then decides which read to send, if any."""

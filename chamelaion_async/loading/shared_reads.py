@@ -14,7 +14,8 @@ learn alone, whatever becomes of them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Protocol, TypeVar
 
 import attrs
@@ -30,6 +31,7 @@ __all__ = ["SharedReads", "SharedTurn"]
 T = TypeVar("T")
 
 _LEASE: Final = 2.0  # seconds until the claim of a process that died ends; a shorter read is not worth a claim
+_MOMENT: Final = 0.001  # seconds; less is not waited for
 _VERSION: Final = b"1"  # of what is published
 _OK: Final = 200
 
@@ -111,12 +113,15 @@ class SharedReads:
                 try:
                     decoded = await decode(heard.response)
                 except ChamelaionError:
-                    read.is_here = False
+                    read.is_here, read.is_queued = False, True
                     await turn.enter()  # it makes sense to the other process alone
                 else:
                     read.began, read.is_heard = min(read.began, heard.began), True
                     return decoded
         began = read.began = loop_time()
+        if read.is_queued:
+            read.is_queued = False
+            read.overdue_at = max(read.overdue_at, began + read.late_after)
         try:
             response = await send()
             decoded = await decode(response)
@@ -128,31 +133,53 @@ class SharedReads:
 
     async def _from_others(self, read: Read[Any], key: str, turn: SharedTurn) -> _Heard | None:
         """Return the answer of another process, or None, in a turn of the lane, if this one is to send the read."""
-        until = loop_time() + read.late_after
+        # Without the time in the queue of the lane, which a read of its own takes as well.
+        patience = read.late_after
         while True:
             # Registered before the claim is asked for: the answer may come before the refusal does.
-            parked: asyncio.Future[_Heard | None] = asyncio.get_running_loop().create_future()
-            self._parked.setdefault(key, []).append(parked)
-            try:
+            with self._registered(key) as parked:
                 if await self._membership.claim(key):
                     return None
+                if patience < _MOMENT or not self._membership.peers:
+                    return None
                 turn.leave()
-                await asyncio.wait([parked], timeout=min(until - loop_time(), _LEASE))
-            finally:
-                self._unpark(key, parked)
-            heard = parked.result() if parked.done() else None
+                began = loop_time()
+                await asyncio.wait([parked], timeout=min(patience, _LEASE))
+                patience -= loop_time() - began
+            read.is_queued = True
+            heard = _result(parked) or await self._heard_before(turn, key)
             if heard is not None:
                 return heard
-            await turn.enter()
-            if loop_time() >= until or not self._membership.peers:
-                return None
 
-    def _unpark(self, key: str, parked: asyncio.Future[_Heard | None]) -> None:
-        waiting = self._parked.get(key, [])
-        if parked in waiting:
-            waiting.remove(parked)
-            if not waiting:
-                del self._parked[key]
+    async def _heard_before(self, turn: SharedTurn, key: str) -> _Heard | None:
+        """Wait for the turn, and return an answer that another process has published before it came, if any."""
+        entering: asyncio.Future[Any] = asyncio.ensure_future(turn.enter())
+        try:
+            while not entering.done():
+                with self._registered(key) as parked:
+                    await asyncio.wait([entering, parked], return_when=asyncio.FIRST_COMPLETED)
+                if (heard := _result(parked)) is not None:
+                    return heard
+            await entering
+            return None
+        finally:
+            if not entering.done():
+                entering.cancel()
+                await asyncio.wait([entering])
+
+    @contextmanager
+    def _registered(self, key: str) -> Iterator[asyncio.Future[_Heard | None]]:
+        """Have the answer to a reading, or None if it has none, in a future."""
+        parked: asyncio.Future[_Heard | None] = asyncio.get_running_loop().create_future()
+        self._parked.setdefault(key, []).append(parked)
+        try:
+            yield parked
+        finally:
+            waiting = self._parked.get(key, [])
+            if parked in waiting:
+                waiting.remove(parked)
+                if not waiting:
+                    del self._parked[key]
 
     def on_published(self, reading: str, payload: bytes | None, began: float) -> None:
         """Receive the answer to a reading of another process, or None if it has none."""
@@ -178,6 +205,10 @@ class SharedReads:
             for each in waiting:
                 if not each.done():
                     each.set_result(None)
+
+
+def _result(parked: asyncio.Future[_Heard | None]) -> _Heard | None:
+    return parked.result() if parked.done() else None
 
 
 def _packed(response: RawResponse) -> bytes:

@@ -17,7 +17,7 @@ from .._http.paging import PAGE_SIZE
 from .._http.retry import is_foreign
 from .._http.status_turn import StatusTurn
 from .._http.transport import Transport
-from ..errors import APIStatusError, ConfigurationError, InvalidResponseError
+from ..errors import APIStatusError, ConfigurationError, InvalidResponseError, RateLimitError
 from ..models import Job, Pagination, RawResponse
 from .entries import Bucket, Read
 from .reads import Answer, SendRead
@@ -62,6 +62,10 @@ class HttpSource(Generic[J]):
     def clients(self) -> int:
         """How many clients share the answers, this one included."""
         return 1 if self.shared is None else 1 + self.shared.peers
+
+    def was_refused(self, read: Read[J], error: RateLimitError) -> None:
+        """Slow all reads down after a 429 to a page that turned out to concern them all."""
+        self.transport.refused(self.transport.lanes["status"], error, read.began)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[SendRead[J]]:

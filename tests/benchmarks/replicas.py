@@ -70,7 +70,8 @@ def _drop_all(engine: Engine, _: list[Child]) -> None:
     engine.ask("CLIENT KILL TYPE pubsub")
 
 
-ONE, ONE_SLOW, ONE_SAME = "one process", "one process, 5 a second", "one process, 500 jobs"
+ONE, ONE_SAME = "one process", "one process, 500 jobs"
+ONE_SLOW, ONE_LEARNS = "one process, 5 a second", "one process, 5 a second, limit learned"
 CASES: Final = (
     Case(what=ONE, count=1, shares=False),
     Case(what="4 x 250, not shared", shares=False, max_rate=None, over=ONE),
@@ -81,12 +82,13 @@ CASES: Final = (
         what="4 x the same 500", ids="same", work=SAME, over=ONE_SAME, bounds=(("requests", 1.1), ("status_429", 0))
     ),
     Case(what=ONE_SLOW, count=1, shares=False, work=SLOW, max_rate=4.75),
+    Case(what=ONE_LEARNS, count=1, shares=False, work=SLOW, max_rate=None),
     Case(what="4 x 250, 5 a second, not shared", shares=False, work=SLOW, max_rate=None, over=ONE_SLOW),
     Case(
         what="4 x 250, 5 a second, limit learned",
         work=SLOW,
         max_rate=None,
-        over=ONE_SLOW,
+        over=ONE_LEARNS,
         bounds=(("delay_mean_s", 1.15), ("status_429", 20)),
     ),
     Case(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
@@ -24,6 +25,8 @@ from chamelaion_async import (
 )
 from chamelaion_async._http.paging import PAGE_SIZE
 from chamelaion_async.loading.entries import Read
+from chamelaion_async.loading.reads import Answer, SendRead
+from chamelaion_async.loading.times import NEVER
 from tests.support.api import now
 from tests.support.errors import FAILURES, status_error
 from tests.support.source import FIXED, MemorySource, Received
@@ -520,6 +523,33 @@ class TestTimeouts:
         assert await self.failures_of((0.0, 20.0), (3.0, 20.0)) == [(20.0, 0.0, 20.0), (23.0, 3.0, 20.0)]
 
 
+class TestQueuedAgain:
+    async def test_a_page_that_waits_for_the_lane_once_more_is_not_overdue(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another client was to send it and has not; GETs would wait for the lane as well."""
+        service = MemorySource(latency=0.1)
+        turn = service.turn
+
+        @asynccontextmanager
+        async def crowded_turn(_: MemorySource) -> AsyncIterator[SendRead[LipsyncRequest]]:
+            async with turn() as send:
+
+                async def send_later(read: Read[LipsyncRequest]) -> Answer[LipsyncRequest]:
+                    if read.is_page and 5 < service.elapsed < 7:
+                        read.is_queued = True
+                        await asyncio.sleep(3.0)
+                        read.is_queued, read.began, read.overdue_at = False, now(), NEVER
+                    return await send(read)
+
+                yield send_later
+
+        monkeypatch.setattr(MemorySource, "turn", crowded_turn)
+        assert completed(await service.follow(service.add(20, lasts=12.0), policy=FIXED)) == 20
+        meanwhile = [each for each in times(service.gets, service) if 5 < each < 9]
+        assert len(meanwhile) <= 1  # that only checks a page
+
+
 class TestTooManyRequests:
     @pytest.mark.parametrize("count", [1, 50, 500])
     @pytest.mark.parametrize("retry_after", [None, 0.0, 3.0, 30.0])
@@ -550,6 +580,24 @@ class TestTooManyRequests:
         assert {received.id for received in service.gets} == {job.id for job in service.jobs}
         following.cancel()
         await asyncio.wait([following])
+
+    async def test_once_all_reads_have_a_limit_a_429_to_a_page_closes_the_lane(self) -> None:
+        """A GET right after it may be admitted, and would show a limit of the list alone."""
+        service = MemorySource(latency=0.1)
+        refused = list[float]()
+
+        def refuse(received: Received) -> Exception | None:
+            is_refused = len(service.received) <= 3 or (received.is_page and not refused and service.elapsed > 20)
+            if is_refused and service.elapsed > 20:
+                refused.append(service.elapsed)
+            return status_error(429) if is_refused else None
+
+        service.refuse = refuse
+        assert completed(await service.follow(service.add(50, lasts=40.0), policy=FIXED)) == 50
+        (began,) = refused
+        next_read = next(each for each in service.received if each.at > service.began + began)
+        assert next_read.is_page
+        assert next_read.at - service.began - began == pytest.approx(1.0)
 
     async def test_a_limit_of_all_reads_is_found_by_one_get(self) -> None:
         service = MemorySource(refuse=lambda _: status_error(429, retry_after=4.0))

@@ -7,15 +7,19 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from statistics import fmean
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
 
 from chamelaion_async import AsyncClient, ConfigurationError, Outcome, Pace, PollPolicy, WaitTimeoutError
 from chamelaion_async._http.paging import PAGE_SIZE
+from chamelaion_async.loading.entries import Read
+from chamelaion_async.loading.shared_reads import SharedReads
+from chamelaion_async.models import RawResponse
+from chamelaion_async.sharing import Membership
 from tests.support.api import Asked, MemoryApi, answering, refusal
-from tests.support.shared import MemoryShared
+from tests.support.shared import MemoryShared, now
 
 pytestmark = pytest.mark.virtual_time
 
@@ -340,3 +344,74 @@ def test_sharing_that_cannot_work_is_refused(
     monkeypatch.delenv("CHAMELAION_API_KEY", raising=False)
     with pytest.raises(ConfigurationError, match=text):
         AsyncClient(key, shared=shared)
+
+
+@attrs.define
+class Crowded:
+    """A turn of a lane in which others come first, and the membership of a client whose peers claim each read."""
+
+    free: asyncio.Event = attrs.field(factory=asyncio.Event)
+    peers: int = 1
+    released: list[str] = attrs.Factory(list)
+
+    def leave(self) -> None:
+        pass
+
+    async def enter(self) -> None:
+        await self.free.wait()
+
+    def attach(self, listener: object) -> None:
+        pass
+
+    async def claim(self, reading: str) -> bool:
+        return self.free.is_set()
+
+    def release(self, reading: str) -> None:
+        self.released.append(reading)
+
+    def publish(self, reading: str, payload: bytes, began: float) -> None:
+        pass
+
+
+async def read_in_a_crowd(crowd: Crowded, sent: list[str]) -> tuple[SharedReads, Read[Any], asyncio.Task[bytes]]:
+    """Begin a read that another client was to send, which has told that it did not."""
+    shared = SharedReads(cast("Membership", crowd), "/jobs")
+    read = Read[Any](began=now(), timeout=20.0, late_after=0.5)
+
+    async def send() -> RawResponse:
+        sent.append("page")
+        return RawResponse(status=200, headers={}, body=b"own", attempts=1)
+
+    async def decode(response: RawResponse) -> bytes:
+        return response.body
+
+    reading = asyncio.create_task(shared.fetch(read, "page 1", crowd, send, decode))
+    await asyncio.sleep(0.1)
+    shared.on_published("/jobs page 1", None, now())
+    await asyncio.sleep(3.0)
+    assert read.is_queued
+    return shared, read, reading
+
+
+async def test_an_answer_that_comes_while_a_read_waits_for_the_lane_once_more_is_taken() -> None:
+    sent = list[str]()
+    shared, _, reading = await read_in_a_crowd(Crowded(), sent)
+    shared.on_published("/jobs page 1", b"1\n\nheard", now())
+    async with asyncio.timeout(10):
+        assert (await reading, sent) == (b"heard", [])
+
+
+async def test_a_read_that_waited_for_the_lane_once_more_is_late_by_the_time_it_was_sent() -> None:
+    crowd, sent = Crowded(), list[str]()
+    _, read, reading = await read_in_a_crowd(crowd, sent)
+    read.overdue_at = read.began + 0.5
+    crowd.free.set()
+    assert (await reading, sent) == (b"own", ["page"])
+    assert (read.is_queued, read.began, read.overdue_at) == (False, now(), now() + 0.5)
+
+
+async def test_a_read_that_is_cancelled_while_it_waits_for_the_lane_once_more_leaves_nothing() -> None:
+    shared, _, reading = await read_in_a_crowd(Crowded(), [])
+    reading.cancel()
+    await asyncio.wait([reading], timeout=10)
+    assert (shared._parked, asyncio.all_tasks()) == ({}, {asyncio.current_task()})

@@ -241,6 +241,9 @@ class MemorySource:
     def is_throttled(self) -> bool:
         return bool(self._lane.is_throttled)
 
+    def was_refused(self, read: Read[LipsyncRequest], error: RateLimitError) -> None:
+        self._lane.throttled(error.retry_after, read.began)
+
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[SendRead[LipsyncRequest]]:
         """Wait for the lane, as ``StatusTurn`` does."""

@@ -220,7 +220,11 @@ if not is_known and question.rate then
   g.closed_until = now + question.closed
   g.opens_at, g.opened_at, g.grows_since = g.closed_until, g.closed_until, g.closed_until
 end
-if question.used > 0 then count_grants(g, slices, now, question.used) end
+if question.used > 0 then
+  count_grants(g, slices, now, question.used)
+  -- They were used before the gate closed, of which the process did not know yet.
+  if question.epoch ~= g.epoch then g.granted = g.granted - question.used end
+end
 take_back(g, slices, back, question.back)
 for _, refusal in ipairs(question.refusals) do refuse(g, now, slices, back, question.epoch, refusal) end
 local times, share = {}, 1

@@ -157,6 +157,19 @@ def test_a_refusal_of_a_call_from_before_the_last_closure_is_old_news(gate: Gate
     assert (answer.epoch, answer.closed) == (1, 0.0)
 
 
+def test_what_was_used_before_a_closure_is_no_answer_after_it(gate: Gate) -> None:
+    rates = []
+    for used in (0, 50):
+        gate.key = f"gate:{next(keys)}"
+        gate.refuse(0.1, 10)
+        gate.now += 0.2
+        gate.ask("b", epoch=0, used=used)  # without a limit until now, it had not asked
+        gate.take(4, epoch=1, limit=None)
+        gate.now += 1.0
+        rates.append(gate.refuse(None, 1, epoch=1).rate)
+    assert rates[0] == rates[1] < 10.0
+
+
 async def test_a_key_of_another_kind_is_warned_of_once_and_the_process_goes_on_alone(
     engine: Engine, client: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
