@@ -371,8 +371,9 @@ class ReadQueue(Generic[J]):
             Whether to cancel the page.
         """
         if self.health.knows_nothing and page.overdue_at < page.began + PATIENCE:
+            # One more GET at a time, so that its answer shows soon after an outage that the service answers again.
             self._allow_gets(page, 1)
-            page.overdue_at = page.began + PATIENCE
+            page.overdue_at = min(now + 2 * self.health.get_overdue_after, page.began + PATIENCE)
             return False
         is_first = not page.is_overdue
         self._allow_gets(page, _FIRST_GETS if is_first else None)

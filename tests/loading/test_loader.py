@@ -159,13 +159,24 @@ class TestMany:
         await service.follow(names, attempts=1)
         assert service.most_under_way == 40
 
-    async def test_one_get_beside_the_first_page_measures_how_long_answers_take(self) -> None:
+    async def test_one_get_at_a_time_beside_the_first_page_measures_how_long_answers_take(self) -> None:
         service = MemorySource(latency=1.0)
         following = asyncio.create_task(service.follow(service.add(50)))
         await asyncio.sleep(0.9)
-        assert (times(service.pages, service), times(service.gets, service)) == ([0.0], [0.05])
+        assert (times(service.pages, service), times(service.gets, service)) == ([0.0], [0.05, 0.55])
         following.cancel()
         await asyncio.wait([following])
+
+    async def test_after_an_outage_from_the_start_a_wait_that_joined_is_read_soon(self) -> None:
+        """Nothing is known of a service that has never answered, and the first page hangs."""
+        service = MemorySource(latency=lambda _: 30.0 if service.elapsed < 0.9 else 0.1)
+        waits = [service.start(id, at=at) for at, id in zip((0.0, 0.0, 0.3, 1.0), service.add(4), strict=True)]
+        await asyncio.sleep(1.5)
+        read = {each.id for each in service.gets if each.at > service.began + 0.9}
+        assert read >= {job.id for job in service.jobs[2:]}  # the GETs of the first two hang
+        for wait in waits:
+            wait.cancel()
+        await asyncio.wait(waits)
 
     async def test_get_many_reads_each_request_once(self) -> None:
         service = MemorySource(latency=0.1)

@@ -279,14 +279,18 @@ class TestOverduePages:
         reads = clockwork.chosen()
         assert (reads, list(page.owed())) == (["900", "901", "902"], [])
 
-    def test_one_get_is_sent_beside_the_first_page(self) -> None:
+    def test_one_get_at_a_time_is_sent_beside_the_first_page(self) -> None:
         clockwork = Clockwork()
         clockwork.queue = ReadQueue(lambda: clockwork.now, lambda: None, TIMEOUT)
         clockwork.ask(*clockwork.placed(*range(10)))
         page = clockwork.choose()
         assert page.overdue_at == 0.05
-        assert not clockwork.queue.page_is_overdue(page, 0.05)
-        assert (clockwork.chosen(), page.overdue_at, page.is_overdue) == (["0"], PATIENCE, False)
+        sent = []
+        while (now := page.overdue_at) < PATIENCE:
+            assert not clockwork.queue.page_is_overdue(page, now)
+            sent.append((round(now, 2), *clockwork.chosen()))
+        assert sent == [(0.05, "0"), (0.55, "1"), (1.05, "2"), (1.55, "3")]
+        assert (page.overdue_at, page.is_overdue) == (PATIENCE, False)
 
 
 class TestPriming:
