@@ -6,7 +6,6 @@ The service takes 0.3 s for an answer. The replicas share through Valkey over a 
 from __future__ import annotations
 
 import statistics
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -141,10 +140,13 @@ def _run(case: Case) -> dict[str, Any]:
         for number, replica in enumerate(replicas):
             ids = jobs["ids"] if case.ids == "same" else jobs["ids"][number :: case.count]
             replica.send({"base_url": jobs["base_url"], "ids": ids})
-        if case.trouble is not None:
-            threading.Thread(target=case.trouble, args=(engine, replicas), daemon=True).start()
+        # A server that is started again ends with the thread that has started it, so that thread lives on.
+        troubles = stack.enter_context(ThreadPoolExecutor(1))
+        trouble = None if case.trouble is None else troubles.submit(case.trouble, engine, replicas)
         with ThreadPoolExecutor(case.count) as pool:
             seen = list(pool.map(_listen, replicas))
+        if trouble is not None:
+            trouble.result()
         counts = server.ask("counts")
     delays = [delay for found, _ in seen for delay in found.values()]
     return {
