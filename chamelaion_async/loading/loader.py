@@ -443,6 +443,8 @@ class Loader(Generic[J]):
         known = self._registry.identify(entry, id)
         if known is not entry:
             is_idle, timeout = entry.state == "idle", entry.timeout
+            if entry.rare.nudged_at > known.rare.nudged_at:
+                known.note(nudged_at=entry.rare.nudged_at)
             self._queue.remove(entry)
             if not is_idle and known.state == "idle":
                 self._queue.ask(known, timeout)

@@ -245,6 +245,14 @@ KNOWN: Final[Mapping[str, World]] = {
         jobs=_jobs(2, 0.7),
         users=(User(at=0.5), _get_many(0.9, 0), User(at=0.9, timeout=0.0)),
     ),
+    "a nudge by a reference whose id another wait has": World(
+        seed=5098,
+        horizon=695,
+        settings=Settings(date="ahead", get_seconds=0.4),
+        jobs=(Job(number=0, reference="name-0", ended=0.89),),
+        users=(User(at=0.57), User(at=0.56, by_reference=True)),
+        nudges=(Nudge(at=0.9, target=0, by_reference=True),),
+    ),
     "a record that a page spoils": World(
         settings=Settings(page_seconds=1.0),
         jobs=_jobs(4, 20.0),
