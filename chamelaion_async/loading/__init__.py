@@ -11,9 +11,12 @@
         |       |-- ListIndex
         |       '-- ListHealth
         |-- ReaderPool (tasks; each calls back Loader._read_once)
+        |-- ReadsUnderWay (the same tasks, with their reads)
+        |-- Delivery (answers to subscribers; places to the queue)
         '-- Source.turn, send(Read) -> Answer      HttpSource --> Transport (_http/)
 
-- ``Loader``: sends every poll, and hands each answer to the subscribers of the requests that it shows.
+- ``Loader``: sends every poll, and ends those that fail.
+- ``Delivery``: hands each answer to the subscribers of the requests that it shows, and checks pages with GETs.
 - ``Subscriber``: what a wait offers the loader: an id, an entry, and two methods that receive snapshots and errors.
 - ``Registry``: finds the entry of an id, a reference or a UUID.
 - ``Entry``: one request that is polled, and the state of its next poll; ``RareFields`` are what few entries need.
@@ -21,7 +24,8 @@
 - ``EntryGroup``: entries that one page may show: a ``Bucket`` of neighbours in the list, or a ``ListScan`` that
   searches entries whose place is unknown.
 - ``ListIndex``: the places of requests in the list. ``ListHealth``: whether pages may be read, and when one is late.
-- ``ReaderPool``: starts a task for each read that is wanted, a few at first.
+- ``ReaderPool``: starts a task for each read that is wanted, a few at first. ``ReadsUnderWay``: which of these reads
+  are overdue, and which nothing waits for any more.
 - ``Source``: waits for the lane, sends one read, and decodes its ``Answer``; ``HttpSource`` does so over HTTP.
 - ``Snapshot``: a request as one answer showed it; ``ReadStamp``: when that answer came. ``packing`` turns requests
   into the tuples that are kept; ``slices`` works on very many items without holding the loop; ``times`` is the clock.
@@ -33,5 +37,5 @@ The life of one poll:
 2. The reader pool starts a task, and the source waits until the lane admits a read.
 3. Only then the queue chooses the read: a GET, or a page if that answers for more than one request.
 4. The source sends it. If it is late, fails or is refused, the entries are queued again, for GETs if it was a page.
-5. The answer becomes snapshots. The loader hands each to all subscribers of that request, and the registry keeps it.
+5. The answer becomes snapshots. The delivery hands each to all subscribers of that request, and the registry keeps it.
 """

@@ -1,8 +1,8 @@
 """A request that is polled, its subscribers, and the groups of requests that one page of the list may answer for.
 
 One module writes each field of an entry. The read queue writes the state, the timeouts and the place in the list; the
-registry writes the ids, the subscribers and the last snapshot; the loader writes the failures, the nudges and the
-checks. ``tests/loading/test_entries.py`` reads the sources and fails if a second module writes a field. There may be
+registry writes the ids, the subscribers and the last snapshot; the loader writes the failures; the delivery writes the
+nudges and the checks. ``tests/loading/test_entries.py`` reads the sources and fails if a second module writes a field. There may be
 100,000 entries, so each holds as little as possible: fields that few entries need are in ``RareFields``.
 """
 

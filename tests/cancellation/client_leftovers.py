@@ -26,7 +26,7 @@ def of_queues(client: AsyncClient) -> list[str]:
 
 def of_reads(client: AsyncClient) -> list[str]:
     """Return the reads of waits that have begun and not ended."""
-    return [repr(task) for loader in _loaders(client) for task in loader._reads if not task.done()]
+    return [repr(task) for loader in _loaders(client) for task in loader._reads._reads if not task.done()]
 
 
 def of_timers(loop: asyncio.AbstractEventLoop) -> list[str]:
@@ -96,9 +96,9 @@ def _of_loader(loader: Loader[Any]) -> Iterator[str]:
         yield f"buckets: {queue.index._buckets}"
     if queue._pages_under_way or queue._probe is not None:
         yield f"{queue._pages_under_way} pages under way, probe: {queue._probe}"
-    if loader._reads:
-        yield f"{len(loader._reads)} reads under way"
-    if loader._overdue_timer is not None:
-        yield f"a timer for overdue reads: {loader._overdue_timer}"
+    if loader._reads._reads:
+        yield f"{len(loader._reads._reads)} reads under way"
+    if loader._reads._timer is not None:
+        yield f"a timer for overdue reads: {loader._reads._timer}"
     if pool._size or pool._choosing or pool._handle is not None:
         yield f"{pool._size} readers, {len(pool._choosing)} of them choosing, to start: {pool._handle}"

@@ -41,7 +41,9 @@ def scan_of(asking: int, *, top: int | None = None) -> ListScan[LipsyncRequest]:
 
 # The variables that stand for something else with fields of the same names: a queue, a read, a member of a batch.
 NO_ENTRIES = {"self", "read", "page", "member", "subscriber", "streak", "plan"}
-READ_QUEUE, REGISTRY, LOADER = (f"loading.{module}" for module in ("read_queue", "registry", "loader"))
+READ_QUEUE, REGISTRY, LOADER, DELIVERY = (
+    f"loading.{module}" for module in ("read_queue", "registry", "loader", "delivery")
+)
 
 
 def writers_in(tree: ast.AST, fields: set[str], rare: set[str]) -> Iterator[str]:
@@ -69,10 +71,8 @@ def test_one_module_writes_each_field_of_an_entry() -> None:
         **{key: {READ_QUEUE} for key in ("state", "read", "timeout", "due", "group")},
         **{key: {READ_QUEUE} for key in ("misses", "scan_at", "scans", "least_timeout")},
         **{key: {REGISTRY} for key in ("id", "subscriber", "others", "aliases", "packed", "stamp")},
-        **{
-            key: {LOADER}
-            for key in ("failures_alone", "prefers_page_until", "nudged_at", "audited_at", "is_end_checked")
-        },
+        **{key: {LOADER} for key in ("failures_alone", "prefers_page_until")},
+        **{key: {DELIVERY} for key in ("nudged_at", "audited_at", "is_end_checked")},
     }
 
 
