@@ -1,9 +1,8 @@
 """A request that is polled, its subscribers, and the groups of requests that one page of the list may answer for.
 
-One module writes each field of an entry. The read queue writes the state, the timeouts and the place in the list; the
-registry writes the ids, the subscribers and the last snapshot; the loader writes the failures; the delivery writes the
-nudges and the checks. ``tests/loading/test_entries.py`` reads the sources and fails if a second module writes a field. There may be
-100,000 entries, so each holds as little as possible: fields that few entries need are in ``RareFields``.
+One module writes each field of an entry, as a test holds: the read queue the state, the timeouts and the place in the
+list; the registry the ids, the subscribers and the last snapshot; the loader the failures; the delivery the nudges and
+the checks. Of 100,000 entries each has to be small: fields that few entries need are in ``RareFields``.
 """
 
 from __future__ import annotations
@@ -19,15 +18,7 @@ from .packing import Packed
 from .snapshot import ReadStamp, Snapshot
 from .times import ALWAYS, NEVER
 
-__all__ = [
-    "Bucket",
-    "Entry",
-    "EntryGroup",
-    "ListScan",
-    "RareFields",
-    "Read",
-    "Subscriber",
-]
+__all__ = ["Bucket", "Entry", "EntryGroup", "ListScan", "RareFields", "Read", "Subscriber"]
 
 J = TypeVar("J", bound=Job)
 
