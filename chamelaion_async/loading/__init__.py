@@ -37,5 +37,5 @@ The life of one poll:
 2. The reader pool starts a task, and the source waits until the lane admits a read.
 3. Only then the queue chooses the read: a GET, or a page if that answers for more than one request.
 4. The source sends it. If it is late, fails or is refused, the entries are queued again, for GETs if it was a page.
-5. The answer becomes snapshots. The delivery hands each to all subscribers of that request, and the registry keeps it.
+5. The answer becomes snapshots. The delivery hands each to all subscribers of that request; the registry keeps it.
 """

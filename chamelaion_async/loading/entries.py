@@ -1,8 +1,8 @@
 """A request that is polled, its subscribers, and the groups of requests that one page of the list may answer for.
 
 One module writes each field of an entry, as a test holds: the read queue the state, the timeouts and the place in the
-list; the registry the ids, the subscribers and the last snapshot; the loader the failures; the delivery the nudges and
-the checks. Of 100,000 entries each has to be small: fields that few entries need are in ``RareFields``.
+list; the registry the ids, the subscribers and the last snapshot; the loader the failures; the delivery the nudges
+and the checks. Of 100,000 entries each has to be small: fields that few entries need are in ``RareFields``.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import overhead
 import replicas
 import throughput
 import when
+import workers
 from attrs import frozen
 from goals import Goal
 
@@ -43,5 +44,6 @@ CATALOGUE = {
     "replicas": Benchmark(
         "Replicas that share through Valkey, 0.3 s for an answer", replicas.measure, replicas.goals
     ),
+    "workers": Benchmark("Workers of a web server, 100 visitors of one job", workers.measure, workers.goals),
     "when": Benchmark("Delay and polls of one job, by what is known of durations", when.measure, when.goals),
 }

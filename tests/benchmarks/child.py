@@ -29,6 +29,7 @@ class Child:
 
     def __init__(self, program: str, arguments: dict[str, Any]) -> None:
         self._program = program
+        self.was_killed = False
         command = [sys.executable, str(FOLDER / program)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.send(arguments)
@@ -49,6 +50,11 @@ class Child:
             self._process.kill()
             self._process.wait()
         self._process.stdout.close()
+
+    def kill(self) -> None:
+        """End the program at once, as ``kill -9`` does."""
+        self.was_killed = True
+        self._process.kill()
 
     def send(self, message: object) -> None:
         """Write one message."""

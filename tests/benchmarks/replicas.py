@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from typing import Any, Final, Literal
 
 from attrs import asdict, evolve, frozen
-from child import Child
+from child import Child, ChildError
 from conversation import Work
 from engine import Engine
 from goals import Goal
@@ -63,6 +63,10 @@ def _after(seconds: float, *actions: Callable[[Engine, list[Child]], None], paus
             action(engine, replicas)
 
     return trouble
+
+
+def _kill_first(_: Engine, replicas: list[Child]) -> None:
+    replicas[0].kill()
 
 
 def _drop_all(engine: Engine, _: list[Child]) -> None:
@@ -116,6 +120,14 @@ CASES: Final = (
         over=ONE,
         bounds=(("delay_mean_s", 1.3), ("status_429", 0)),
     ),
+    Case(
+        what="one of 4 x the same 500 killed",
+        work=SAME,
+        ids="same",
+        trouble=_after(8.0, _kill_first),
+        over=ONE_SAME,
+        bounds=(("delay_mean_s", 1.1), ("status_429", 0)),
+    ),
     Case(what="10 % of messages lost", lost=0.1, over=ONE, bounds=(("delay_mean_s", 1.3), ("status_429", 0))),
     Case(what="all messages lost", lost=1.0, over=ONE, bounds=(("delay_mean_s", 2.5), ("status_429", 0))),
 )
@@ -163,8 +175,13 @@ def _run(case: Case) -> dict[str, Any]:
 
 def _listen(replica: Child) -> tuple[dict[str, float], float]:
     found: dict[str, float] = {}
-    while "id" in (message := replica.receive()):
-        found[message["id"]] = message["delay"]
+    try:
+        while "id" in (message := replica.receive()):
+            found[message["id"]] = message["delay"]
+    except ChildError:
+        if replica.was_killed:
+            return found, 0.0
+        raise
     return found, message["cpu"]
 
 
