@@ -25,7 +25,10 @@ from .loading.reads import Answer
 from .loading.snapshot import Snapshot
 from .loading.source import HttpSource
 from .models import GenerateAccepted, Job, Outcome
+from .polling.batch import Batch
 from .polling.iteration import BatchIterator
+from .polling.member import Member
+from .polling.plan import WaitPlan
 from .polling.polls import Polls
 from .polling.state import PollState
 from .resources.baseline import ListedJobs
@@ -51,8 +54,9 @@ def instrument(
     Spans: ``chamelaion wait`` (events ``poll``, ``change``, ``rate_limited`` and ``poll_failed``), ``chamelaion wait
     for many``, and ``chamelaion submit`` (events ``attempt``, ``look_up`` and ``rate_limited``). Metrics:
     ``chamelaion.reads`` by ``chamelaion.read`` (``get`` or ``page``), ``chamelaion.rate_limited``, and
-    ``chamelaion.wait.delay``, seconds from the end of a job to the answer that showed it, by the service's clock. No
-    attribute holds a credential, a URL or a query.
+    ``chamelaion.wait.delay``, seconds from the end of a job to the answer that showed it, by the service's clock. A
+    wait that had read the job before, alone or among many, adds to it once. No attribute holds a credential, a URL or
+    a query.
 
     Args:
         client: Before its first wait.
@@ -120,6 +124,15 @@ class _Telemetry:
     def count_refusal(self) -> None:
         self.refusals.add(1, self.attributes)
 
+    def became_known(self, snapshot: Snapshot[Any]) -> None:
+        """Record how long the end of a job was unknown, to a wait that had seen the job before it ended.
+
+        The end of a job that had ended by the first read says nothing: the wait may have begun long after it.
+        """
+        finished_at, seen_at = snapshot.request.finished_at, snapshot.stamp.server_time
+        if snapshot.request.is_finished and finished_at is not None and seen_at is not None:
+            self.delay.record(max((seen_at - finished_at).total_seconds(), 0.0), self.attributes)
+
 
 class _TracedPolls(Polls[J]):
     """Adds a span to each wait."""
@@ -128,6 +141,7 @@ class _TracedPolls(Polls[J]):
         self._telemetry = telemetry
         self.make_source = partial(_TracedSource, telemetry=telemetry)
         self.make_state = partial(_TracedState, telemetry=telemetry)
+        self.make_batch = partial(_TracedBatch, telemetry=telemetry)
         self.make_iterator = partial(_TracedIterator, telemetry=telemetry)
         super().__init__(*args, **options)
 
@@ -138,12 +152,26 @@ class _TracedPolls(Polls[J]):
             return request
 
 
+class _TracedBatch(Batch[J]):
+    """Records for each request how soon its end became known."""
+
+    def __init__(self, loader: Any, plan: WaitPlan, *, telemetry: _Telemetry, **options: Any) -> None:
+        super().__init__(loader, plan, **options)
+        self.timeout = plan.timeout
+        self._telemetry = telemetry
+
+    def on_snapshot(self, member: Member[J], snapshot: Snapshot[J]) -> None:
+        if member.stamp is not None:
+            self._telemetry.became_known(snapshot)
+        super().on_snapshot(member, snapshot)
+
+
 class _TracedIterator(BatchIterator[J, T]):
     """The outcomes of many requests, and the span that ends with them, or when the last reference to them goes."""
 
-    def __init__(self, *args: Any, telemetry: _Telemetry, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._span = telemetry.start("chamelaion wait for many")
+    def __init__(self, batch: _TracedBatch[J], ids: Any, *, telemetry: _Telemetry, **options: Any) -> None:
+        super().__init__(batch, ids, **options)
+        self._span = telemetry.start("chamelaion wait for many", timeout=batch.timeout)
         self._known = 0
         weakref.finalize(self, _end, self._span)
 
@@ -201,11 +229,8 @@ class _TracedState(PollState[J]):
         is_first, has_changed = self.stamp is None, super().saw(snapshot)
         if has_changed:
             self._span.add_event("change", {"chamelaion.status": snapshot.request.status})
-            finished_at, seen_at = snapshot.request.finished_at, snapshot.stamp.server_time
-            # A job that had ended before the wait began says nothing of how soon its end became known.
-            if not is_first and finished_at is not None and seen_at is not None:
-                delay = max((seen_at - finished_at).total_seconds(), 0.0)
-                self.telemetry.delay.record(delay, self.telemetry.attributes)
+            if not is_first:
+                self.telemetry.became_known(snapshot)
         return has_changed
 
     def failed(self, error: ChamelaionError, now: float, **times: Any) -> bool:

@@ -35,8 +35,10 @@ class Polls(Generic[J]):
     """The waits of all views of one client.
 
     Attributes:
-        make_source: Makes what sends the reads. With ``make_state``, it is what a subclass replaces to observe waits.
+        make_source: Makes what sends the reads. A subclass replaces it, and the other three, to observe waits.
         make_state: Makes the state of a single wait.
+        make_batch: Makes the wait for many requests.
+        make_iterator: Makes the iterator over the outcomes of a batch.
 
     Args:
         transport: Carries the calls.
@@ -49,6 +51,7 @@ class Polls(Generic[J]):
 
     make_source: Callable[..., HttpSource[J]] = HttpSource
     make_state: Callable[..., PollState[J]] = PollState
+    make_batch: Callable[..., Batch[J]] = Batch
     make_iterator: Callable[..., BatchIterator[J, Any]] = BatchIterator
 
     def __init__(
@@ -123,7 +126,7 @@ class Polls(Generic[J]):
     ) -> Batch[J]:
         plan = make_plan(timeout, policy, random.random, durations=self._durations, attempts=attempts)
         self._prime(plan)
-        return Batch(self._loader, plan, check=id_segment, every_change=every_change)
+        return self.make_batch(self._loader, plan, check=id_segment, every_change=every_change)
 
     def _prime(self, plan: WaitPlan) -> None:
         """Let the first wait read a page of finished jobs, if none is known."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import attrs
 import pytest
+from aioresponses import aioresponses
 from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -16,7 +17,14 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from chamelaion_async import AsyncClient, ConfigurationError, NotFoundError, RateLimitError, WaitTimeoutError
+from chamelaion_async import (
+    AsyncClient,
+    ConfigurationError,
+    NotFoundError,
+    PollPolicy,
+    RateLimitError,
+    WaitTimeoutError,
+)
 from chamelaion_async.sandbox import Fault, Sandbox
 from chamelaion_async.tracing import instrument
 
@@ -101,11 +109,106 @@ async def test_the_delay_from_the_end_to_the_answer_that_showed_it_is_a_histogra
     assert 0.0 <= point.sum <= 11.0
 
 
-async def test_a_job_that_had_ended_before_tells_no_delay(
+async def wait_alone(client: AsyncClient, ids: list[str]) -> None:
+    await asyncio.gather(*map(client.wait_until_finished, ids))
+
+
+async def wait_for_all(client: AsyncClient, ids: list[str]) -> None:
+    await client.lipsync.requests.wait_all(ids)
+
+
+async def iterate(client: AsyncClient, ids: list[str]) -> None:
+    async for _ in client.lipsync.requests.as_finished(ids):
+        pass
+
+
+async def watch_each(client: AsyncClient, ids: list[str]) -> None:
+    for id in ids:  # those that come later have ended meanwhile, and are seen for the first time as finished
+        async for _ in client.lipsync.requests.watch(id, every=0.5):
+            pass
+
+
+async def watch_all(client: AsyncClient, ids: list[str]) -> None:
+    async for _ in client.lipsync.requests.watch_many(ids, every=0.5):
+        pass
+
+
+async def read_each(client: AsyncClient, ids: list[str]) -> None:
+    await client.lipsync.requests.get_many(ids)
+
+
+Wait = Callable[[AsyncClient, list[str]], Awaitable[None]]
+WAITS = [wait_alone, wait_for_all, iterate, watch_each, watch_all]
+
+
+@pytest.mark.parametrize("jobs", [1, 3, 150], ids=lambda jobs: f"{jobs} jobs")
+@pytest.mark.parametrize("wait", WAITS)
+async def test_each_job_of_a_wait_tells_its_delay_once(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded, wait: Wait, jobs: int
+) -> None:
+    await wait(client, [sandbox.add_job(job_seconds=30.0).id for _ in range(jobs)])
+    point = recorded.points["chamelaion.wait.delay", None]
+    assert point.count == (1 if wait is watch_each else jobs)
+    assert 0.0 <= point.min <= point.max <= 4.0
+    assert point.attributes == {"chamelaion.family": "lipsync"}
+
+
+async def test_a_delay_of_a_joint_wait_is_that_of_its_answer(
     sandbox: Sandbox, client: AsyncClient, recorded: Recorded
 ) -> None:
-    await client.wait_until_finished(sandbox.add_job(job_seconds=0.0).id)
+    steady = PollPolicy(min_interval=20.0, max_interval=20.0, jitter=0.0)
+    job = sandbox.add_job(job_seconds=30.0)
+    async for _ in client.lipsync.requests.as_finished([job.id], polling=steady):
+        pass
+    assert 9.0 <= recorded.points["chamelaion.wait.delay", None].sum <= 10.0  # polls at 0, 20 and 40
+
+
+async def test_two_waits_for_one_job_each_tell_its_delay(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded
+) -> None:
+    ids = [sandbox.add_job(job_seconds=30.0).id]
+    await asyncio.gather(*(wait(client, ids) for wait in WAITS))
+    assert recorded.points["chamelaion.wait.delay", None].count == len(WAITS)
+
+
+@pytest.mark.parametrize("wait", [*WAITS, read_each])
+async def test_a_job_that_had_ended_before_tells_no_delay(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded, wait: Wait
+) -> None:
+    await wait(client, [sandbox.add_job(job_seconds=0.0).id])
     assert ("chamelaion.wait.delay", None) not in recorded.points
+
+
+async def test_a_job_that_is_given_up_tells_no_delay(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded
+) -> None:
+    await client.lipsync.requests.wait_all([sandbox.add_job(job_seconds=100.0).id], timeout=10.0)
+    assert ("chamelaion.wait.delay", None) not in recorded.points
+
+
+@pytest.mark.parametrize(
+    ("finished_at", "headers", "told"),
+    [
+        ("2026-04-07T10:00:05Z", {"Date": "Tue, 07 Apr 2026 10:00:09 GMT"}, 4.0),
+        ("2026-04-07T10:00:09.5Z", {"Date": "Tue, 07 Apr 2026 10:00:09 GMT"}, 0.0),
+        (None, {"Date": "Tue, 07 Apr 2026 10:00:09 GMT"}, None),
+        ("2026-04-07T10:00:05Z", {}, None),
+    ],
+    ids=["both times", "within the second of the answer", "no end", "no time of the answer"],
+)
+@pytest.mark.parametrize("wait", [wait_alone, iterate])
+async def test_a_delay_needs_both_times(
+    mock: aioresponses, recorded: Recorded, wait: Wait, finished_at: str | None, headers: dict[str, str], told: float
+) -> None:
+    id, job = "6f82a2d8-a6d4-4e8a-a0fa-e8b09823a2d8", {"created_at": "2026-04-07T10:00:00Z"}
+    url = f"https://api.example.com/api/v1/lipsync/requests/{id}"
+    mock.get(url, payload=job | {"id": id, "status": "processing"}, headers=headers)
+    mock.get(url, payload=job | {"id": id, "status": "completed", "finished_at": finished_at}, headers=headers)
+    async with AsyncClient(KEY, base_url="https://api.example.com/api") as client:
+        instrument(client, tracer_provider=recorded.tracers, meter_provider=recorded.meters)
+        await wait(client, [id])
+    point = recorded.points.get(("chamelaion.wait.delay", None))
+    assert (point and point.sum) == told
 
 
 async def test_a_429_and_another_failure_are_events(
@@ -175,6 +278,17 @@ async def test_a_batch_is_one_span_and_its_pages_are_counted(
     assert (span.attributes or {})["chamelaion.outcomes"] == 200
     pages = sandbox.count("GET /v1/lipsync/requests")
     assert recorded.points["chamelaion.reads", "page"].value == pages > 0
+
+
+async def test_the_span_of_a_batch_says_how_long_it_may_last(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded
+) -> None:
+    await client.lipsync.requests.wait_all([sandbox.add_job(job_seconds=0.0).id], timeout=90.0)
+    assert dict(recorded.spans["chamelaion wait for many"].attributes or {}) == {
+        "chamelaion.family": "lipsync",
+        "chamelaion.timeout": 90.0,
+        "chamelaion.outcomes": 1,
+    }
 
 
 async def test_an_iterator_that_is_left_ends_its_span(
