@@ -110,6 +110,10 @@ class Pagination(Record):
     """Number of matching records."""
 
 
+def _key_of(page: Page[Any]) -> str:
+    return "voices" if page.data and isinstance(page.data[0], Voice) else "data"
+
+
 @attrs.frozen(kw_only=True)
 class Page(Record, Generic[T_co]):
     """One page of a list."""
@@ -118,6 +122,13 @@ class Page(Record, Generic[T_co]):
     """The records, in the service's order."""
     pagination: Pagination
     """Its position in the list."""
+    _key: str = attrs.field(default=attrs.Factory(_key_of, takes_self=True), alias="_key", eq=False, repr=False)
+    """Where the answer had the records. Decoding sets it: an empty page does not show what it is a page of."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as data for JSON, as every model does; voices are under ``voices``, as in the API."""
+        fields = super().to_dict()
+        return {self._key: fields["data"], "pagination": fields["pagination"]}
 
 
 @attrs.frozen(kw_only=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import pickle
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import attrs
 import pytest
 
 from chamelaion_async import (
     Artifacts,
     GenerateAccepted,
+    Health,
     LipsyncRequest,
     NotFoundError,
     Page,
@@ -18,6 +21,7 @@ from chamelaion_async import (
     RequestStatus,
     User,
     VideoTranslateRequest,
+    Voice,
     models,
 )
 from chamelaion_async._base.record import Record
@@ -47,13 +51,27 @@ TRANSLATION = {
     "source_language": None,
     "webhook_url": None,
 }
+VOICE = {
+    "voice_id": "v-1",
+    "name": "Ada",
+    "default_name": "Adelaide",
+    "description": "A calm voice",
+    "language": "en",
+    "application": "narration",
+    "gender": "Female",
+    "is_favorite": True,
+}
 ANSWERS = [
     (LipsyncRequest, LIPSYNC),
     (LipsyncRequest, {**LIPSYNC, "status": "muxing"}),
     (VideoTranslateRequest, TRANSLATION),
     (GenerateAccepted, {"request_id": "6f82a2d8", "status": "success"}),
     (Page[LipsyncRequest], {"data": [LIPSYNC], "pagination": {"limit": 1, "offset": 2, "total": 30}}),
+    (Page[LipsyncRequest], {"data": [], "pagination": {"limit": 1, "offset": 2, "total": 0}}),
+    (Page[Voice], {"voices": [VOICE], "pagination": {"limit": 1, "offset": 2, "total": 30}}),
+    (Page[Voice], {"voices": [], "pagination": {"limit": 1, "offset": 2, "total": 0}}),
     (User, {"name": "production-key"}),
+    (Health, {"status": "ok"}),
 ]
 
 
@@ -129,6 +147,17 @@ def test_what_comes_out_may_be_changed_without_changing_the_model() -> None:
     assert outputs["de"].to_dict() == {"video": "v", "audio": "a", "srt": "s"}
 
 
-def test_a_page_holds_dicts() -> None:
-    page = Page(data=[job()], pagination=Pagination(limit=1, offset=0, total=1))
-    assert page.to_dict()["data"] == [job().to_dict()]
+@pytest.mark.parametrize(("record", "key"), [(job(), "data"), (structure_hook(Voice)(VOICE), "voices")])
+def test_a_page_made_by_hand_has_its_records_where_the_api_has_them(record: Any, key: str) -> None:
+    page = Page(data=[record], pagination=Pagination(limit=1, offset=0, total=1))
+    assert page.to_dict() == {key: [record.to_dict()], "pagination": {"limit": 1, "offset": 0, "total": 1}}
+
+
+def test_pages_are_equal_whatever_they_were_made_by() -> None:
+    read = structure_hook(Page[Voice])({"voices": [], "pagination": {"limit": 1, "offset": 2, "total": 0}})
+    made = Page[Voice](data=[], pagination=Pagination(limit=1, offset=2, total=0))
+    assert read == made
+    assert repr(read) == repr(made)
+    assert (
+        attrs.evolve(read, data=[]).to_dict()["voices"] == pickle.loads(pickle.dumps(read)).to_dict()["voices"] == []
+    )

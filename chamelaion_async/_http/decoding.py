@@ -152,7 +152,9 @@ def _is_page(target: Any) -> bool:
 
 
 def _page_factory(target: Any, converter: Converter) -> Hook:
-    return _guard(dict, make_dict_structure_fn(target, converter, data=override(rename=_page_key(target))))
+    key = _page_key(target)
+    structure = make_dict_structure_fn(target, converter, data=override(rename=key), _key=override(omit=True))
+    return _guard(dict, lambda data, _: attrs.evolve(structure(data, target), _key=key))
 
 
 def _page_key(target: Any) -> str:

@@ -169,8 +169,6 @@ class Lifecycle:
         May be called in any thread and in a signal handler, which interrupts the loop anywhere. So the waits are
         ended by a callback, and the loop is woken for it as from another thread.
         """
-        if self._is_draining:
-            return
         self._is_draining = True
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed

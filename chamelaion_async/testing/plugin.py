@@ -1,7 +1,4 @@
-"""The pytest plugin: a sandbox, a client and an environment for each test, in real or in virtual time.
-
-PYTEST_DONT_REWRITE: nothing is asserted here.
-"""
+"""The pytest plugin: a sandbox, a client and an environment for each test, in real or in virtual time."""
 
 from __future__ import annotations
 

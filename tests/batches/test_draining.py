@@ -95,21 +95,22 @@ async def test_draining_ends_a_wait_before_its_first_poll(
     assert service.asked == []
 
 
+@pytest.mark.parametrize("seconds", [0.5, 10])
 async def test_draining_ends_a_wait_once_on_update_returns(
-    service: MemoryApi, client: AsyncClient, requests: Requests
+    service: MemoryApi, client: AsyncClient, requests: Requests, seconds: float
 ) -> None:
     seen = []
 
     async def store(request: Any) -> None:
-        await asyncio.sleep(10)
+        await asyncio.sleep(seconds)
         seen.append(request.status)
 
     waiting = service.meanwhile(requests.wait_until_finished(service.add("a"), on_update=store))
-    await service.until(5)
+    await service.until(seconds / 2)
     client.drain()
     with pytest.raises(ClientClosedError, match="draining"):
         await waiting
-    assert (seen, service.elapsed) == (["processing"], 10)
+    assert (seen, service.elapsed) == (["processing"], seconds)
 
 
 async def test_what_was_read_before_comes_out_first(
@@ -205,6 +206,12 @@ async def test_a_client_that_was_never_used_may_drain(client: AsyncClient) -> No
     client.drain()
     client.drain()
     assert (client.is_draining, client.is_closed) == (True, False)
+
+
+async def test_a_closed_client_is_draining_too(client: AsyncClient) -> None:
+    assert not client.is_draining
+    await client.aclose()
+    assert client.is_draining
 
 
 async def test_a_closed_client_says_that_it_is_closed(client: AsyncClient, requests: Requests) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -112,6 +114,37 @@ async def test_the_documented_example_becomes_its_model(
     client: AsyncClient, document: Document, operation: str
 ) -> None:
     assert await ASK[operation](client) == _model(document, operation)
+
+
+def _given(value: Any) -> Any:
+    """Return an object without what is null or absent, and with six digits for each fraction of a second."""
+    if isinstance(value, dict):
+        return {name: _given(each) for name, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [_given(each) for each in value]
+    if isinstance(value, str):
+        return re.sub(r"(?<=T\d\d:\d\d:\d\d)\.\d+", lambda fraction: fraction[0].ljust(7, "0"), value)
+    return value
+
+
+def _examples() -> list[tuple[str, str | None]]:
+    document = load()
+    return [
+        (operation, name)
+        for operation in document.operations
+        for name in document.response(operation, 200)["content"]["application/json"].get("examples", [None])
+    ]
+
+
+@pytest.mark.parametrize(("operation", "name"), _examples())
+async def test_a_model_gives_the_documented_example_back(
+    client: AsyncClient, api: RecordingServer, document: Document, operation: str, name: str | None
+) -> None:
+    example = document.example(operation, name=name)
+    api.answer(operation, example)
+    model: Any = await ASK[operation](client)
+    assert _given(model.to_dict()) == _given(example)
+    assert _given(json.loads(model.to_json())) == _given(example)
 
 
 @pytest.mark.parametrize("name", ["completed", "failed"])

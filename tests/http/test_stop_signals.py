@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from chamelaion_async import AsyncClient, ClientClosedError, ConfigurationError, PollPolicy
-from chamelaion_async._http.stop_signals import _stop_signals
+from chamelaion_async._http.stop_signals import SignalListener, _stop_signals
 from tests.support.loops import turns
 
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
@@ -182,6 +182,76 @@ async def test_a_client_that_is_dropped_listens_no_more(heard: list[str]) -> Non
     gc.collect()
     await asyncio.sleep(1.1)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.virtual_time
+async def test_after_closing_no_timer_puts_ours_back(heard: list[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    client = make_client()
+    async with client:
+        pass
+    await asyncio.sleep(1.1)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+async def test_the_last_one_in_use_restores_the_handlers_although_others_were_dropped(heard: list[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    async with make_client():
+        dropped = make_client()
+        await dropped.__aenter__()
+        del dropped
+        gc.collect()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+async def test_a_handler_that_was_not_installed_from_python_stays(
+    heard: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could not be called from Python, so it would be lost."""
+    installed: list[Any] = []
+    async with make_client():
+        with monkeypatch.context() as patched:
+            patched.setattr(signal, "getsignal", lambda _: None)
+            patched.setattr(signal, "signal", lambda *arguments: installed.append(arguments))
+            _stop_signals.put_in_front()
+    assert installed == []
+
+
+async def test_the_last_client_may_be_closed_in_another_thread(heard: list[str]) -> None:
+    """Only the main thread could restore the handlers; ours pass signals on until a client is closed there."""
+    ready, go = threading.Event(), threading.Event()
+
+    async def use() -> None:
+        async with make_client():
+            ready.set()
+            await asyncio.to_thread(go.wait)
+
+    async with make_client():
+        thread = asyncio.create_task(asyncio.to_thread(asyncio.run, use()))
+        await asyncio.to_thread(ready.wait)
+    go.set()
+    await thread
+    signal.raise_signal(signal.SIGTERM)
+    assert heard == ["server: SIGTERM"]
+    async with make_client():
+        pass
+
+
+async def test_a_listener_may_end_another_one_while_both_are_told(heard: list[str]) -> None:
+    class Ending:
+        other: SignalListener
+        told = False
+
+        def end(self) -> None:
+            self.told = True
+            self.other.close()
+
+    loop, owners = asyncio.get_running_loop(), [Ending(), Ending()]
+    first, second = (SignalListener(owner.end, loop) for owner in owners)
+    owners[0].other, owners[1].other = second, first
+    signal.raise_signal(signal.SIGTERM)
+    assert [owner.told for owner in owners] == [True, True]
+    assert heard == ["server: SIGTERM"]
 
 
 async def test_in_another_thread_it_has_no_effect_but_a_warning(

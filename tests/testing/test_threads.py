@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 
@@ -49,6 +50,22 @@ def test_its_properties_and_assertions_work_in_the_thread_of_the_test(sandbox: S
         sandbox.assert_not_polled_since(sandbox.now - 100, job.id)
     sandbox.forget()
     sandbox.assert_not_polled_since(sandbox.now - 100, job.id)
+
+
+def test_calls_run_in_the_thread_that_serves() -> None:
+    """What they change belongs to a loop, which a call from another thread would neither wake nor exclude."""
+    threads_used = []
+
+    class NotingClock:
+        def time(self) -> float:
+            threads_used.append(threading.current_thread().name)
+            return time.time()
+
+    with sandbox_in_thread(clock=NotingClock()) as sandbox:
+        job = sandbox.add_job()
+        sandbox.finish(job.id)
+        sandbox.status(job.id)
+    assert {*threads_used} == {"chamelaion-sandbox"}
 
 
 def test_an_error_reaches_the_thread_that_called(sandbox: Sandbox) -> None:
