@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
@@ -25,7 +27,17 @@ from chamelaion_async import (
     RateLimitError,
     WaitTimeoutError,
 )
+from chamelaion_async._http.lanes import Lane
+from chamelaion_async._http.transport import Transport
+from chamelaion_async.loading.loader import Loader
+from chamelaion_async.loading.source import HttpSource
+from chamelaion_async.polling.batch import Batch
+from chamelaion_async.polling.iteration import BatchIterator
+from chamelaion_async.polling.polls import Polls
+from chamelaion_async.polling.state import PollState
+from chamelaion_async.resources.submission import Submissions
 from chamelaion_async.sandbox import Fault, Sandbox
+from chamelaion_async.testing import sandbox_in_thread
 from chamelaion_async.tracing import instrument
 
 pytestmark = pytest.mark.virtual_time
@@ -374,3 +386,63 @@ async def test_a_cancelled_wait_is_no_error(sandbox: Sandbox, client: AsyncClien
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert recorded.spans["chamelaion wait"].status.status_code is StatusCode.UNSET
+
+
+OFF = """
+import asyncio, sys
+from chamelaion_async import AsyncClient
+
+async def main():
+    async with AsyncClient("sk", base_url=sys.argv[1]) as client:
+        job = await client.lipsync.generate(video="https://v", audio="https://a", reference_id="dub-42")
+        await client.lipsync.requests.get(job.request_id)
+        await client.wait_until_finished(job.request_id)
+        await client.lipsync.requests.wait_all([job.request_id])
+        async for _ in client.lipsync.requests.watch_many([job.request_id]):
+            pass
+    print(sorted(name for name in sys.modules if "opentelemetry" in name or name == "chamelaion_async.tracing"))
+
+asyncio.run(main())
+"""
+
+
+async def test_a_program_that_instruments_nothing_imports_nothing_of_it() -> None:
+    with sandbox_in_thread(job_seconds=0.0) as sandbox:
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-c", OFF, sandbox.base_url],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+ON_THE_PATH = [AsyncClient, Transport, Lane, Loader, HttpSource, Polls, PollState, Batch, BatchIterator, Submissions]
+
+
+async def test_instrumenting_one_client_changes_no_class_and_no_other_client(
+    sandbox: Sandbox, recorded: Recorded
+) -> None:
+    before = [dict(vars(each)) for each in ON_THE_PATH]
+    async with AsyncClient(KEY, base_url=sandbox.base_url) as plain, AsyncClient(KEY) as traced:
+        instrument(traced, tracer_provider=recorded.tracers, meter_provider=recorded.meters)
+        await plain.wait_until_finished(sandbox.add_job(job_seconds=5.0).id)
+        for family in plain._common.families:
+            assert (type(family.polls), type(family.submissions)) == (Polls, Submissions)
+            assert type(family.polls._loader._source) is HttpSource
+            assert not {"make_source", "make_state", "make_batch", "make_iterator"} & {*vars(family.polls)}
+    assert [dict(vars(each)) for each in ON_THE_PATH] == before
+    assert recorded.spans == {}
+
+
+async def test_a_call_that_is_no_wait_and_no_submission_goes_the_same_way_when_traced(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded
+) -> None:
+    async with AsyncClient(KEY, base_url=sandbox.base_url) as plain:
+        assert vars(plain).keys() == vars(client).keys()
+        assert type(plain._transport) is type(client._transport)
+    await client.lipsync.requests.get(sandbox.add_job().id)
+    assert recorded.spans == {}
+    assert recorded.points == {}
