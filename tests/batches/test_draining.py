@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chamelaion_async import AsyncClient, ClientClosedError, PollPolicy
+from chamelaion_async import AsyncClient, ClientClosedError, PollPolicy, WaitTimeoutError
 from chamelaion_async.loading.slices import SLICE
 from tests.support.api import MemoryApi, Requests, refusal, requests_of
 from tests.support.loops import turns
@@ -129,6 +129,24 @@ async def test_what_was_read_before_comes_out_first(
     client.drain()
     await consuming
     assert (came, service.elapsed) == (ids[:2], 10)
+
+
+async def test_no_wait_that_has_ended_is_kept_to_be_drained(
+    service: MemoryApi, client: AsyncClient, requests: Requests
+) -> None:
+    id, other = service.add("a", finishes=3), service.add("b")
+    await requests.wait_until_finished(id)
+    await requests.wait_all([id, other], timeout=5)
+    assert await statuses(requests.watch(id)) == ["completed"]
+    left, failed = requests.watch(other), requests.watch(other, timeout=5)
+    await anext(left)
+    await left.aclose()
+    with pytest.raises(WaitTimeoutError):
+        await statuses(failed)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(requests.wait_until_finished(other), 5)
+    polls = [family.polls for family in client._common.families if family.has_polls]
+    assert [each._waits._waits for each in polls] == [set()]
 
 
 async def test_very_many_waits_end_in_slices(service: MemoryApi, client: AsyncClient, requests: Requests) -> None:
