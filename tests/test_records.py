@@ -147,6 +147,14 @@ def test_what_comes_out_may_be_changed_without_changing_the_model() -> None:
     assert outputs["de"].to_dict() == {"video": "v", "audio": "a", "srt": "s"}
 
 
+def test_what_is_nested_comes_out_as_json_has_it() -> None:
+    config = {"at": CREATED, "voices": (job(), [RequestStatus.QUEUED]), "speed": 1.5}
+    made = attrs.evolve(structure_hook(VideoTranslateRequest)(TRANSLATION), config=config)
+    out = made.to_dict()["config"]
+    assert out == {"at": "2026-04-07T10:00:00Z", "voices": [job().to_dict(), ["queued"]], "speed": 1.5}
+    assert type(out["voices"][1][0]) is str
+
+
 @pytest.mark.parametrize(("record", "key"), [(job(), "data"), (structure_hook(Voice)(VOICE), "voices")])
 def test_a_page_made_by_hand_has_its_records_where_the_api_has_them(record: Any, key: str) -> None:
     page = Page(data=[record], pagination=Pagination(limit=1, offset=0, total=1))

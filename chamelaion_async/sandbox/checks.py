@@ -76,7 +76,7 @@ class Checks(JobControl):
         """
         polls: list[Received] = []
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        known = len(self._journal.received)
+        last = self.received[-1] if self.received else None
 
         def note(received: Received) -> None:
             if polls_of([received], id, self._world.known(id)):
@@ -87,7 +87,7 @@ class Checks(JobControl):
         with self._journal.listening(note):
             await asyncio.wait([done], timeout=timeout)
         if len(polls) < times:
-            raise AssertionError(polls_seen(id, times, timeout, polls, self.received[known:]))
+            raise AssertionError(polls_seen(id, times, timeout, polls, _after(last, self.received)))
         return polls[times - 1]
 
     def assert_submitted(self, *, reference_id: str | None = None, times: int = 1) -> None:
@@ -118,8 +118,7 @@ class Checks(JobControl):
         """
         received = self.received
         if isinstance(since, Received):
-            place = next((n for n, each in enumerate(received) if each is since), -1)
-            later, moment = received[place + 1 :], since.at
+            later, moment = _after(since, received), since.at
         else:
             moment = seconds_of(since, "since")
             later = [each for each in received if each.at > moment]
@@ -131,3 +130,9 @@ class Checks(JobControl):
     def now(self) -> float:
         """The time of the service, in seconds since the epoch."""
         return self.clock.time()
+
+
+def _after(mark: Received | None, received: Sequence[Received]) -> Sequence[Received]:
+    """Return what came after a request; all of them if that one is no longer kept."""
+    place = next((n for n, each in enumerate(received) if each is mark), -1)
+    return received[place + 1 :]

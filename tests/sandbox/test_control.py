@@ -167,6 +167,23 @@ async def test_a_poll_that_does_not_come_is_an_error_that_says_what_came(serve: 
 
 
 @pytest.mark.virtual_time
+@pytest.mark.parametrize("remember", [2, 100], ids=["few are kept", "all are kept"])
+async def test_what_came_instead_is_what_came_since_the_wait_began(serve: Serve, remember: int) -> None:
+    sandbox, call = await serve(remember=remember)
+    for _ in range(2):
+        await call(f"{GET}/before")
+    polled = asyncio.create_task(sandbox.polled("dub-42"))
+    await asyncio.sleep(0)
+    for name in ("first", "second"):
+        await call(f"{GET}/{name}")
+    with pytest.raises(AssertionError) as caught:
+        await polled
+    assert "before" not in str(caught.value)
+    assert f"/{GET}/first ->" in str(caught.value)
+    assert f"/{GET}/second ->" in str(caught.value)
+
+
+@pytest.mark.virtual_time
 async def test_a_poll_that_does_not_come_says_that_nothing_came(serve: Serve) -> None:
     sandbox, _ = await serve()
     with pytest.raises(AssertionError, match="no request at all was received"):
