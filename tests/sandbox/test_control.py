@@ -149,6 +149,17 @@ async def test_several_polls_can_be_waited_for(sandbox: Sandbox, call: Caller) -
     assert (await polled) is sandbox.received[-1]
 
 
+async def test_polls_that_come_in_one_turn_of_the_loop_are_answered_all(sandbox: Sandbox, call: Caller) -> None:
+    job = sandbox.add_job()
+    await call(f"{GET}/{job.id}")
+    polled = asyncio.create_task(sandbox.polled(job.id))
+    await asyncio.sleep(0)
+    poll = sandbox.received[-1]
+    for _ in range(2):  # before the waiting task can run
+        sandbox._journal.close(poll, 200)
+    assert await polled is poll
+
+
 @pytest.mark.virtual_time
 async def test_a_poll_that_does_not_come_is_an_error_that_says_what_came(serve: Serve) -> None:
     sandbox, call = await serve()
