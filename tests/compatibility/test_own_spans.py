@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -311,6 +312,17 @@ async def test_an_iterator_that_is_left_ends_its_span(
     await anext(changes)
     await changes.aclose()
     assert (recorded.spans["chamelaion wait for many"].attributes or {})["chamelaion.outcomes"] == 1
+
+
+async def test_an_iterator_that_is_dropped_ends_its_span(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded
+) -> None:
+    changes = client.lipsync.requests.watch(sandbox.add_job(job_seconds=30.0).id)
+    await anext(changes)
+    assert recorded.spans == {}
+    del changes
+    gc.collect()
+    assert [*recorded.spans] == ["chamelaion wait for many"]
 
 
 async def test_an_error_for_all_ends_the_span_of_a_batch(

@@ -52,7 +52,7 @@ class Job:
         output_expired: whether the output's URL answers 403.
         webhook_url: where to report the end, or None.
         is_example: whether it is one of the documented examples, which are in no list.
-        has_ended: whether it was ended by hand, whatever the clock says.
+        has_ended: whether it has ended whatever the clock says, as an example has.
     """
 
     id: str
@@ -89,7 +89,7 @@ class Job:
     def is_finished(self, now: float) -> bool:
         """Return whether it has completed or failed by now."""
         # An example has ended at every time, also on a clock that starts before the example was created.
-        return now >= self.finished_at or (self.has_ended and self._ended_at is None)
+        return now >= self.finished_at or self.has_ended
 
     def is_started(self, now: float) -> bool:
         """Return whether it has left the queue by now."""
@@ -140,5 +140,4 @@ class Job:
         self.job_seconds = now - self.created_at
         self.queue_seconds = min(self.queue_seconds, self.job_seconds)
         self.error_message = error_message
-        self.has_ended = True
         self._ended_at = now
