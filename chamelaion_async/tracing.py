@@ -204,8 +204,11 @@ class _TracedIterator(BatchIterator[J, T]):
             self._end_span()
 
     def _end_span(self) -> None:
-        self._span.set_attribute("chamelaion.outcomes", self._known)
-        _end(self._span)
+        if (
+            self._span.is_recording()
+        ):  # aclose may follow the end, and OpenTelemetry logs a warning of what comes late
+            self._span.set_attribute("chamelaion.outcomes", self._known)
+            self._span.end()
 
 
 def _end(span: trace.Span) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -28,6 +29,8 @@ async def app(
     global client  # one client for the process, as a lifespan has it
     if scope["type"] == "lifespan":
         await receive()
+        if os.environ["MADE"] == "in the lifespan of a worker":
+            signal.signal(signal.SIGTERM, lambda *_: None)
         async with client or make_client() as client:
             await send({"type": "lifespan.startup.complete"})
             await receive()

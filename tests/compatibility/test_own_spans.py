@@ -38,6 +38,7 @@ from chamelaion_async.polling.polls import Polls
 from chamelaion_async.polling.state import PollState
 from chamelaion_async.resources.submission import Submissions
 from chamelaion_async.sandbox import Fault, Sandbox
+from chamelaion_async.sandbox.world.jobs import Family
 from chamelaion_async.testing import sandbox_in_thread
 from chamelaion_async.tracing import instrument
 
@@ -68,12 +69,14 @@ class Recorded:
 
 
 @pytest.fixture
-def recorded() -> Iterator[Recorded]:
+def recorded(caplog: pytest.LogCaptureFixture) -> Iterator[Recorded]:
     exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
     tracers = TracerProvider()
     tracers.add_span_processor(SimpleSpanProcessor(exporter))
     meters = MeterProvider([reader])
     yield Recorded(exporter, reader, tracers, meters)
+    # It warns of what is done to a span that has ended.
+    assert [record.message for record in caplog.get_records("call") if record.name.startswith("opentelemetry")] == []
     tracers.shutdown()
     meters.shutdown()
 
@@ -331,7 +334,13 @@ async def test_an_error_for_all_ends_the_span_of_a_batch(
     sandbox.revoke(KEY)
     with pytest.raises(Exception, match="unauthorized"):
         await client.lipsync.requests.wait_all([sandbox.add_job().id])
-    assert recorded.spans["chamelaion wait for many"].status.description == "AuthenticationError"
+    span = recorded.spans["chamelaion wait for many"]
+    assert span.status.description == "AuthenticationError"
+    [event] = span.events
+    assert (event.name, "AuthenticationError" in str((event.attributes or {})["exception.type"])) == (
+        "exception",
+        True,
+    )
 
 
 async def test_translations_and_views_are_traced_too(
@@ -382,11 +391,15 @@ async def test_beside_the_instrumentation_of_aiohttp_each_call_has_one_span(
         assert call.parent.span_id == wait.context.span_id
 
 
-async def test_a_client_is_instrumented_once_and_before_its_first_wait(sandbox: Sandbox, client: AsyncClient) -> None:
+@pytest.mark.parametrize("family", ["lipsync", "video_translate"])
+async def test_a_client_is_instrumented_once_and_before_its_first_wait(
+    sandbox: Sandbox, client: AsyncClient, family: Family
+) -> None:
     with pytest.raises(ConfigurationError, match="instrument it once"):
         instrument(client)
     async with AsyncClient(KEY, base_url=sandbox.base_url) as other:
-        await other.wait_until_finished(sandbox.add_job(job_seconds=0.0).id)
+        job = sandbox.add_job(family=family, job_seconds=0.0)
+        await getattr(other, family).requests.wait_until_finished(job.id)
         with pytest.raises(ConfigurationError, match="has waited"):
             instrument(other)
 
