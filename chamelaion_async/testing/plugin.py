@@ -1,4 +1,7 @@
-"""The pytest plugin: a sandbox, a client and an environment for each test, in real or in virtual time."""
+"""The pytest plugin: a sandbox, a client and an environment for each test, in real or in virtual time.
+
+PYTEST_DONT_REWRITE: nothing is asserted here, and pytest would warn where this is imported before the plugin.
+"""
 
 from __future__ import annotations
 

@@ -317,6 +317,20 @@ async def test_an_iterator_that_is_left_ends_its_span(
     assert (recorded.spans["chamelaion wait for many"].attributes or {})["chamelaion.outcomes"] == 1
 
 
+async def test_a_mistake_in_its_use_is_no_error_of_a_joint_wait(
+    sandbox: Sandbox, client: AsyncClient, recorded: Recorded
+) -> None:
+    changes = client.lipsync.requests.watch(sandbox.add_job(job_seconds=30.0).id)
+    first = asyncio.create_task(anext(changes))
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="another task"):
+        await anext(changes)
+    await first
+    await changes.aclose()
+    span = recorded.spans["chamelaion wait for many"]
+    assert (span.events, span.status.status_code) == ((), StatusCode.UNSET)
+
+
 async def test_an_iterator_that_is_dropped_ends_its_span(
     sandbox: Sandbox, client: AsyncClient, recorded: Recorded
 ) -> None:

@@ -70,7 +70,8 @@ def ini(mode: str, scope: str = "function") -> str:
     )
 
 
-def run(pytester: pytest.Pytester, *options: str, **files: str) -> pytest.RunResult:
+def run(pytester: pytest.Pytester, *options: str, in_process: bool = True, **files: str) -> pytest.RunResult:
     pytester.makeini(files.pop("ini", ini("auto")))
     pytester.makepyfile(**{"conftest": CONFTEST, "app": APP, **files})
-    return pytester.runpytest_inprocess("-p", "no:cacheprovider", *options)
+    start = pytester.runpytest_inprocess if in_process else pytester.runpytest_subprocess
+    return start("-p", "no:cacheprovider", *options)

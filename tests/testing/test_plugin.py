@@ -103,9 +103,18 @@ def test_a_policy_for_loops_keeps_its_tests(pytester: pytest.Pytester) -> None:
     done.assert_outcomes(passed=2)
 
 
-def test_the_module_may_be_imported_before_the_plugin(pytester: pytest.Pytester) -> None:
-    first = f"from chamelaion_async.testing import VirtualTimeLoop, plugin\n{CONFTEST}"
-    run(pytester, conftest=first, test_app="def test_it(chamelaion_sandbox): pass").assert_outcomes(passed=1)
+@pytest.mark.parametrize(
+    "first", ["from chamelaion_async.testing import VirtualTimeLoop", "import chamelaion_async.testing.plugin"]
+)
+def test_the_module_may_be_imported_before_the_plugin(pytester: pytest.Pytester, first: str) -> None:
+    """In a process of its own: what this one has imported, pytest has rewritten, and warns of no more."""
+    done = run(
+        pytester,
+        in_process=False,
+        conftest=f"{first}\n{CONFTEST}",
+        test_app="def test_it(chamelaion_sandbox): pass",
+    )
+    done.assert_outcomes(passed=1)
 
 
 def test_the_marker_is_registered_and_the_fixtures_have_a_line_each(pytester: pytest.Pytester) -> None:
@@ -146,6 +155,40 @@ def test_a_sandbox_can_be_filled_before_virtual_time_begins() -> None:
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         assert runner.run(main()) == ["processing", "completed"]
+
+
+SETTINGS = """
+import os, pytest
+from app import lifespan
+
+pytestmark = pytest.mark.chamelaion(job_seconds=11, page_cap=8)
+
+@pytest.mark.chamelaion(job_seconds=22)
+class TestMarked:
+    @pytest.mark.chamelaion(job_seconds=33)
+    def test_a_mark_of_its_own(self, chamelaion_sandbox):
+        assert (chamelaion_sandbox.job_seconds, chamelaion_sandbox.page_cap) == (33, 8)
+
+    def test_a_mark_of_its_class(self, chamelaion_sandbox):
+        assert (chamelaion_sandbox.job_seconds, chamelaion_sandbox.page_cap) == (22, 8)
+
+def test_a_mark_of_its_module(chamelaion_sandbox):
+    assert (chamelaion_sandbox.job_seconds, chamelaion_sandbox.page_cap) == (11, 8)
+
+async def test_credentials_from_outside_do_not_get_in(chamelaion_environment, chamelaion_sandbox):
+    async with lifespan() as client:
+        await client.users.me()
+    assert "Authorization" not in chamelaion_sandbox.received[-1].headers
+    assert chamelaion_sandbox.received[-1].headers["x-api-key"] == os.environ["CHAMELAION_API_KEY"]
+"""
+
+
+def test_the_nearest_mark_and_only_the_environment_of_the_fixture_count(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAMELAION_BEARER_TOKEN", "real-token")
+    monkeypatch.setenv("CHAMELAION_API_KEY", "real-key")
+    run(pytester, test_app=SETTINGS).assert_outcomes(passed=4)
 
 
 def test_the_environment_is_as_before_after_a_test(request: pytest.FixtureRequest) -> None:
