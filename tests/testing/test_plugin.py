@@ -8,7 +8,7 @@ import os
 import pytest
 
 from chamelaion_async import AsyncClient
-from chamelaion_async.sandbox import Sandbox
+from chamelaion_async.sandbox import Fault, Sandbox
 from chamelaion_async.testing import VirtualTimeLoop, plugin
 from tests.support.inner_suite import CONFTEST, TESTS, ini, run
 
@@ -189,6 +189,17 @@ def test_the_nearest_mark_and_only_the_environment_of_the_fixture_count(
     monkeypatch.setenv("CHAMELAION_BEARER_TOKEN", "real-token")
     monkeypatch.setenv("CHAMELAION_API_KEY", "real-key")
     run(pytester, test_app=SETTINGS).assert_outcomes(passed=4)
+
+
+async def test_calls_are_as_many_at_once_as_if_the_machine_took_no_time(
+    chamelaion_virtual_time: None, chamelaion_sandbox: Sandbox, chamelaion_client: AsyncClient
+) -> None:
+    """A client that sees its thread busy keeps to few calls at once; by the virtual clock, any thread would be."""
+    chamelaion_sandbox.inject(Fault.latency(0.002))
+    job, began = chamelaion_sandbox.add_job(), asyncio.get_running_loop().time()
+    await asyncio.gather(*(chamelaion_client.lipsync.requests.get(job.id) for _ in range(1500)))
+    # 16 at once for 0.025 seconds, then 32, then 64; with 16 all the time it would be 0.19.
+    assert asyncio.get_running_loop().time() - began < 0.12
 
 
 def test_the_environment_is_as_before_after_a_test(request: pytest.FixtureRequest) -> None:
