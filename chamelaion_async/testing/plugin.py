@@ -26,7 +26,7 @@ KEY: Final = "sk-test"
 _JOB_SECONDS: Final = {"real": 0.05, "virtual": 60.0}
 # Real pauses would make tests slow. Those of the retries after a failure are cut likewise.
 _SHORT: Final[Mapping[str, Any]] = {
-    "polling": PollPolicy(min_interval=0.01, max_interval=0.05),
+    "polling": PollPolicy(min_interval=0.01, max_interval=0.05, not_found_grace=0.2),
     "retry": RetryPolicy(initial=0.01, max=0.05),
 }
 _VIRTUAL: Final = "chamelaion_virtual_time"
@@ -100,7 +100,7 @@ def chamelaion_environment(
     """Lead every ``AsyncClient()`` that is made during this test to the sandbox.
 
     Sets ``CHAMELAION_BASE_URL`` and ``CHAMELAION_API_KEY``, and shortens the pauses of clients that name no policy
-    of their own; in virtual time, pauses stay as they are.
+    of their own, and their ``not_found_grace``; in virtual time, these stay as they are.
 
     Returns:
         The variables.

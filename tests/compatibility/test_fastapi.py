@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +17,7 @@ from fastapi.exceptions import FastAPIError
 
 from chamelaion_async import AsyncClient, LipsyncRequest
 from chamelaion_async.sandbox import Sandbox
+from tests.support.inner_suite import ini, run
 
 
 @asynccontextmanager
@@ -140,3 +143,35 @@ def test_a_route_that_promises_a_model_is_refused_when_it_is_made() -> None:
         @FastAPI().get("/jobs/{id}")
         async def one(id: str) -> LipsyncRequest:
             raise NotImplementedError
+
+
+APP = """
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+
+from chamelaion_async import AsyncClient
+
+@asynccontextmanager
+async def lifespan(app):
+    async with AsyncClient() as client:
+        yield {"client": client}
+
+app = FastAPI(lifespan=lifespan)
+
+@app.post("/dubs/{name}")
+async def dub(request: Request, name: str) -> dict[str, Any]:
+    client, url = request.state.client, f"https://cdn.example.com/{name}"
+    job = await client.lipsync.generate(video=f"{url}.mp4", audio=f"{url}.wav", reference_id=name)
+    return (await client.wait_until_finished(job.request_id, timeout=7200)).to_dict()
+"""
+TESTING = Path(__file__).parents[2] / "docs" / "howto" / "testing.md"
+
+
+def test_the_tests_that_the_docs_show_for_fastapi_pass(pytester: pytest.Pytester) -> None:
+    shown = re.findall(r"<!-- not run: FastAPI [^\n]*-->\n```python\n(.*?)```", TESTING.read_text("utf-8"), re.DOTALL)
+    with_a_client, in_the_loop = shown
+    settings = ini("auto").replace("= error", "= ignore")  # Starlette's TestClient warns of httpx, and wants httpx2
+    done = run(pytester, ini=settings, app=APP, test_with_a_client=with_a_client, test_in_the_loop=in_the_loop)
+    done.assert_outcomes(passed=2)

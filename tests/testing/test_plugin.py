@@ -157,6 +157,28 @@ def test_a_sandbox_can_be_filled_before_virtual_time_begins() -> None:
         assert runner.run(main()) == ["processing", "completed"]
 
 
+MISSING = """
+import pytest
+from app import lifespan
+from chamelaion_async import NotFoundError
+
+async def test_an_app(chamelaion_environment):
+    async with lifespan() as client:
+        with pytest.raises(NotFoundError):
+            await client.wait_until_finished("unknown", timeout=2)
+
+async def test_a_client(chamelaion_client):
+    with pytest.raises(NotFoundError):
+        await chamelaion_client.wait_until_finished("unknown", timeout=2)
+"""
+
+
+def test_an_unknown_id_is_soon_refused(pytester: pytest.Pytester) -> None:
+    done = run(pytester, "--durations=0", "--durations-min=1", test_app=MISSING)
+    done.assert_outcomes(passed=2)
+    assert "call " not in done.stdout.str()
+
+
 SETTINGS = """
 import os, pytest
 from app import lifespan
