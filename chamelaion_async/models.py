@@ -122,7 +122,7 @@ class Page(Record, Generic[T_co]):
     """The records, in the service's order."""
     pagination: Pagination
     """Its position in the list."""
-    _key: str = attrs.field(default=attrs.Factory(_key_of, takes_self=True), alias="_key", eq=False, repr=False)
+    _key: str = attrs.field(init=False, default=attrs.Factory(_key_of, takes_self=True), eq=False, repr=False)
     """Where the answer had the records. Decoding sets it: an empty page does not show what it is a page of."""
 
     def to_dict(self) -> dict[str, Any]:

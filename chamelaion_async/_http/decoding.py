@@ -153,8 +153,14 @@ def _is_page(target: Any) -> bool:
 
 def _page_factory(target: Any, converter: Converter) -> Hook:
     key = _page_key(target)
-    structure = make_dict_structure_fn(target, converter, data=override(rename=key), _key=override(omit=True))
-    return _guard(dict, lambda data, _: attrs.evolve(structure(data, target), _key=key))
+    structure = make_dict_structure_fn(target, converter, data=override(rename=key))
+
+    def hook(value: Any, _: Any) -> Any:
+        page = structure(value, target)
+        object.__setattr__(page, "_key", key)  # frozen, and no argument: it is not for those who make pages by hand
+        return page
+
+    return _guard(dict, hook)
 
 
 def _page_key(target: Any) -> str:
