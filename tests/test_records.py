@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import pickle
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -104,6 +105,16 @@ def test_every_model_is_a_record(model: Any) -> None:
 )
 def test_a_time_is_rfc_3339_in_utc(moment: datetime, text: str) -> None:
     assert job(created_at=moment).to_dict()["created_at"] == text
+
+
+def test_a_time_without_a_zone_is_utc_wherever_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert job(created_at=CREATED.replace(tzinfo=None)).to_dict()["created_at"] == "2026-04-07T10:00:00Z"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_known_status_is_a_plain_string() -> None:

@@ -385,24 +385,25 @@ async def test_no_span_and_no_metric_holds_a_key_or_a_signed_query(
         assert secret not in shown + data.to_json()
 
 
+@pytest.mark.parametrize(("wait", "name"), [(wait_alone, "chamelaion wait"), (iterate, "chamelaion wait for many")])
 async def test_beside_the_instrumentation_of_aiohttp_each_call_has_one_span(
-    sandbox: Sandbox, recorded: Recorded
+    sandbox: Sandbox, recorded: Recorded, wait: Wait, name: str
 ) -> None:
     aiohttp_spans = AioHttpClientInstrumentor()
     aiohttp_spans.instrument(tracer_provider=recorded.tracers, meter_provider=recorded.meters)
     try:
         async with AsyncClient(KEY, base_url=sandbox.base_url) as client:
             instrument(client, tracer_provider=recorded.tracers, meter_provider=recorded.meters)
-            await client.wait_until_finished(sandbox.add_job(job_seconds=5.0).id)
+            await wait(client, [sandbox.add_job(job_seconds=5.0).id])
     finally:
         aiohttp_spans.uninstrument()
     spans = recorded.exporter.get_finished_spans()
-    wait, calls = recorded.spans["chamelaion wait"], [span for span in spans if span.name == "GET"]
+    parent, calls = recorded.spans[name], [span for span in spans if span.name == "GET"]
     assert len(calls) == len(spans) - 1 == sandbox.count()
     for call in calls:
         assert call.parent is not None
-        assert wait.context is not None
-        assert call.parent.span_id == wait.context.span_id
+        assert parent.context is not None
+        assert call.parent.span_id == parent.context.span_id
 
 
 @pytest.mark.parametrize("family", ["lipsync", "video_translate"])
