@@ -81,17 +81,17 @@ async def exchange(
         await _notice_closed_connections()
     status: int | None = None
     try:
-        async with session.request(
+        response = await session.request(
             call.method,
             url,
             headers=headers,
             allow_redirects=False,
             timeout=_client_timeout(timeout, call.is_read, body is not None),
             **options,
-        ) as response:
-            status = response.status
-            answered: Mapping[str, str] = response.headers
-            content = await _read_capped(response)
+        )
+        status = response.status
+        answered: Mapping[str, str] = response.headers
+        content = await _read_capped(response)
     except (aiohttp.ClientError, OSError) as error:
         if session.closed:
             raise given_session_closed() from error
@@ -132,17 +132,23 @@ async def _notice_closed_connections() -> None:
 async def _read_capped(response: aiohttp.ClientResponse) -> bytes | None:
     """Read a body, or return None if it is larger than the cap: aiohttp would decompress a bomb to its end."""
     content = response.content
-    body = await content.readany()
-    if content.at_eof():
-        return body
-    chunks, size = [body], len(body)
-    while chunk := await content.readany():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BODY:
-            response.close()
-            return None
-    return b"".join(chunks)
+    try:
+        body = await content.readany()
+        if content.at_eof():
+            return body
+        chunks, size = [body], len(body)
+        while chunk := await content.readany():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > MAX_BODY:
+                return None
+        return b"".join(chunks)
+    finally:
+        # At the end of the body, the connection has gone back to the pool. Leaving the response as a context would
+        # give it back again, which takes longer than all else here.
+        if response.connection is not None:
+            response.release()
+            await response.wait_for_close()
 
 
 @lru_cache(maxsize=16)

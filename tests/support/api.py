@@ -61,6 +61,8 @@ class _Content:
 class Response:
     """As much of an answer of aiohttp's as the transport reads."""
 
+    connection = None  # given back with the end of the body
+
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self.status, self.headers, self.content = status, headers, _Content(body)
 
