@@ -224,7 +224,7 @@ def test_any_other_text_than_an_http_date_is_none(value: str | None) -> None:
 def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decode with the extra ``speed`` and without it."""
     if request.param == "plain":
-        monkeypatch.setattr(answers, "_fast_loads", lambda: None)
+        monkeypatch.setattr(answers, "_fast_loads", lambda: answers._loads_utf8)
     else:
         pytest.importorskip("orjson")
 
@@ -235,10 +235,13 @@ def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     [
         (b"{}", {}),
         (b" null ", None),
+        (b"{}\r\n", {}),
         (b'{"a": [1, 1.5, true, null, "\xc3\xbc"]}', {"a": [1, 1.5, True, None, "ü"]}),
         (b"\xef\xbb\xbf{}", {}),
         ('{"a": 1}'.encode("utf-16"), {"a": 1}),
+        ("1".encode("utf-16-le"), 1),
         (b'"\\ud800"', "\ud800"),
+        (b'"\xed\xa0\x80"', "\ud800"),
         (b'{"a": 1, "a": 2}', {"a": 2}),
     ],
 )
@@ -260,7 +263,7 @@ def test_a_json_body_is_decoded(body: bytes, value: object) -> None:
             for body in (b"<html>", b"{", b'{"a": 1', b'{"a": "b', b"[1,]", b"{} {}", b"undefined", b"1" * 5000)
         ),
         *((body, ".") for body in (b"<html>", b"{", b'{"a": 1', b'{"a": "b', b"[1,]", b"{} {}", b"undefined")),
-        *((body, ".") for body in (b"\xff\xfe\xfd", b'"\xff"', b"\x00", b"1" * 5000)),
+        *((body, ".") for body in (b"\xff\xfe\xfd", b'"\xff"', b"\x00", b"{}\x0b", b"1" * 5000)),
     ],
     ids=lambda value: ascii(value)[:30],
 )
