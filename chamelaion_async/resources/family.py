@@ -30,15 +30,16 @@ class Family(Generic[J]):
         path: What their paths begin with.
         model: A request of the family.
         page_model: A page of them.
+        requests_path: The path of the list; an id follows for a single request.
     """
 
     path: str
     model: type[J]
     page_model: type[Page[J]]
+    requests_path: str = attrs.field(init=False)
 
-    @property
-    def requests_path(self) -> str:
-        """The path of the list; an id follows for a single request."""
+    @requests_path.default
+    def _path_below(self) -> str:
         return f"{self.path}/requests"
 
 
