@@ -108,6 +108,7 @@ class Durations:
         self._clock = clock
         self._kinds: dict[str, _Kind] = {}
         self._counted: OrderedDict[str, None] = OrderedDict()
+        self._server_time: datetime | None = None
         self._server_ahead: float | None = None
 
     def __len__(self) -> int:
@@ -153,7 +154,9 @@ class Durations:
 
     def set_clock(self, server_time: datetime | None) -> None:
         """Set the service's clock, by which forecasts tell the age of a job."""
-        if server_time is not None:
+        # Of the answers of one second, the first is the nearest to what their ``Date`` says.
+        if server_time is not None and server_time != self._server_time:
+            self._server_time = server_time
             self._server_ahead = server_time.timestamp() - self._clock()
 
     def pause(

@@ -214,6 +214,18 @@ def test_the_age_of_a_job_goes_by_the_clock_of_the_service() -> None:
     assert durations.age(attrs.evolve(queued, created_at=at(100.0))) == 0.0
 
 
+def test_the_first_answer_of_a_second_sets_the_clock() -> None:
+    clock = Clock()
+    durations = Durations(clock=clock)
+    queued = job(1, status="queued", started_at=None, finished_at=None)
+    durations.add(queued, at(40.0))
+    clock.now += 0.9
+    durations.add(queued, at(40.0))
+    assert durations.age(queued) == pytest.approx(40.9)
+    durations.add(queued, at(41.0))
+    assert durations.age(queued) == pytest.approx(41.0)
+
+
 def test_a_finished_job_takes_no_more_time() -> None:
     forecast = learned().forecast(job(1))
     assert (forecast.remaining, forecast.low, forecast.high) == (0, 0, 0)
