@@ -6,6 +6,8 @@ together. What several commands share is in ``_ui``.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -23,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code; ``_ui.exits.ExitCode`` lists the meanings.
     """
+    # At the end of a process, Python searches all objects for cycles, which takes as long as half of the imports.
+    atexit.register(gc.freeze)
     with standard_streams():
         try:
             from .app import run_command  # noqa: PLC0415 - without the extra, this import fails and is explained

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from inspect import cleandoc
 from itertools import pairwise
 from typing import Final
 
@@ -17,7 +18,7 @@ from ._ui.errors import exit_code, explain
 from ._ui.exits import ExitCode
 from ._ui.help_pages import HelpPages
 from ._ui.ids import STDIN
-from ._ui.printing import print_error
+from ._ui.printing import print_error, print_line
 from ._ui.signals import sigterm_as_interrupt
 from ._ui.streams import OutputError, discard_stdout
 from .completion import completion_for
@@ -25,18 +26,18 @@ from .completion import completion_for
 __all__ = ["app", "run_command", "with_stdin_as_file"]
 
 _HELP: Final = """\
-Lip sync and translation jobs of the Chamelaion API. Try: *chamelaion-async demo*
+Lip sync and translation jobs of the Chamelaion API. Try: chamelaion-async demo
 """
 _SERVICE_HELP: Final = """\
 Options of every command that calls the service:
-- *--api-key KEY*: better set CHAMELAION_API_KEY, since others can see arguments
-- *--bearer-token TOKEN*: better set CHAMELAION_BEARER_TOKEN
-- *--environment NAME*: production, the default, or staging
-- *--base-url URL*: default CHAMELAION_BASE_URL; a sandbox prints its own
-- *--allow-http*: plain http to another machine, which sends the key unencrypted
-- *--proxy URL*: default HTTPS_PROXY or HTTP_PROXY, but not for NO_PROXY
+--api-key KEY         Better set CHAMELAION_API_KEY: others can see arguments.
+--bearer-token TOKEN  Better set CHAMELAION_BEARER_TOKEN.
+--environment NAME    production, the default, or staging.
+--base-url URL        Default: CHAMELAION_BASE_URL. A sandbox prints its own.
+--allow-http          Plain http to another machine: sends the key unencrypted.
+--proxy URL           Default: HTTPS_PROXY or HTTP_PROXY, but not for NO_PROXY.
 """
-_MORE: Final = "The service and its credentials: *chamelaion-async --help*"
+_MORE: Final = "The service and its credentials: chamelaion-async --help"
 
 # Imported when they are called, since all of them together take as long as aiohttp. The texts are the first sentences
 # of their docstrings.
@@ -61,11 +62,10 @@ _TAKE_IDS: Final = ("download", "wait")
 app: App = App(
     name="chamelaion-async",
     help=_HELP,
-    help_format="markdown",
+    help_format="plaintext",  # what formats Markdown takes a third of the time of --help
     help_formatter=HelpPages(hidden=re.findall(r"--[a-z-]+", _SERVICE_HELP)),
     help_epilogue=_SERVICE_HELP,
-    version=f"chamelaion-async {__version__}",
-    version_format="plaintext",  # does not import what formats Markdown
+    version_flags=[],  # cyclopts would import Rich to print the version
     result_action="return_value",  # by default, cyclopts ends the process
     suppress_keyboard_interrupt=False,  # an interrupt has an exit code of its own
 )
@@ -78,6 +78,12 @@ for _name, _help in _COMMANDS.items():
         help_epilogue="" if _name in _ALONE else _MORE,
     )
 app.command(completion_for(app), help_epilogue="")
+
+
+@app.command(name="--version")
+def _print_version() -> None:
+    """Print the version."""
+    print_line(f"chamelaion-async {__version__}")
 
 
 def run_command(arguments: Sequence[str] | None = None) -> int:
@@ -98,8 +104,8 @@ def _run(tokens: Sequence[str]) -> int:
         print_error("stdout is closed, so the output would be lost; to run without it, use >/dev/null")
         return ExitCode.UNWRITABLE
     try:
-        if tokens and tokens[0] in _COMMANDS and not {"--help", "-h"}.isdisjoint(tokens):
-            app[tokens[0]].help = None  # the whole docstring, not only its first sentence
+        if tokens and tokens[0] in (*_COMMANDS, "completion") and not {"--help", "-h"}.isdisjoint(tokens):
+            app[tokens[0]].help = _description(app[tokens[0]])
         code = int(app(tokens, exit_on_error=False, print_error=False) or ExitCode.OK)
         sys.stdout.flush()  # may fail: a full disk is noticed here if the output fits into the buffer
     except CycloptsError as error:
@@ -120,6 +126,12 @@ def _run(tokens: Sequence[str]) -> int:
         print_error(str(error))
         return ExitCode.USAGE
     return code
+
+
+def _description(command: App) -> str:
+    """Return the text of a command for its own help: its docstring without the arguments, a paragraph a line."""
+    text, _, _ = cleandoc(command.default_command.__doc__ or "").partition("\n\nArgs:\n")
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", text)
 
 
 def with_stdin_as_file(words: list[str]) -> list[str]:

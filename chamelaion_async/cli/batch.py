@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,12 +13,13 @@ from cyclopts.validators import Number
 
 from ..client import AsyncClient
 from ..config import RetryPolicy
+from ..polling.durations import Durations
 from ._batch.closing import counts, print_others, print_plan, print_problems
 from ._batch.job_list import JobList
 from ._batch.journal import Journal, JournalError
 from ._batch.plan import Plan
 from ._batch.progress import RowProgress
-from ._batch.report import make_report
+from ._batch.report import JsonReport, LineReport, Report
 from ._batch.runner import Runner
 from ._batch.submitting import Submitter
 from ._batch.summary import write_summary
@@ -25,7 +27,7 @@ from ._ui.advice import command_line
 from ._ui.exits import ExitCode, worst
 from ._ui.json_records import error_as_record, record
 from ._ui.options import Flag, ServiceOptions, WaitTimeout
-from ._ui.printing import print_error, print_line, print_note
+from ._ui.printing import can_redraw, print_error, print_line, print_note
 from ._ui.streams import require_reader
 from ._ui.traffic import Traffic
 
@@ -151,9 +153,7 @@ def _runner(
         no_speaker_detection=no_speaker_detection,
     )
     traffic = Traffic(client)
-    report = make_report(
-        rows, json=json, durations=client.durations, footer=lambda: submitter.stopped or traffic.line()
-    )
+    report = _report(rows, json=json, durations=client.durations, footer=lambda: submitter.stopped or traffic.line())
     return Runner(
         client=client,
         journal=journal,
@@ -163,6 +163,17 @@ def _runner(
         overwrite=overwrite,
         max_failures=max_failures,
     )
+
+
+def _report(rows: Sequence[RowProgress], *, json: bool, durations: Durations, footer: Callable[[], str]) -> Report:
+    """Return the report for stdout: JSON if it is asked for, a board on a terminal, else lines."""
+    if json:
+        return JsonReport()
+    if not can_redraw():
+        return LineReport(rows)
+    from ._batch.board_report import BoardReport  # noqa: PLC0415 - imports Rich, which takes long
+
+    return BoardReport(rows, durations=durations, footer=footer)
 
 
 async def _run(runner: Runner, sheet: JobList, again: str, *, timeout: float, json: bool) -> ExitCode:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from ..client import AsyncClient
 from ..config import PollPolicy
-from ..sandbox import Sandbox
 from ._ui.board import make_board
 from ._ui.exits import ExitCode, worst
 from ._ui.printing import print_line
 from ._ui.waiting import of_outcome, run_together, wait_for_all
+
+if TYPE_CHECKING:
+    from ..sandbox import Sandbox
 
 __all__ = ["demo"]
 
@@ -61,6 +63,8 @@ async def demo() -> int:
 
     Needs no key and no network. One job fails on purpose, to show what a failure looks like.
     """
+    from ..sandbox import Sandbox  # noqa: PLC0415 - completion imports this module, and needs no server
+
     start = time.monotonic()
     print_line(_INTRODUCTION)
     async with (

@@ -37,7 +37,7 @@ async def download(
 
     Prints the path of each file. The same command resumes a download that broke off. Exit codes: 0 downloaded, 1 a
     request failed, has no output or was not found, 2 wrong arguments, settings or credentials, or a file exists, 3 a
-    request is not finished or a download broke off. Example: *chamelaion-async download @ids.txt -o dubs/*
+    request is not finished or a download broke off. Example: chamelaion-async download @ids.txt -o dubs/
 
     Args:
         ids: UUIDs or reference ids, @FILE, or - for stdin: ids or JSON, one a line.

@@ -25,7 +25,7 @@ async def generate(
 
     The first line of output is the id of the request. Exit codes: 0 accepted, 1 the quota is used up, 2 wrong
     arguments, settings or credentials, 3 the service cannot be reached or may or may not have accepted the job. With
-    --wait, they are the same as for *wait*. Example: *chamelaion-async generate in.mp4 dub.wav --wait*
+    --wait, they are the same as for wait. Example: chamelaion-async generate in.mp4 dub.wav --wait
 
     Args:
         video: URL (http or https) of the video, or a file to upload.

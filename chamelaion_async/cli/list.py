@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from ..errors import ConfigurationError
 from ..models import Job
+from ._ui.columns import Column
 from ._ui.exits import ExitCode
 from ._ui.json_records import error_as_record
-from ._ui.list_table import Column, ListTable
+from ._ui.list_table import ListTable
 from ._ui.options import Family, Flag, Offset, PageSize, ServiceOptions
 from ._ui.printing import print_note
 from ._ui.text import result, seconds, short_time, timestamp
@@ -59,8 +60,8 @@ async def list_requests(
     """List the requests of the account.
 
     Shows a table on a terminal, elsewhere tab-separated lines: id, status, creation time, duration, reference id,
-    result. Exit codes: 0 success, 2 wrong arguments, settings or credentials, 3 no answer. Example: *chamelaion-async
-    list --all --status failed*
+    result. Exit codes: 0 success, 2 wrong arguments, settings or credentials, 3 no answer. Example: chamelaion-async
+    list --all --status failed
 
     Args:
         family: Kind of request: lipsync, the default, or translate.

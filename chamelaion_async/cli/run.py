@@ -39,8 +39,8 @@ async def run(
 
     Prints the id of the request first, and the file last. If it ends early, stderr says how to continue without
     paying twice. Exit codes: 0 downloaded, 1 the job failed, 2 wrong arguments, settings or credentials, or the file
-    exists, 3 no answer, not in time, or the download broke off. Example: *chamelaion-async run in.mp4 dub.wav -o
-    out.mp4*
+    exists, 3 no answer, not in time, or the download broke off. Example: chamelaion-async run in.mp4 dub.wav -o
+    out.mp4
 
     Args:
         video: URL (http or https) of the video, or a file to upload.

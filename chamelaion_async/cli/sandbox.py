@@ -10,15 +10,17 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from ..sandbox import Sandbox
 from ._ui.advice import shell_quoted
 from ._ui.exits import ExitCode
 from ._ui.printing import print_error, print_line
+
+if TYPE_CHECKING:
+    from ..sandbox import Sandbox
 
 __all__ = ["sandbox"]
 
@@ -47,6 +49,8 @@ async def sandbox(
         page_cap: Largest number of items on a page of a list.
         key: Accept only these keys. Default: any key that is not empty.
     """
+    from ..sandbox import Sandbox  # noqa: PLC0415 - completion imports this module, and needs no server
+
     try:
         server = Sandbox(
             job_seconds=job_seconds, host=host, port=port, keys=key, rate_limit=rate_limit, page_cap=page_cap

@@ -41,7 +41,7 @@ async def translate(
 ) -> int:
     """Submit a video translation. This costs money.
 
-    Output and exit codes are those of *generate*. Example: *chamelaion-async translate in.mp4 --to de --to fr*
+    Output and exit codes are those of generate. Example: chamelaion-async translate in.mp4 --to de --to fr
 
     Args:
         video: URL (http or https) of the video, or a file to upload.

@@ -6,9 +6,10 @@ from typing import Final, Literal
 
 from ..errors import ConfigurationError
 from ..models import Voice
+from ._ui.columns import Column
 from ._ui.exits import ExitCode
 from ._ui.json_records import error_as_record
-from ._ui.list_table import Column, ListTable
+from ._ui.list_table import ListTable
 from ._ui.options import Flag, Offset, PageSize, ServiceOptions
 
 __all__ = ["voices"]
@@ -37,10 +38,10 @@ async def voices(
     json: Flag = False,
     service: ServiceOptions | None = None,
 ) -> int:
-    """List the voices for *translate --voice*.
+    """List the voices for translate --voice.
 
     Shows a table on a terminal, elsewhere tab-separated lines: id, name, language, gender, application, yes for a
-    favorite, description. Exit codes are the same as for *list*.
+    favorite, description. Exit codes are the same as for list.
 
     Args:
         language: Only voices of this language.

@@ -38,7 +38,7 @@ async def wait(
 
     Shows a board on a terminal, elsewhere a line for each change. Ctrl-C leaves the jobs alone and prints how to wait
     on. Exit codes: 0 all completed, 1 one failed or was not found, 2 wrong arguments, settings or credentials, 3 one
-    did not finish in time or cannot be read. Example: *chamelaion-async wait @ids.txt --fail-fast*
+    did not finish in time or cannot be read. Example: chamelaion-async wait @ids.txt --fail-fast
 
     Args:
         ids: UUIDs or reference ids, @FILE, or - for stdin: ids or JSON, one a line.

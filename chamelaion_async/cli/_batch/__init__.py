@@ -8,25 +8,25 @@
                        ▲                                                           ▼
                        └─ a step of a row ── submitting, saving <── runner: all rows at once
                                                                       │
-                                                        report, closing, summary
+                                                        reports, closing, summary
 
-==============  =====================================================================
-``job_list``    a list with the files that belong to it, and all checks of it together
-``list_file``   CSV and JSON lines, read into records
-``checks``      records become rows, unless something is wrong with them
-``rows``        the jobs of a list
-``outputs``     the names of outputs
-``entries``     what a journal says of each submission
-``journal``     the file: one line a step, on disk before the next step is taken
-``plan``        rows matched with submissions
-``progress``    how far a row has come
-``submitting``  the submission of a row: once, whenever the process dies
-``saving``      the outputs of a row as files
-``runner``      a run
-``report``      what is shown of a row
-``closing``     what is printed of all rows
-``summary``     the summary as CSV
-==============  =====================================================================
+================  ===================================================================
+``job_list``      a list with the files that belong to it, and all checks of it together
+``list_file``     CSV and JSON lines, read into records
+``checks``        records become rows, unless something is wrong with them
+``rows``          the jobs of a list
+``outputs``       the names of outputs
+``entries``       what a journal says of each submission
+``journal``       the file: one line a step, on disk before the next step is taken
+``plan``          rows matched with submissions
+``progress``      how far a row has come
+``submitting``    the submission of a row: once, whenever the process dies
+``saving``        the outputs of a row as files
+``runner``        a run
+``report``        what is shown of a row
+``closing``       what is printed of all rows
+``summary``       the summary as CSV
+================  ===================================================================
 
 The life of a row, as the journal names its steps::
 

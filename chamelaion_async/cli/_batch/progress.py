@@ -83,6 +83,11 @@ class RowProgress:
         return ""
 
     @property
+    def explained(self) -> str:
+        """The reason with the place of the row, as a line for the user."""
+        return f"line {self.row.line}, {self.row.out}: {self.reason}"
+
+    @property
     def code(self) -> ExitCode:
         """The exit code for the row."""
         if self.is_ended:

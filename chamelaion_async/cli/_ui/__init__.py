@@ -9,6 +9,7 @@
 ``traffic``       the requests of a client, for a line on the board
 ``board``         what ``wait`` shows: rows on a terminal, lines, or JSON; rows for any other work too
 ``list_table``    what ``list`` and ``voices`` show: a table, tab-separated lines, or JSON
+``columns``       the columns of both
 ``progress``      the progress of an upload or a download
 ``output_files``  the outputs of a job as files
 ``many_outputs``  the outputs of many jobs in one folder

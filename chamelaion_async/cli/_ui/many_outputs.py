@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
 import attrs
@@ -15,7 +15,7 @@ from ..._media.targets import make_folder, plan
 from ...client import AsyncClient
 from ...errors import ChamelaionError, ConfigurationError, RequestFailedError
 from ...models import LipsyncRequest, VideoTranslateRequest
-from .board import LiveRows, Row, Stage
+from .board import Row, Stage
 from .errors import exit_code, explain, explain_with_id
 from .exits import ExitCode
 from .json_records import error_record, record
@@ -23,6 +23,9 @@ from .output_files import check_targets
 from .printing import can_redraw, print_error, print_line, print_note
 from .progress import show_progress
 from .text import clean, size
+
+if TYPE_CHECKING:
+    from .board.live import LiveRows
 
 __all__ = ["download_many"]
 
@@ -66,7 +69,7 @@ async def download_many(
     """
     make_folder(folder)
     names = [name for name, _ in jobs]
-    rows = LiveRows(names, [_WAITING, _LOADING, _SAVED, _KEPT, _FAILED]) if can_redraw() and not json else None
+    rows = _live_rows(names) if can_redraw() and not json else None
     downloads = _Downloads(client=client, folder=folder, overwrite=overwrite, json=json, rows=rows)
     with rows or nullcontext():
         async with asyncio.TaskGroup() as group:
@@ -74,6 +77,12 @@ async def download_many(
     for name, error in downloads.errors.items():
         print_error(explain_with_id(name, error))
     return [task.result() for task in tasks]
+
+
+def _live_rows(names: Sequence[str]) -> LiveRows:
+    from .board.live import LiveRows  # noqa: PLC0415 - imports Rich, which takes long
+
+    return LiveRows(names, [_WAITING, _LOADING, _SAVED, _KEPT, _FAILED])
 
 
 @attrs.define(kw_only=True)

@@ -5,29 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
-from typing import Final
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
 from .printing import can_redraw, print_note
-from .text import clean, seconds, size
+from .text import seconds, size
 
 __all__ = ["show_progress"]
 
 OnProgress = Callable[[int, "int | None"], None]
-
-_NAME_WIDTH: Final = 28
 
 
 @contextmanager
@@ -44,6 +30,12 @@ def show_progress(done: str, name: str) -> Iterator[OnProgress]:
         yield report
 
 
+def _bar(name: str) -> AbstractContextManager[OnProgress]:
+    from .progress_bar import progress_bar  # noqa: PLC0415 - imports Rich, which takes long
+
+    return progress_bar(name)
+
+
 @contextmanager
 def _line(done: str, name: str) -> Iterator[OnProgress]:
     start = time.monotonic()
@@ -55,33 +47,3 @@ def _line(done: str, name: str) -> Iterator[OnProgress]:
 
     yield report
     print_note(f"{done} {name}: {size(transferred)} in {seconds(timedelta(seconds=time.monotonic() - start))}")
-
-
-@contextmanager
-def _bar(name: str) -> Iterator[OnProgress]:
-    name = clean(name)
-    task: TaskID | None = None
-    progress = Progress(
-        TextColumn("{task.description}", markup=False),  # a file name may hold [b]
-        BarColumn(bar_width=None),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(compact=True),
-        console=Console(stderr=True, highlight=False),
-        expand=True,
-    )
-
-    def report(count: int, total: int | None) -> None:
-        nonlocal task
-        if task is None:
-            # The task starts at the first count: bytes from an earlier download must not count for the speed.
-            shown = name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 3]}..."
-            task = progress.add_task(shown, total=total, completed=count)
-            progress.start()
-        progress.update(task, completed=count, total=total)
-
-    try:
-        yield report
-    finally:
-        if task is not None:
-            progress.stop()

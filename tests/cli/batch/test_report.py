@@ -13,10 +13,11 @@ import pytest
 from rich.console import Console
 
 from chamelaion_async import Forecast, LipsyncRequest
+from chamelaion_async.cli._batch.board_report import BoardReport
 from chamelaion_async.cli._batch.entries import Entry, Step
 from chamelaion_async.cli._batch.plan import PlannedRow
 from chamelaion_async.cli._batch.progress import RowProgress
-from chamelaion_async.cli._batch.report import BoardReport, JsonReport, LineReport
+from chamelaion_async.cli._batch.report import JsonReport, LineReport
 from chamelaion_async.cli._batch.rows import Row
 from chamelaion_async.errors import DownloadError
 from chamelaion_async.polling.durations import Durations

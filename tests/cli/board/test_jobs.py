@@ -14,7 +14,8 @@ import pytest
 from rich.console import Console
 
 from chamelaion_async import ConfigurationError, Durations, LipsyncRequest, WaitTimeoutError, WaitUnreachableError
-from chamelaion_async.cli._ui.board import JsonBoard, LineBoard, TableBoard, make_board
+from chamelaion_async.cli._ui.board import JsonBoard, LineBoard, make_board
+from chamelaion_async.cli._ui.board.table import TableBoard
 from chamelaion_async.cli._ui.text import clean, one_line
 
 NASTY = "\x1b[31m[blink]id[/]\r\x07\x7f\u202e\ud800"

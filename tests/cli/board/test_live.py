@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from chamelaion_async.cli._ui.board import LiveRows, Row, Stage
+from chamelaion_async.cli._ui.board import Row, Stage
+from chamelaion_async.cli._ui.board.live import LiveRows
 from chamelaion_async.cli._ui.streams import OutputError
 
 LOOKS: dict[str, Any] = {"mark": "*", "plain_mark": "*", "style": "dim"}

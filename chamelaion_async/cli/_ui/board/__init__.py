@@ -4,26 +4,28 @@
 ``rows``     rows by name, counted by stage
 ``frame``    the lines of a board for a terminal of a given size
 ``live``     rows on a terminal, drawn when they change: for jobs and for anything else
-``jobs``     boards for jobs: on a terminal, as lines, as JSON
+``jobs``     boards for jobs that need no terminal: as lines, as JSON
+``table``    the board for jobs on a terminal
+``choice``   which board stdout gets
 ``summary``  what became of many jobs
 ===========  ==========================================================================
+
+``frame``, ``live`` and ``table`` import Rich. It takes long, so they are imported where stdout is a terminal only.
 """
 
 from __future__ import annotations
 
-from .jobs import Board, JsonBoard, LineBoard, QuietBoard, TableBoard, make_board
-from .live import LiveRows
+from .choice import make_board
+from .jobs import Board, JsonBoard, LineBoard, QuietBoard
 from .rows import Row, Rows, Stage
 
 __all__ = [
     "Board",
     "JsonBoard",
     "LineBoard",
-    "LiveRows",
     "QuietBoard",
     "Row",
     "Rows",
     "Stage",
-    "TableBoard",
     "make_board",
 ]
