@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+from pathlib import Path
 
 import attrs
 import pytest
@@ -15,7 +16,7 @@ from chamelaion_async.cli import app
 from chamelaion_async.cli._ui.options import ServiceOptions
 from chamelaion_async.cli._ui.streams import OutputError
 
-from .running import Cli
+from .running import COMPLETED, URLS, Cli, LocalSandbox
 
 COMMANDS = [name for name in app.app if not name.startswith("-")]
 
@@ -114,12 +115,54 @@ def test_the_help_of_the_whole_names_commands_and_common_options(cli: Cli) -> No
 
 
 def test_a_command_imports_no_other_command() -> None:
+    others = {f"chamelaion_async.cli.{name}" for name in COMMANDS} - {"chamelaion_async.cli.completion"}
+    assert _loaded_by("health", "--base-url", "http://127.0.0.1:1") & others == {"chamelaion_async.cli.health"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--version"],
+        ["completion", "bash"],
+        ["health"],
+        ["get", COMPLETED],
+        ["list"],
+        ["voices"],
+        ["wait", COMPLETED],
+        ["generate", *URLS],
+        ["download", COMPLETED, "-o", "output"],
+        ["batch", "jobs.csv", "--out", "dubs", "--dry-run"],
+    ],
+)
+def test_a_command_without_a_terminal_loads_neither_what_draws_on_one_nor_the_sandbox(
+    quick: LocalSandbox, arguments: list[str]
+) -> None:
+    Path("jobs.csv").write_text(f"video,audio\n{','.join(URLS)}\n", "utf-8")
+    loaded = _loaded_by(*arguments)
+    assert not {name for name in loaded if name.startswith("rich.")} - {"rich._extension"}  # imported by rich itself
+    assert not loaded & {"aiohttp.web", "chamelaion_async.sandbox", "markdown_it", "pygments"}
+
+
+def test_help_loads_nothing_that_formats_markdown() -> None:
+    assert not _loaded_by("wait", "--help") & {"markdown_it", "pygments", "rich.markdown", "rich.live"}
+
+
+def test_the_search_for_cycles_at_the_end_of_the_process_has_nothing_to_search() -> None:
     script = (
-        "import sys; from chamelaion_async.cli import main; main(['health', '--base-url', 'http://127.0.0.1:1']);"
-        "print(*sys.modules)"
+        "import atexit, gc; atexit.register(lambda: print(len(gc.get_objects())));"
+        "from chamelaion_async.cli import main; main(['--version'])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    loaded = {*done.stdout.split()}
-    others = {f"chamelaion_async.cli.{name}" for name in COMMANDS} - {"chamelaion_async.cli.completion"}
-    assert loaded & others == {"chamelaion_async.cli.health"}
-    assert not loaded & {"chamelaion_async.sandbox", "rich.markdown", "rich.progress", "rich.table", "markdown_it"}
+    assert int(done.stdout.split()[-1]) < 100
+
+
+def _loaded_by(*arguments: str) -> set[str]:
+    """Return the modules that a command loads without a terminal."""
+    script = (
+        "import sys; from chamelaion_async.cli import main; code = main(sys.argv[1:]);"
+        "print(*sys.modules, file=sys.stderr); sys.exit(code)"
+    )
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode in (0, 3), done.stderr
+    return {*done.stderr.splitlines()[-1].split()}
