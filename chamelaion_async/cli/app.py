@@ -51,6 +51,7 @@ _COMMANDS: Final = {
     "list": "List the requests of the account.",
     "run": "Submit a lip sync job, wait and download. This costs money.",
     "sandbox": "Serve an imitation of the API on this machine.",
+    "shell": "Open a Python prompt with await and an open client.",
     "translate": "Submit a video translation. This costs money.",
     "voices": "List the voices for translate --voice.",
     "wait": "Wait until requests are completed or failed.",

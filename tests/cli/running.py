@@ -9,6 +9,7 @@ import pty
 import signal
 import subprocess
 import sys
+import termios
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -125,9 +126,9 @@ class Terminal:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self.seen = ""
 
-    def read_until(self, text: str | None = None) -> None:
-        """Read until a text has come, or to the end."""
-        while text is None or text not in self.seen:
+    def read_until(self, text: str | None = None, times: int = 1) -> None:
+        """Read until a text has come so many times, or to the end."""
+        while text is None or self.seen.count(text) < times:
             try:
                 more = os.read(self._end, 65536)
             except OSError:  # on Linux, the other end was closed
@@ -139,6 +140,12 @@ class Terminal:
 
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
+
+    def echoes(self) -> bool:
+        return bool(termios.tcgetattr(self._end)[3] & termios.ECHO)
+
+    def type(self, text: str) -> None:
+        os.write(self._end, text.encode())
 
     def wait(self) -> int:
         """Return the exit code; the cursor is visible again and no traceback was printed."""

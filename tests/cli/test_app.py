@@ -25,7 +25,7 @@ COMMANDS = [name for name in app.app if not name.startswith("-")]
 def test_help_lists_the_commands(cli: Cli, arguments: list[str]) -> None:
     result = cli(*arguments)
     assert (result.code, result.err) == (0, "")
-    assert len(COMMANDS) == 14
+    assert len(COMMANDS) == 15
     for name in COMMANDS:
         assert f"\n{name} " in result.out
 

@@ -13,6 +13,7 @@
 ``progress``      the progress of an upload or a download
 ``output_files``  the outputs of a job as files
 ``many_outputs``  the outputs of many jobs in one folder
+``console``       a Python prompt, for ``shell``
 ``json_records``  jobs and errors as JSON, one object a line
 ``errors``        exit code, text and label of every error class, in one table
 ``exits``         the exit codes
