@@ -192,6 +192,17 @@ def test_the_forecast_of_all_is_that_of_the_last_and_covers_jobs_that_are_folded
     assert board.lines(80, 24)[0].endswith(" 0:00")
 
 
+def test_rows_that_have_ended_take_no_turn_from_forecasts(console: Console, job: Job) -> None:
+    ended, going = [f"ended {number}" for number in range(12)], [f"going {number}" for number in range(8)]
+    board = TableBoard([*ended, *going], durations=durations(job, now=45.0), console=console)
+    for name in ended:
+        board.job_changed(name, job("failed"))
+    for name in going:
+        board.job_changed(name, job("processing"))
+    board._refresh([*ended, *going])
+    assert sum("left" in row for row in rows(board)) == len(going)
+
+
 def test_most_jobs_without_a_forecast_leave_all_without_one(console: Console, job: Job) -> None:
     board = TableBoard(["a", "b", "c"], durations=durations(job, now=45.0), console=console)
     board.job_changed("a", job("processing"))

@@ -20,6 +20,8 @@ LOOKS: dict[str, Any] = {"mark": "*", "plain_mark": "*", "style": "dim"}
 IDLE = Stage(name="idle", kind="idle", **LOOKS)
 DONE = Stage(name="done", kind="done", has_ended=True, **LOOKS)
 
+CLEAR = "\x1b[H\x1b[2J"
+
 pytestmark = pytest.mark.virtual_time
 
 
@@ -93,6 +95,17 @@ async def test_rows_stay_on_the_terminal_unless_some_were_folded(count: int, sta
     erased = screen.text.endswith("\x1b[1A\x1b[2K")
     assert erased is not stay
     assert "\x1b[?25h" in screen.text
+
+
+async def test_a_terminal_of_another_size_is_cleared_once() -> None:
+    screen = Screen()
+    with live(screen):
+        await asyncio.sleep(2.0)
+        assert CLEAR not in screen.text
+        screen.size = (60, 12)
+        await asyncio.sleep(3.0)
+        assert screen.text.count(CLEAR) == 1
+        assert screen.text.partition(CLEAR)[2].count(" done ") >= 3
 
 
 async def test_a_terminal_that_is_gone_ends_nothing() -> None:

@@ -11,6 +11,7 @@ from typing import Final, Self
 
 import attrs
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.control import Control
 from rich.live import Live
 from rich.segment import Segment
 
@@ -62,6 +63,7 @@ class LiveRows:
         self._start = self._drawn_at = clock()
         self._console = console or Console(highlight=False)  # ids are not to be coloured like numbers
         self._live = Live(console=self._console, get_renderable=lambda: _Drawing(self), auto_refresh=False)
+        self._size = self._console.size
         self._timer: asyncio.TimerHandle | None = None
         self._has_changed = False
 
@@ -88,6 +90,12 @@ class LiveRows:
         if _takes_output(self._console):
             self._has_changed, self._drawn_at = False, self._clock()
             with contextlib.suppress(OutputError):
+                size = self._console.size
+                if size != self._size:
+                    # The terminal has wrapped lines again, or moved some to its history and back: nothing tells
+                    # which lines are still those of the board.
+                    self._size = size
+                    self._console.control(Control.home(), Control.clear())
                 self._live.refresh()
 
     def __enter__(self) -> Self:
@@ -109,7 +117,7 @@ class LiveRows:
         is_due = self._clock() - self._drawn_at >= _TICK - _PAUSE / 2
         if is_due:
             self._refresh(self.rows.shown(rows_with_room(self._console.height)))
-        if is_due or self._has_changed:
+        if is_due or self._has_changed or self._console.size != self._size:
             self.draw()
         self._timer = asyncio.get_running_loop().call_later(_PAUSE, self._tick)
 

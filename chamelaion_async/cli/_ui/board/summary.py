@@ -70,12 +70,16 @@ def summary_lines(
         if times:
             lines += _titled(title, [_spread(times, _BARS[ascii_only])])
     if requests is not None:
-        lines += _titled("used", [f"{requests} requests, {requests / total:.1f} a job"])
+        lines += _titled("used", [f"{requests} requests, {_ratio(requests / total)} a job"])
     return lines
 
 
 def _titled(title: str, texts: Iterable[str]) -> list[str]:
     return [f"{'' if number else title:<8} {text}" for number, text in enumerate(texts)]
+
+
+def _ratio(ratio: float) -> str:
+    return f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2g}"
 
 
 def _spread(times: Sequence[timedelta], bars: str) -> str:

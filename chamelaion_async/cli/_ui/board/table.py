@@ -110,7 +110,8 @@ class TableBoard(Board):
         """Count down the forecasts that are shown, after making the oldest of them and some others again."""
         if not self._durations:
             return
-        oldest = sorted(shown, key=lambda name: self._ends[name].made_at if name in self._ends else -1.0)
+        going = [name for name in shown if not self._live.rows[name].stage.has_ended and name not in self._errors]
+        oldest = sorted(going, key=lambda name: self._ends[name].made_at if name in self._ends else -1.0)
         others = islice(self._turn, min(_FORECASTS[1], len(self._names)))
         for name in {**dict.fromkeys(oldest[: _FORECASTS[0]]), **dict.fromkeys(others)}:
             self._forecast(name)
