@@ -26,6 +26,7 @@ SERVERS = {
     "redis-server": ["redis-server"],
     "postgresql": ["initdb"],
     "chromium": ["chromium", "chromium-browser", "google-chrome"],
+    "tmux": ["tmux"],
 }
 """Debian's packages, and the programs of which one has to be there."""
 LOCK = Path(".ci/lock.txt")

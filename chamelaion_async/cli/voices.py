@@ -16,12 +16,12 @@ __all__ = ["voices"]
 
 _COLUMNS: Final = (
     Column[Voice]("Id", lambda voice: voice.voice_id),
-    Column[Voice]("Name", lambda voice: voice.name),
+    Column[Voice]("Name", lambda voice: voice.name, may_move=True),
     Column[Voice]("Language", lambda voice: voice.language),
     Column[Voice]("Gender", lambda voice: voice.gender),
-    Column[Voice]("Application", lambda voice: voice.application),
+    Column[Voice]("Application", lambda voice: voice.application, may_move=True),
     Column[Voice]("Favorite", lambda voice: "yes" if voice.is_favorite else "-"),
-    Column[Voice]("Description", lambda voice: voice.description, is_wide=True),
+    Column[Voice]("Description", lambda voice: voice.description, may_move=True),
 )
 
 

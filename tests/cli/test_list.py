@@ -164,4 +164,4 @@ def test_a_terminal_gets_a_table(terminal: OpenTerminal, filled: LocalSandbox) -
     assert all(f"dub-{number}\r\n" in listing.seen for number in range(7))
     assert "\t" not in listing.seen
     assert "sandbox-voice-01" in voices.seen
-    assert "Description" not in voices.seen
+    assert "Description" in voices.seen

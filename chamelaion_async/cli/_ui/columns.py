@@ -24,7 +24,8 @@ class Column(Generic[R]):
         value: Returns the text for an item, which need not be clean.
         is_wide: Whether the table on a terminal leaves the column out, since its texts are too long.
         short: Returns the text for the table on a terminal; by default that of ``value``.
-        may_move: Whether the text goes below the line of its item where the terminal is too narrow for all columns.
+        may_move: Whether the text may go below the line of its item. Where the terminal is too narrow for all
+            columns, as many of these as necessary do, beginning with the last one.
     """
 
     title: str

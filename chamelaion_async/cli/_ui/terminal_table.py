@@ -30,9 +30,11 @@ def print_table(columns: Sequence[Column[R]], items: Sequence[R], note: Callable
     """
     console = Console(highlight=False)  # ids are not to be coloured like numbers
     shown = [column for column in columns if not column.is_wide]
-    if _width(shown, items) > console.width:
-        shown = [column for column in shown if not column.may_move]
-    moved = [column for column in columns if column.may_move and column not in shown]
+    moved: list[Column[R]] = []
+    for column in reversed([column for column in shown if column.may_move]):
+        if _width(shown, items) > console.width:
+            shown.remove(column)
+            moved.insert(0, column)
     widths = _widths(shown, items)
     _print_text(console, _line([column.title for column in shown], widths), "bold")
     for item in items:
