@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ..client import AsyncClient
-from ..errors import ConfigurationError
-from ..models import GenerateAccepted, Subtitle
+from ..models import GenerateAccepted
 from ._ui.json_records import error_as_record
 from ._ui.options import Flag, ServiceOptions, WaitTimeout
 from ._ui.progress import show_progress
 from ._ui.submission import are_urls, finish_submission, submission_guard
+from ._ui.translation import read_subtitle, split_pairs
 
 __all__ = ["translate"]
 
@@ -67,14 +67,14 @@ async def translate(
             "target_languages": to,
             "source_language": source,
             "model": model,
-            "speaker_voices": _pairs("--voice", voice) or None,
+            "speaker_voices": split_pairs("--voice", voice or ()) or None,
             "disable_background_audio": no_background_audio or None,
             "disable_lip_sync": no_lip_sync or None,
             "formality": formality or None,
             "reference_id": reference_id,
             "webhook_url": webhook,
         }
-        targets = {language: Path(path) for language, path in _pairs("--target-srt", target_srt).items()}
+        targets = {language: Path(path) for language, path in split_pairs("--target-srt", target_srt or ()).items()}
         async with service.client() as client:
             with submission_guard("translate", service, reference_id):
                 accepted = await _submit(client, video, source_srt, targets, options)
@@ -88,8 +88,8 @@ async def _submit(
 ) -> GenerateAccepted:
     if are_urls(video):
         language = options["source_language"]
-        original = None if source is None else await asyncio.to_thread(_read_subtitle, source, language)
-        srts = {name: await asyncio.to_thread(_read_subtitle, path, name) for name, path in targets.items()}
+        original = None if source is None else await asyncio.to_thread(read_subtitle, source, language)
+        srts = {name: await asyncio.to_thread(read_subtitle, path, name) for name, path in targets.items()}
         return await client.video_translate.generate(
             video=video, source_srt=original, target_srts=srts or None, **options
         )
@@ -97,36 +97,3 @@ async def _submit(
         return await client.video_translate.generate_with_media(
             video=Path(video), source_srt=source, target_srts=targets, on_progress=on_progress, **options
         )
-
-
-def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:
-    """Split texts of the form ``NAME=VALUE``.
-
-    Raises:
-        ConfigurationError: One has another form, or a name occurs twice.
-    """
-    found: dict[str, str] = {}
-    for text in texts or []:
-        name, _, value = text.partition("=")
-        if not name or not value:
-            raise ConfigurationError(f"{option} takes NAME=VALUE, not {text!r}")
-        if name in found:
-            raise ConfigurationError(f"{option} was given twice for {name!r}")
-        found[name] = value
-    return found
-
-
-def _read_subtitle(path: Path, language: str | None) -> Subtitle:
-    """Read a file of subtitles, which are sent with the URL of a video.
-
-    Raises:
-        ConfigurationError: It cannot be read, or is not UTF-8.
-    """
-    try:
-        content = path.read_text(encoding="utf-8-sig")  # editors on Windows write a byte order mark
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise ConfigurationError(
-            f"subtitles {str(path)!r} cannot be read: {reason}. Nothing was submitted"
-        ) from error
-    return Subtitle(content=content, file_name=path.name, language=language)

@@ -18,6 +18,7 @@
 ``outputs``       the names of outputs
 ``entries``       what a journal says of each submission
 ``journal``       the file: one line a step, on disk before the next step is taken
+``subtitles``       the subtitles that a row names
 ``plan``          rows matched with submissions
 ``progress``      how far a row has come
 ``submitting``    the submission of a row: once, whenever the process dies

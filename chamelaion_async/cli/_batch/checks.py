@@ -11,15 +11,18 @@ from typing import Final, TypeVar
 from ..._http.addresses import id_segment, public_url
 from ...errors import ConfigurationError
 from ...resources.translation_options import make_options
+from .._ui.translation import split_pairs
 from .list_file import Problem, Record
 from .outputs import collisions, default_name, name_problem, stem_of
 from .rows import Row, is_url, scheme_of
+from .subtitles import subtitle_problems
 
 __all__ = ["check_records", "media_problems"]
 
 T = TypeVar("T")
 
-_BETWEEN_LANGUAGES: Final = re.compile("[,;|]")
+_BETWEEN: Final = re.compile("[,;|]")  # the values of a list
+_OF_TRANSLATIONS: Final = ("source_language", "voices", "source_srt", "target_srts")
 
 
 def check_records(records: Iterable[Record], out: Path) -> tuple[list[Row], list[Problem]]:
@@ -52,6 +55,7 @@ def media_problems(row: Row, folder: Path) -> Iterator[Problem]:
     for column, medium in (("video", row.video), ("audio", row.audio)):
         if medium is not None and not is_url(medium) and (reason := _file_problem(folder / medium)):
             yield Problem(row.line, column, f"{medium!r} cannot be uploaded: {reason}")
+    yield from subtitle_problems(row, folder)
 
 
 def _twice(rows: Sequence[Row]) -> Iterator[Problem]:
@@ -80,10 +84,13 @@ class _Check:
         """Return the row, if its media are known."""
         video, audio, reference_id = self._text("video"), self._text("audio"), self._text("reference_id")
         languages = self._languages()
-        source_language = self._text("source_language")
         if reference_id is not None:
             self._try("reference_id", lambda: id_segment(reference_id))
-        self._check_kinds(video, audio, languages, source_language)
+        self._check_kinds(video, audio, languages)
+        voices, target_srts = self._pairs("voices"), self._pairs("target_srts")
+        if languages:
+            self._check_names("voices", voices, str.isdecimal, "the speaker must be a number, from 0")
+            self._check_names("target_srts", target_srts, languages.__contains__, "the language is not in languages")
         for name, medium in (("video", video), ("audio", audio)):
             if medium is not None:
                 self._check_url(name, medium)
@@ -97,7 +104,10 @@ class _Check:
             video=video,
             audio=audio,
             languages=languages,
-            source_language=source_language,
+            source_language=self._text("source_language"),
+            voices=voices,
+            source_srt=self._text("source_srt"),
+            target_srts=target_srts,
             reference_id=reference_id,
             out=name.rstrip("/"),
         )
@@ -116,25 +126,36 @@ class _Check:
         value = self._record.values.get(column)
         return value if isinstance(value, str) else None
 
+    def _list(self, column: str) -> tuple[str, ...]:
+        given = self._record.values.get(column, "")
+        named = _BETWEEN.split(given) if isinstance(given, str) else given
+        return tuple(dict.fromkeys(value.strip() for value in named if value.strip()))
+
+    def _pairs(self, column: str) -> tuple[str, ...]:
+        texts = self._list(column)
+        return texts if self._try(column, lambda: split_pairs(column, texts)) is not None else ()
+
+    def _check_names(self, column: str, pairs: Sequence[str], is_right: Callable[[str], bool], reason: str) -> None:
+        for pair in pairs:
+            if not is_right(pair.partition("=")[0]):
+                self._add(column, f"{pair!r}: {reason}")
+
     def _languages(self) -> tuple[str, ...]:
-        given = self._record.values.get("languages", "")
-        named = _BETWEEN_LANGUAGES.split(given) if isinstance(given, str) else given
-        languages = tuple(dict.fromkeys(language.strip() for language in named if language.strip()))
-        if given:
+        languages = self._list("languages")
+        if "languages" in self._record.values:
             self._try("languages", lambda: make_options(target_languages=languages, webhook_url=None))
         return languages
 
-    def _check_kinds(
-        self, video: str | None, audio: str | None, languages: Sequence[str], source_language: str | None
-    ) -> None:
+    def _check_kinds(self, video: str | None, audio: str | None, languages: Sequence[str]) -> None:
         if video is None:
             self._add("video", "it is missing")
         if audio is None and not languages:
             self._add("audio", "it is missing; lip sync needs audio, and a translation languages")
         if audio is not None and languages:
             self._add("languages", "a translation takes no audio; leave one of the two out")
-        if source_language is not None and not languages:
-            self._add("source_language", "it is for translations, which have languages")
+        for column in _OF_TRANSLATIONS:
+            if column in self._record.values and not languages:
+                self._add(column, "it is for translations, which have languages")
         if video is not None and audio is not None and is_url(video) != is_url(audio):
             self._add("audio", "video and audio must be both URLs or both files")
 

@@ -14,7 +14,18 @@ from ...errors import ConfigurationError
 
 __all__ = ["COLUMNS", "Problem", "Record", "read_list"]
 
-COLUMNS: Final = ("video", "audio", "languages", "source_language", "reference_id", "out")
+COLUMNS: Final = (
+    "video",
+    "audio",
+    "languages",
+    "source_language",
+    "voices",
+    "source_srt",
+    "target_srts",
+    "reference_id",
+    "out",
+)
+LISTS: Final = ("languages", "voices", "target_srts")  # columns with several values
 _NOTE: Final = "#"
 _MAX_SIZE: Final = 64 * 1024 * 1024  # bytes; a video given by mistake is not read into memory
 _DELIMITERS: Final = (",", ";", "\t")  # spreadsheets write the second where a comma divides decimals
@@ -154,7 +165,7 @@ def _json_record(line: int, text: str) -> Iterator[Record | Problem]:
 def _mistyped(name: str, value: object) -> str:
     if isinstance(value, str):
         return ""
-    if name == "languages":
+    if name in LISTS:
         is_list = isinstance(value, list) and all(isinstance(item, str) for item in value)
         return "" if is_list else "it must be a list of texts"
     return f"it must be text, not {json.dumps(value)[:40]}"

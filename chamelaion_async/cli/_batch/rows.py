@@ -22,6 +22,9 @@ class Row:
         audio: URL or file; None for a translation.
         languages: Languages to translate into; none for lip sync.
         source_language: Language of the video of a translation.
+        voices: Voice ids of a translation by speaker, as ``SPEAKER=VOICE_ID``.
+        source_srt: File of the subtitles of its video.
+        target_srts: Files of its subtitles by language, as ``LANGUAGE=FILE``.
         reference_id: The one in the list, or None.
         out: File to write below the folder, for a translation a folder.
     """
@@ -31,6 +34,9 @@ class Row:
     audio: str | None = None
     languages: tuple[str, ...] = ()
     source_language: str | None = None
+    voices: tuple[str, ...] = ()
+    source_srt: str | None = None
+    target_srts: tuple[str, ...] = ()
     reference_id: str | None = None
     out: str
 
@@ -47,6 +53,9 @@ class Row:
             "audio": self.audio,
             "languages": list(self.languages) or None,
             "source_language": self.source_language,
+            "voices": list(self.voices) or None,
+            "source_srt": self.source_srt,
+            "target_srts": list(self.target_srts) or None,
         }
         return {name: value for name, value in given.items() if value is not None}
 

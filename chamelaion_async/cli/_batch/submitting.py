@@ -32,10 +32,12 @@ from .._ui.errors import explain
 from .._ui.options import Family, requests_of
 from .._ui.printing import print_note
 from .._ui.text import clean
+from .._ui.translation import split_pairs
 from .entries import Step
 from .journal import Journal
 from .progress import RowProgress
 from .rows import Row, is_url
+from .subtitles import read_subtitles
 
 __all__ = ["Submitter"]
 
@@ -151,9 +153,13 @@ class Submitter:
                 reference_id=reference_id,
                 disable_active_speaker_detection=disable,
             )
+        source_srt, target_srts = await asyncio.to_thread(read_subtitles, row, self.folder)
         options: dict[str, Any] = {
             "target_languages": row.languages,
             "source_language": row.source_language,
+            "speaker_voices": split_pairs("voices", row.voices) or None,
+            "source_srt": source_srt,
+            "target_srts": target_srts or None,
             "reference_id": reference_id,
         }
         if is_url(row.video):

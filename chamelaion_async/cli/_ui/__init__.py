@@ -3,6 +3,7 @@
 ================  =====================================================================
 ``options``       options for the service, its credentials and the two families of jobs
 ``submission``    a paid submission: its media, its id, and advice if the answer is lost
+``translation``   options of a translation as text
 ``waiting``       waits for one or several jobs, with a board that shows them
 ``ids``           ids from the command line, from files and from stdin
 ``recent``        whether a 404 may only mean "not yet"

@@ -34,8 +34,26 @@ def problems(*values: Values) -> list[tuple[int, str, str]]:
             Row(line=2, video=VIDEO, languages=("de", "fr"), source_language="en", out="t/e01"),
         ),
         ({"video": VIDEO, "languages": ["de"]}, Row(line=2, video=VIDEO, languages=("de",), out="e01")),
+        (
+            {
+                "video": VIDEO,
+                "languages": "de",
+                "voices": "0=a; 1=b",
+                "source_srt": "e.srt",
+                "target_srts": "de=d.srt",
+            },
+            Row(
+                line=2,
+                video=VIDEO,
+                languages=("de",),
+                voices=("0=a", "1=b"),
+                source_srt="e.srt",
+                target_srts=("de=d.srt",),
+                out="e01",
+            ),
+        ),
     ],
-    ids=["URLs", "files", "reference", "translation", "languages as a list"],
+    ids=["URLs", "files", "reference", "translation", "languages as a list", "voices and subtitles"],
 )
 def test_a_record_becomes_a_row(values: Values, row: Row) -> None:
     assert check_records([Record(2, values)], Path("dubs")) == ([row], [])
@@ -48,6 +66,13 @@ def test_a_record_becomes_a_row(values: Values, row: Row) -> None:
         ({"video": VIDEO}, "audio", "it is missing; lip sync needs audio, and a translation languages"),
         ({"video": VIDEO, "audio": AUDIO, "languages": "de"}, "languages", "a translation takes no audio"),
         ({"video": VIDEO, "audio": AUDIO, "source_language": "en"}, "source_language", "it is for translations"),
+        ({"video": VIDEO, "audio": AUDIO, "voices": "0=a"}, "voices", "it is for translations"),
+        ({"video": VIDEO, "audio": AUDIO, "source_srt": "a.srt"}, "source_srt", "it is for translations"),
+        ({"video": VIDEO, "audio": AUDIO, "target_srts": "de=a.srt"}, "target_srts", "it is for translations"),
+        ({"video": VIDEO, "languages": "de", "voices": "0"}, "voices", "takes NAME=VALUE, not '0'"),
+        ({"video": VIDEO, "languages": "de", "voices": "0=a;0=b"}, "voices", "was given twice for '0'"),
+        ({"video": VIDEO, "languages": "de", "voices": "anna=a"}, "voices", "'anna=a': the speaker must be a number"),
+        ({"video": VIDEO, "languages": "de", "target_srts": "fr=a"}, "target_srts", "language is not in languages"),
         ({"video": VIDEO, "audio": "b.wav"}, "audio", "must be both URLs or both files"),
         ({"video": "https://", "audio": AUDIO}, "video", "must be an http(s) URL"),
         ({"video": "http://[1/x", "audio": AUDIO}, "video", "must be an http(s) URL"),

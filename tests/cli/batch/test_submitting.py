@@ -103,6 +103,25 @@ async def test_a_row_is_submitted_to_its_endpoint(
     assert [each.route for each in sandbox.received if each.method == "POST"] == [f"POST /v1/{family}/{route}"]
 
 
+@pytest.mark.parametrize("video", ["https://cdn.example.com/v.mp4", "v.mp4"])
+async def test_voices_and_subtitles_go_with_a_translation(
+    sandbox: Sandbox, make: Submit, tmp_path: Path, video: str
+) -> None:
+    (tmp_path / "v.mp4").write_bytes(b"the video")
+    for language in ("en", "de"):
+        (tmp_path / f"{language}.srt").write_text(f"1\n00:00:00,000 --> 00:00:01,000\n{language}\n")
+    details: dict[str, Any] = {"voices": ("0=ada", "1=ben"), "source_srt": "en.srt", "target_srts": ("de=de.srt",)}
+    assert await make().submit(row(video=video, audio=None, languages=("de",), **details))
+    (job,) = sandbox.jobs.values()
+    config = job.payload["config"]
+    assert config["speaker_voices"] == {"0": "ada", "1": "ben"}
+    if video == "v.mp4":
+        assert {"source_srt", "target_srt.de"} <= {*job.uploads}
+    else:
+        assert config["source_srt"]["content"].endswith("\nen\n")
+        assert config["target_srts"]["de"]["content"].endswith("\nde\n")
+
+
 async def test_submissions_are_spaced_evenly(make: Submit) -> None:
     loop = asyncio.get_running_loop()
     submitter, begin = make(rate=30.0), loop.time()
