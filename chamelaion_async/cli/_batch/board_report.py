@@ -12,7 +12,7 @@ from ...polling.durations import Durations
 from .._ui.board import Row, Stage
 from .._ui.board.live import LiveRows
 from .._ui.printing import print_error
-from .._ui.text import one_line
+from .._ui.text import one_line, part
 from .entries import Step
 from .progress import RowProgress
 from .report import Report
@@ -57,6 +57,10 @@ class BoardReport(Report):
         """Show the state in the row."""
         self._live.put(row.row.out, Row(stage=_stage(row, has_ended=False), status=row.state))
         self._forecast([row.row.out])
+
+    def loaded(self, row: RowProgress, count: int, total: int | None, /) -> None:
+        """Show the bytes in the row."""
+        self._live.put(row.row.out, Row(stage=_SAVING, detail=part(count, total)))
 
     def ended(self, row: RowProgress, /) -> None:
         """Show the state in the row, and why it is no better."""

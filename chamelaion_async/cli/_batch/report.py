@@ -22,6 +22,9 @@ class Report(ABC):
     def changed(self, row: RowProgress, /) -> None:
         """Show that a row has come further, and goes on."""
 
+    def loaded(self, row: RowProgress, count: int, total: int | None, /) -> None:  # noqa: B027 - for a terminal only
+        """Show how many bytes of an output are on disk, of so many if that is known."""
+
     @abstractmethod
     def ended(self, row: RowProgress, /) -> None:
         """Show how far a row has come in this run."""

@@ -133,7 +133,13 @@ class Runner:
         )
 
     async def _save(self, row: RowProgress, job: Any, *, keep: bool) -> None:
-        save = partial(save_outputs, self.client, target=row.planned.target, overwrite=self.overwrite)
+        save = partial(
+            save_outputs,
+            self.client,
+            target=row.planned.target,
+            overwrite=self.overwrite,
+            on_progress=partial(self.report.loaded, row),
+        )
         try:
             paths = await save(job, keep=keep)
         except DownloadError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from ..._media.targets import make_folder, plan
@@ -20,6 +21,7 @@ async def save_outputs(
     *,
     keep: bool,
     overwrite: bool,
+    on_progress: Callable[[int, int | None], None],
 ) -> list[Path]:
     """Download the outputs of a completed job.
 
@@ -29,6 +31,7 @@ async def save_outputs(
         target: The file, for a translation the folder.
         keep: Whether files that exist are of this job, and therefore whole.
         overwrite: Whether other files may be replaced.
+        on_progress: Called with the bytes on disk so far and the bytes in all, for each file.
 
     Raises:
         RequestFailedError: The job has no output.
@@ -41,5 +44,5 @@ async def save_outputs(
     files = plan(job, target)
     for path, url in files.items():
         if not (keep and path.is_file()):
-            await client.download(url, path, overwrite=overwrite)
+            await client.download(url, path, overwrite=overwrite, on_progress=on_progress)
     return list(files)

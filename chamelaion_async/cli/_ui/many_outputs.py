@@ -22,7 +22,7 @@ from .json_records import error_record, record
 from .output_files import check_targets
 from .printing import can_redraw, print_error, print_line, print_note
 from .progress import show_progress
-from .text import clean, size
+from .text import clean, part
 
 if TYPE_CHECKING:
     from .board.live import LiveRows
@@ -132,8 +132,7 @@ class _Downloads:
             return show_progress("downloaded", path.name)
 
         def report(count: int, total: int | None) -> None:
-            of = "" if total is None else f" of {size(total)}"
-            self.show(name, Row(stage=_LOADING, detail=f"{size(count)}{of}"))
+            self.show(name, Row(stage=_LOADING, detail=part(count, total)))
 
         return nullcontext(report)
 

@@ -13,6 +13,7 @@ __all__ = [
     "clock_time",
     "column_width",
     "one_line",
+    "part",
     "result",
     "seconds",
     "short_time",
@@ -101,6 +102,11 @@ def size(count: int) -> str:
     while amount >= 999.95 and unit != "GB":
         amount, unit = amount / 1000, next(units)
     return f"{amount:.1f} {unit}"
+
+
+def part(count: int, total: int | None) -> str:
+    """Return how many bytes there are, such as ``1.2 MB of 12.3 MB``; ``total`` is None if it is not known."""
+    return size(count) if total is None else f"{size(count)} of {size(total)}"
 
 
 def timestamp(time: datetime) -> str:

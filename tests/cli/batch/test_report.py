@@ -50,6 +50,14 @@ def test_a_board_begins_with_rows_to_submit() -> None:
     assert "2.mp4" in shown[4]
 
 
+@pytest.mark.parametrize(("total", "shown"), [(5_000_000, "1.2 MB of 5.0 MB"), (None, "1.2 MB")])
+def test_a_row_that_is_saved_shows_its_bytes(total: int | None, shown: str) -> None:
+    progress = row(Step.COMPLETED)
+    report = board([progress])
+    report.loaded(progress, 1_200_000, total)
+    assert report.lines(80, 24)[-1].split(maxsplit=2)[2].rstrip() == f"saving      {shown}"
+
+
 @pytest.mark.parametrize(
     ("progress", "status", "has_ended", "count"),
     [

@@ -95,3 +95,12 @@ async def test_a_job_that_is_completed_without_an_output_is_an_error(
     await runner(sandbox_client, journal, [row]).run(timeout=math.inf)
     assert isinstance(row.error, errors.RequestFailedError)
     assert row.code == 1
+
+
+async def test_the_bytes_of_a_download_are_reported(
+    sandbox_client: AsyncClient, journal: Journal, row: RowProgress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(LineReport, "loaded", lambda _, *loaded: reported.append(loaded))
+    await runner(sandbox_client, journal, [row]).run(timeout=math.inf)
+    assert reported[-1] == (row, len(b"the video"), len(b"the video"))
