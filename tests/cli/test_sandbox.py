@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import chamelaion_async.sandbox
 from chamelaion_async.cli import sandbox
 
 from .running import Cli, Start
@@ -72,7 +73,7 @@ def test_every_option_reaches_the_sandbox_and_its_errors_are_one_line(
         given.update(settings)
         raise ValueError("no such settings")
 
-    monkeypatch.setattr(sandbox, "Sandbox", refuse)
+    monkeypatch.setattr(chamelaion_async.sandbox, "Sandbox", refuse)
     options = "--host ::1 --port 1 --job-seconds 0 --page-cap 3 --rate-limit 0.5 --key a b"
     result = cli("sandbox", *options.split())
     assert (result.code, result.err) == (2, "chamelaion-async: no such settings\n")
