@@ -42,7 +42,7 @@ class Window:
         )
         # tmux's own option to keep a window writes a line into it. A signal trapped here still reaches the command.
         self._code = folder / "code"
-        script = f"trap : INT; {command}; echo $? > {self._code.name}; sleep 1000"
+        script = f"trap : INT; {command}; echo $? > code.new; mv code.new {self._code.name}; sleep 1000"
         self._do("new-session", "-d", "-x", width, "-y", height, "-c", str(folder), script)
 
     def text(self) -> str:
@@ -53,14 +53,17 @@ class Window:
     def until(self, is_there: Callable[[str], object]) -> str:
         """Return the text as soon as it is as expected."""
         ends = time.monotonic() + _PATIENCE
-        while not is_there(text := self.text()):
+        while True:
+            has_ended = self._code.exists()  # before the text is read, which is then the last one
+            if is_there(text := self.text()):
+                return text
+            assert not has_ended, f"the command has ended, and the window does not show it:\n{text}"
             assert time.monotonic() < ends, f"the window does not show it:\n{text}"
             time.sleep(0.02)  # tmux tells of no change
-        return text
 
     def code(self) -> int:
         """Return the exit code of the command, once it has ended."""
-        self.until(lambda _: self._code.exists() and self._code.read_text())
+        self.until(lambda _: self._code.exists())
         return int(self._code.read_text())
 
     def resize(self, width: int, height: int) -> None:
