@@ -22,11 +22,11 @@ _HEAD: Final = """\
 
 <!-- Made by `python -m tests.faults.table` from tests/faults; do not edit. A test holds the two together. -->
 
-What becomes of every operation when something goes wrong: {faults} faults, {cells} cells. This page is generated
-from the table that `nox -s faults` plays, cell by cell, against the [sandbox](sandbox.md), so it says what was seen
-and not what was meant. A cell is either **✓**, the right result, or the class of the
-[error](errors.md) that is raised, or that stands in the outcome of a batch.
-In every cell the test makes sure that
+What becomes of every operation when something goes wrong: {faults} faults, {cells} cells, each a fault and an
+operation. This page is generated from the table that `nox -s faults` plays, cell by cell, against the
+[sandbox](sandbox.md), so it says what was seen and not what was meant. A result is **✓** where the operation
+succeeds, or else the class of the [error](errors.md) that it raises or that the outcome of a batch holds. It holds
+for all operations of the section, or says for which. In every cell the test makes sure that
 
 - nothing but the result or that error comes out, within a deadline, and the error does not show the key,
 - no task, socket or file is left, and no warning is given,
@@ -50,26 +50,23 @@ def page() -> str:
     parts = [_HEAD.format(faults=len(CATALOGUE), cells=f"{count:,}")]
     for kind, title in _TITLES.items():
         operations = [operation for operation in OPERATIONS if operation.kind == kind]
-        parts.append(f"## {title}\n")
+        parts.append(f"## {title}\n\n{', '.join(operation.title for operation in operations)}.\n")
         parts.extend(_chapters(operations))
     return "\n".join(parts)
 
 
 def _chapters(operations: Sequence[Operation]) -> Iterator[str]:
-    columns = [
-        f"`{operation.title}`" if operation.title.isidentifier() else operation.title for operation in operations
-    ]
     for chapter, rows in groupby(CATALOGUE, key=lambda row: row.chapter):
         lines = list(_merged(_lines(list(rows), operations)))
         if lines:
             yield f"### {chapter}: {_TITLES[operations[0].kind].lower()}\n"
-            yield _line(["", "", *columns])
-            yield _line(["---"] * (len(columns) + 2))
-            yield from (_line(["; ".join(names), extent, *outcomes]) for names, extent, outcomes in lines)
+            yield _line(["fault", "strikes", "result"])
+            yield _line(["---"] * 3)
+            yield from (_line(["; ".join(names), extent, result]) for names, extent, result in lines)
             yield ""
 
 
-Line = tuple[list[str], str, list[str]]
+Line = tuple[list[str], str, str]
 
 
 def _lines(rows: Sequence[Row], operations: Sequence[Operation]) -> Iterator[Line]:
@@ -77,17 +74,30 @@ def _lines(rows: Sequence[Row], operations: Sequence[Operation]) -> Iterator[Lin
         outcomes = {"once": _outcomes(row.once, operations), "always": _outcomes(row.always, operations)}
         extents = [extent for extent, found in outcomes.items() if any(found)]
         if len(extents) == 2 and outcomes["once"] == outcomes["always"]:
-            yield [row.name], "once, always", [_shown(outcome) for outcome in outcomes["once"]]
+            yield [row.name], "once, always", _result(outcomes["once"], operations)
             continue
         for extent in extents:
-            yield [row.name], extent, [_shown(outcome) for outcome in outcomes[extent]]
+            yield [row.name], extent, _result(outcomes[extent], operations)
+
+
+def _result(outcomes: Sequence[str], operations: Sequence[Operation]) -> str:
+    """Return one outcome where it is the same for all operations, and else each with the operations that have it.
+
+    A column for each operation would be too wide for a page: the names of errors are long, and mostly the same.
+    """
+    if len(set(outcomes)) == 1:
+        return _shown(outcomes[0])
+    having: dict[str, list[str]] = {}
+    for operation, outcome in zip(operations, outcomes, strict=True):
+        having.setdefault(outcome, []).append(operation.title)
+    return "; ".join(f"{_shown(outcome)} for {', '.join(names)}" for outcome, names in having.items())
 
 
 def _merged(lines: Iterator[Line]) -> Iterator[Line]:
     """Let faults of the same outcomes share a line."""
-    merged: dict[tuple[str, ...], Line] = {}
-    for names, extent, outcomes in lines:
-        same = merged.setdefault((extent, *outcomes), ([], extent, outcomes))
+    merged: dict[tuple[str, str], Line] = {}
+    for names, extent, result in lines:
+        same = merged.setdefault((extent, result), ([], extent, result))
         same[0].extend(names)
     return iter(merged.values())
 
