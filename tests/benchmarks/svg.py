@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 
@@ -16,20 +17,35 @@ COLOURS = (
     ("#b3261e", "#ff8a80"),
     ("#7b32a8", "#d2a8ff"),
 )
+INKS = ("#1f2328", "#e6edf3")
+
+
+def _colours(theme: int) -> str:
+    series = (f"--s{number}: {pair[theme]}" for number, pair in enumerate(COLOURS))
+    return "; ".join([f"--ink: {INKS[theme]}", *series])
+
+
+# A file of its own goes by what the reader's system prefers. In a page of the docs, which takes the whole drawing in,
+# `data-theme` says what the reader has chosen there: "light", "dark" or "auto". All rules are for `.chart`, since the
+# styles of a drawing hold for the whole page that it is in.
 STYLE = "\n".join(
     [
-        "svg { color: #1f2328; font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif }",
-        "text { fill: currentColor }",
-        ".head { font-size: 16px; font-weight: 600 }",
-        ".note { opacity: 0.78; font-size: 12px }",
-        ".grid { stroke: currentColor; stroke-opacity: 0.16 }",
-        *(f".s{n} {{ color: {light} }}" for n, (light, _) in enumerate(COLOURS)),
+        f".chart {{ {_colours(0)} }}",
+        "@media not print {",
+        f"[data-theme=dark] .chart {{ {_colours(1)} }}",
         "@media (prefers-color-scheme: dark) {",
-        "svg { color: #e6edf3 }",
-        *(f".s{n} {{ color: {dark} }}" for n, (_, dark) in enumerate(COLOURS)),
+        f".chart {{ {_colours(1)} }}",
+        f"[data-theme=light] .chart {{ {_colours(0)} }}",
         "}",
-        ".line, .hollow { fill: none; stroke: currentColor; stroke-width: 2 }",
-        ".mark { fill: currentColor }",
+        "}",
+        ".chart { color: var(--ink); font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif }",
+        ".chart text { fill: currentColor }",
+        ".chart .head { font-size: 16px; font-weight: 600 }",
+        ".chart .note { opacity: 0.78; font-size: 12px }",
+        ".chart .grid { stroke: currentColor; stroke-opacity: 0.16 }",
+        *(f".chart .s{number} {{ color: var(--s{number}) }}" for number in range(len(COLOURS))),
+        ".chart .line, .chart .hollow { fill: none; stroke: currentColor; stroke-width: 2 }",
+        ".chart .mark { fill: currentColor }",
     ]
 )
 RADIUS = 5.0
@@ -91,12 +107,14 @@ class Drawing:
         self._parts.append(f'<path class="{css}" d="{_outline(_SHAPES[series], x, y)}">{title}</path>')
 
     def __str__(self) -> str:
+        # Two drawings in one page must not have the same ids.
+        name = re.sub(r"\W+", "-", self.title.lower())
         head = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" '
-            f'width="{self.width}" height="{self.height}" role="img" aria-labelledby="title desc">'
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" class="chart" '
+            f'width="{self.width}" height="{self.height}" role="img" aria-labelledby="{name} {name}-in-words">'
         )
-        title = f'<title id="title">{escape(self.title)}</title>'
-        description = f'<desc id="desc">{escape(self.description)}</desc>'
+        title = f'<title id="{name}">{escape(self.title)}</title>'
+        description = f'<desc id="{name}-in-words">{escape(self.description)}</desc>'
         return "\n".join([head, title, description, f"<style>\n{STYLE}\n</style>", *self._parts, "</svg>", ""])
 
 
