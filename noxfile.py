@@ -40,6 +40,7 @@ SETS = {
     "mutation": ["pyproject.toml", "--group=mutation"],
     "lint": ["pyproject.toml", "--extra=cli", "--extra=redis", "--group=lint", "--group=test"],
     "docs": ["pyproject.toml", "--extra=redis", "--group=docs"],
+    "site": ["pyproject.toml", "--extra=redis", "--group=docs", "--group=site"],
     "audit": ["--group=audit"],
     "build": ["--group=build"],
     "lock": ["--group=lock"],
@@ -151,16 +152,19 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation; a warning is an error."""
-    install_wheel(session, "redis", with_lock=locked(session, "docs"))
-    build_docs(session, Path("docs"))
+    """Build the documentation; a warning is an error. Then read it in a browser; `-- -k search` for a part."""
+    install_servers(session)
+    install_wheel(session, "redis", with_lock=locked(session, "site"))
+    site = build_docs(session, Path("docs"))
+    session.run("pytest", "tests/site", *session.posargs, env={"CHAMELAION_SITE": str(site)})
 
 
-def build_docs(session: nox.Session, pages: Path) -> None:
-    """Build a folder of pages; a warning is an error."""
-    target = Path(session.create_tmp()) / "html"
+def build_docs(session: nox.Session, pages: Path) -> Path:
+    """Build a folder of pages, and return where; a warning is an error."""
+    target = Path(session.create_tmp()).resolve() / "html"
     options = ["--fail-on-warning", "--keep-going", "--fresh-env", "-b", "html"]
     session.run("sphinx-build", *options, str(pages), str(target))
+    return target
 
 
 @nox.session

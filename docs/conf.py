@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
-from sphinx.errors import ExtensionError
-from sphinx.search.en import SearchEnglish
 
 import chamelaion_async
 from chamelaion_async import redis, sandbox, testing
@@ -19,7 +17,17 @@ author = "the chamelaion-async contributors"
 project_copyright = author
 version = release = chamelaion_async.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "drawings",
+    "outputs",
+    "public_names",
+    "statuses",
+]
 exclude_patterns = ["_build", "examples"]
 nitpicky = True
 # What signatures name without it being public API: type variables, an alias, a protocol, and classes of the standard
@@ -49,6 +57,19 @@ html_theme = "furo"
 html_title = f"chamelaion-async {version}"
 html_copy_source = False
 html_show_sphinx = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_js_files = ["site.js"]
+html_favicon = "_static/favicon.svg"
+html_search_scorer = str(
+    Path(__file__).parent / "_extensions" / "scorer.js"
+)  # Sphinx 9 opens it from the working directory
+toc_object_entries_show_parents = "hide"
+
+# What is typed is copied, without its prompt; what is printed has no button.
+copybutton_selector = "div:not(.output) > div.highlight > pre"
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 
 MODELS = {
     "chamelaion_async.resources.lipsync": "LipsyncRequest",
@@ -87,53 +108,6 @@ def plain_signature(*event: Any) -> tuple[str | None, str | None]:
     return signature, returns
 
 
-class SearchWithStatuses(SearchEnglish):
-    """Let readers search for a status such as 429. Sphinx keeps bare numbers out of its index, and out of queries."""
-
-    js_splitter_code = """
-function splitQuery(query) {
-  const words = query.split(/[^\\p{Letter}\\p{Number}_]+/gu).filter((word) => word);
-  return words.map((word) => (/^[1-5][0-9][0-9]$/.test(word) ? "http" + word : word));
-}
-"""
-
-    def split(self, input: str) -> list[str]:
-        return [f"http{word}" if re.fullmatch("[1-5][0-9][0-9]", word) else word for word in super().split(input)]
-
-
-SEARCHES = {
-    "429": {"howto/configuration", "howto/errors", "howto/migrate"},
-    "404": {"howto/errors", "howto/waiting"},
-    "migrate": {"howto/migrate"},
-    "retrieve": {"howto/migrate"},
-    "sync": {"howto/sync"},
-    "deploy": {"howto/deploys"},
-    "workers": {"howto/workers", "howto/sync"},
-    "redis": {"howto/workers", "reference/sharing"},
-    "jupyter": {"howto/jupyter"},
-}
-"""What readers search for, and pages that they have to find."""
-
-
-def check_search(app: Sphinx, error: Exception | None) -> None:
-    """Fail a build whose index does not lead from a search to its pages."""
-    if error is not None or app.builder.name != "html":
-        return
-    text = Path(app.outdir, "searchindex.js").read_text("utf-8")
-    index = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))
-    language = SearchWithStatuses({})
-    for query, pages in SEARCHES.items():
-        (word,) = map(language.stem, language.split(query))
-        numbers: list[int] = []
-        for part in ("terms", "titleterms"):
-            entry = index[part].get(word, [])
-            numbers += [entry] if isinstance(entry, int) else entry  # one page has no list around it
-        if missed := pages - {index["docnames"][number] for number in numbers}:
-            raise ExtensionError(f"a search for {query!r} does not lead to {', '.join(sorted(missed))}")
-
-
 def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", plain_words, priority=100)
     app.connect("autodoc-process-signature", plain_signature)
-    app.add_search_language(SearchWithStatuses)
-    app.connect("build-finished", check_search)
