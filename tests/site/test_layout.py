@@ -32,7 +32,7 @@ FAINT = """() => {
   }
   return found;
 }"""
-DRAWINGS = {"why.html": 4, "spacing.html": 2}
+DRAWINGS = {"reference/commands.html": 3, "spacing.html": 2, "why.html": 4}
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
