@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import random
 import re
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -53,7 +55,8 @@ async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sandbox]:
     """A service with a season that was submitted a moment ago, an episode every six seconds, and an older one."""
     # The board and its counter go by the loop's time, which is the sandbox's here.
     for timed in (LiveRows, Traffic):
-        monkeypatch.setitem(timed.__init__.__kwdefaults__, "clock", asyncio.get_running_loop().time)  # type: ignore[misc]  # read only
+        defaults: Any = inspect.getattr_static(timed, "__init__").__kwdefaults__
+        monkeypatch.setitem(defaults, "clock", asyncio.get_running_loop().time)
     async with Sandbox() as served:
         monkeypatch.setenv("CHAMELAION_BASE_URL", served.base_url)
         monkeypatch.setenv("CHAMELAION_API_KEY", "sk-sandbox")
