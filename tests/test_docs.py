@@ -8,11 +8,17 @@ that is empty when a page begins.
 - A ``text`` block right after it is what the block prints; ``...`` stands for anything.
 - A block that begins with ``# conftest.py``, ``# app.py`` or ``# test_NAME.py`` is that file; pytest runs them.
 - ``<!-- not run: REASON -->`` on the line before it leaves a block out.
+
+A block that is no program, which ``asyncio.run`` would be in, can be pasted into a prompt. None takes long in real time.
+A page that submits to whatever service the environment names says that its place is ``chamelaion-async shell``, where
+that is a sandbox.
 """
 
 from __future__ import annotations
 
 import ast
+import asyncio
+import codeop
 import contextlib
 import doctest
 import inspect
@@ -44,6 +50,9 @@ TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path 
 _FENCE = re.compile(r"(?P<indent> *)(?P<fence>```+)(?P<language>\S*)")
 _NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
 _FILE = re.compile(r"# (conftest|app|test_\w+)\.py")
+_PLACE = re.compile(r"^\*\*Where it runs:\*\* ", re.MULTILINE)
+SHELL = "**Where it runs:** in [`chamelaion-async shell`]"
+LONG = 60.0  # seconds
 
 
 PYTEST_INI = """\
@@ -114,16 +123,20 @@ class _InARunningLoop(ast.NodeTransformer):
 
 
 async def run(text: str, name: str = "page") -> None:
-    """Run the examples of a page; what fails, or prints something else than the page says, is an error."""
+    """Run the examples of a page; what fails, takes long, or prints something else than the page says, is an error."""
+    time = asyncio.get_running_loop().time
     namespace: dict[str, object] = {"__name__": "__main__"}
     for block, expected in outputs(text):
         # Empty lines before it let tracebacks point to the line of the page.
         tree = _InARunningLoop().visit(ast.parse("\n" * (block.line - 1) + block.code, name))
         code = compile(tree, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        began = time()
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             pending = eval(code, namespace)
             if inspect.isawaitable(pending):
                 await pending
+        if time() - began > LONG:
+            pytest.fail(f"{name}:{block.line} takes {time() - began:.0f} s")
         if expected is not None and not _agree(expected, printed.getvalue()):
             pytest.fail(f"{name}:{block.line} prints\n{printed.getvalue()}and not, as the page says,\n{expected}")
 
@@ -132,21 +145,60 @@ def _agree(expected: str, printed: str) -> bool:
     return doctest.OutputChecker().check_output(expected, printed, doctest.ELLIPSIS)
 
 
+def pasted(block: Block) -> str | None:
+    """Paste a block into a prompt, line by line, with an empty line at its end; return the line that it refuses."""
+    compiled = codeop.CommandCompiler()
+    compiled.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    lines: list[str] = []
+    for number, line in enumerate([*block.code.splitlines(), ""], start=block.line):
+        lines.append(line)
+        try:
+            if compiled("\n".join(lines), "<stdin>", "single") is not None:
+                lines = []
+        except SyntaxError as error:
+            return f"{number}: {line!r}, {error.msg}"
+    return f"{block.line}: no end" if any(lines) else None
+
+
 @pytest.fixture
-async def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[None]:
+async def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Sandbox]:
     """Lead clients to a sandbox and files to an empty folder."""
     monkeypatch.chdir(tmp_path)
     async with Sandbox() as sandbox:
         monkeypatch.setenv("CHAMELAION_BASE_URL", sandbox.base_url)
         monkeypatch.setenv("CHAMELAION_API_KEY", "sk-sandbox")
-        yield
+        yield sandbox
 
 
 @pytest.mark.virtual_time
-@pytest.mark.usefixtures("served")
 @pytest.mark.parametrize("page", [page for page, text in TEXTS.items() if any(outputs(text))])
-async def test_examples_run(page: str) -> None:
+async def test_examples_run(page: str, served: Sandbox) -> None:
     await run(TEXTS[page], page)
+    # With a real key, what the page submits would be paid for. The README's programs are meant to be.
+    assert not served.jobs or SHELL in TEXTS[page] or page == "README.md"
+
+
+@pytest.mark.virtual_time
+async def test_the_second_example_of_the_readme_stands_alone(served: Sandbox) -> None:
+    _, (program, says) = list(outputs(TEXTS["README.md"]))[:2]
+    await run(f"```python\n{program.code}```\n\n```text\n{says}```\n")
+    assert len(served.jobs) == 5
+
+
+@pytest.mark.parametrize("page", [page for page, text in TEXTS.items() if any(outputs(text))])
+def test_examples_can_be_pasted_into_a_prompt(page: str) -> None:
+    for block, _ in outputs(TEXTS[page]):
+        assert "asyncio.run(" in block.code or pasted(block) is None, f"{page}:{pasted(block)}"
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in TEXTS if page.startswith(str(Path("docs", "howto"))) and "index" not in page]
+)
+def test_a_guide_says_at_its_begin_where_its_examples_run(page: str) -> None:
+    begin, _, rest = TEXTS[page].partition("\n## ")
+    has_examples = any(block.language == "python" for block in blocks(TEXTS[page]))
+    assert len(_PLACE.findall(begin)) == has_examples
+    assert not _PLACE.search(rest)
 
 
 @pytest.mark.parametrize("page", [page for page, text in TEXTS.items() if files(text)])
@@ -176,10 +228,12 @@ def test_examples_that_are_test_files_pass(page: str, tmp_path: Path) -> None:
         ("```python\npass\n```\n```text\n2\n```\n", pytest.fail.Exception),
         ("```python\nprint(\n```\n", SyntaxError),
         ("```python\nclient\n```\n", NameError),
+        ("```python\nimport asyncio\nawait asyncio.sleep(61)\n```\n", pytest.fail.Exception),
         ("1. Do this:\n\n   ```python\n   [][0]\n   ```\n", IndexError),
         ("<!-- not run: -->\n```python\n[][0]\n```\n", IndexError),
     ],
 )
+@pytest.mark.virtual_time
 async def test_an_example_that_is_wrong_fails(text: str, error: type[BaseException]) -> None:
     with pytest.raises(error):
         await run(text)
@@ -196,6 +250,15 @@ async def test_an_example_that_is_wrong_fails(text: str, error: type[BaseExcepti
 )
 async def test_an_example_that_is_right_passes(text: str) -> None:
     await run(text)
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["if True:\n    x = 1\n\n    x = 2\n", "if True:\n    x = 1\nx = 2\n", "print(\n"],
+    ids=["empty line inside", "no empty line after", "no end"],
+)
+def test_a_block_that_a_prompt_refuses_is_found(code: str) -> None:
+    assert pasted(Block(language="python", code=code, line=1, before="")) is not None
 
 
 def test_the_readme_begins_with_two_commands() -> None:
