@@ -9,9 +9,9 @@ that is empty when a page begins.
 - A block that begins with ``# conftest.py``, ``# app.py`` or ``# test_NAME.py`` is that file; pytest runs them.
 - ``<!-- not run: REASON -->`` on the line before it leaves a block out.
 
-A block that is no program, which ``asyncio.run`` would be in, can be pasted into a prompt. None takes long in real time.
-A page that submits to whatever service the environment names says that its place is ``chamelaion-async shell``, where
-that is a sandbox.
+A block that is no program, which ``asyncio.run`` would be in, can be pasted into a prompt. None takes long in real
+time. A page that submits to whatever service the environment names says that its place is ``chamelaion-async shell``,
+where that is a sandbox.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class _InARunningLoop(ast.NodeTransformer):
 
 
 async def run(text: str, name: str = "page") -> None:
-    """Run the examples of a page; what fails, takes long, or prints something else than the page says, is an error."""
+    """Run the examples of a page; what fails, takes long, or prints what the page does not say, is an error."""
     time = asyncio.get_running_loop().time
     namespace: dict[str, object] = {"__name__": "__main__"}
     for block, expected in outputs(text):
