@@ -57,6 +57,7 @@ html_theme = "furo"
 html_title = f"chamelaion-async {version}"
 html_copy_source = False
 html_show_sphinx = False
+templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
