@@ -11,7 +11,7 @@ function reachable() {
 // Long names in tables break where their parts end.
 function breakable() {
   for (const word of document.querySelectorAll("td code .pre")) {
-    const parts = word.textContent.split(/(?<=[.,(=_/-])/);
+    const parts = word.textContent.split(/(?<=[.,(=_/-])(?!\))/);
     if (word.textContent.length > 24) word.replaceChildren(...parts.flatMap((part) => [part, document.createElement("wbr")]));
   }
 }
