@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from mimetypes import guess_type
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,21 @@ async def chromium() -> AsyncIterator[Browser]:
         yield started
 
 
+async def _serve(request: web.Request) -> web.Response:
+    # aiohttp's own way leaves a file open if the reader goes on to another page while it is being opened.
+    return _file(Path(os.environ["CHAMELAION_SITE"], request.match_info["name"]))
+
+
+def _file(path: Path) -> web.Response:
+    if not path.is_file():
+        raise web.HTTPNotFound
+    return web.Response(body=path.read_bytes(), content_type=guess_type(path)[0] or "application/octet-stream")
+
+
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def served() -> AsyncIterator[str]:
     app = web.Application()
-    app.router.add_static("/", os.environ["CHAMELAION_SITE"])
+    app.router.add_get("/{name:.+}", _serve)
     async with TestServer(app) as server:
         yield str(server.make_url("/"))
 
