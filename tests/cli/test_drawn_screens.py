@@ -22,7 +22,7 @@ from chamelaion_async.cli.list import list_requests
 from chamelaion_async.cli.wait import wait
 from chamelaion_async.sandbox import Sandbox
 
-from .screens import Screen, drawing
+from .drawn_screens import Screen, drawing
 
 SCREENS = Path(__file__).parents[2] / "docs" / "screens"
 WIDTH, HEIGHT = 96, 17
