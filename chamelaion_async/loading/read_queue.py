@@ -26,6 +26,7 @@ J = TypeVar("J", bound=Job)
 
 _SCAN_PAUSE: Final = (15.0, 480.0)  # seconds until the list is scanned again for a request: first, longest
 _FIRST_GETS: Final = 16  # how many requests of an overdue page are read with GET at first; then all of them
+_NEXT_FIRST_GET: Final = 0.4  # seconds between the GETs that show whether a service answers that has not yet
 _PROBE_TIME: Final = 1.0  # seconds that other reads wait for the GET that follows a page answered 429
 _STALE: Final = 256  # places that may stay in the heap after they left the queue
 _HEARD_FOR: Final = 15.0  # seconds for which a page that another client has read is likely to be read by it again
@@ -373,7 +374,7 @@ class ReadQueue(Generic[J]):
         if self.health.knows_nothing and page.overdue_at < page.began + PATIENCE:
             # One more GET at a time, so that its answer shows soon after an outage that the service answers again.
             self._allow_gets(page, 1)
-            page.overdue_at = min(now + 2 * self.health.get_overdue_after, page.began + PATIENCE)
+            page.overdue_at = min(now + _NEXT_FIRST_GET, page.began + PATIENCE)
             return False
         is_first = not page.is_overdue
         self._allow_gets(page, _FIRST_GETS if is_first else None)

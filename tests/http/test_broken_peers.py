@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import json
 import socket
 import struct
 import tracemalloc
+import warnings
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -459,6 +461,20 @@ async def test_an_answer_beyond_the_cap_leaves_the_client_in_order(raw_server: R
             await client.users.me()
 
         assert await client.users.me() == User(name="k")
+
+
+async def test_an_answer_beyond_the_cap_is_released_and_not_left_to_the_garbage_collector(
+    raw_server: RawServer,
+) -> None:
+    asyncio.get_running_loop().set_debug(True)  # in which aiohttp warns of a response that was left
+    async with AsyncClient("sk-key", base_url=await raw_server(saying(answer(padded(CAP + 1))))) as client:
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            with pytest.raises(InvalidResponseError):
+                await client.users.me()
+            gc.collect()
+
+    assert [str(warning.message) for warning in warned if warning.category is ResourceWarning] == []
 
 
 def bomb(encoding: str) -> bytes:

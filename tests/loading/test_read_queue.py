@@ -289,7 +289,7 @@ class TestOverduePages:
         while (now := page.overdue_at) < PATIENCE:
             assert not clockwork.queue.page_is_overdue(page, now)
             sent.append((round(now, 2), *clockwork.chosen()))
-        assert sent == [(0.05, "0"), (0.55, "1"), (1.05, "2"), (1.55, "3")]
+        assert sent == [(0.05, "0"), (0.45, "1"), (0.85, "2"), (1.25, "3"), (1.65, "4")]
         assert (page.overdue_at, page.is_overdue) == (PATIENCE, False)
 
 
