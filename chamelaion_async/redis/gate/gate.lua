@@ -10,12 +10,15 @@ local STAYS_ACTIVE = 0.5    -- seconds after its last time for which a process c
 local LIMIT_HOLDS = 60      -- seconds for which a limit holds after a process with this limit has last asked
 local REMEMBERED = 10       -- seconds of which the grants are counted, as AnswerLog counts answers
 local SLICES = 4            -- counts a second
+local REJOINED = 1          -- seconds after which all processes have found a server that was away
 local KEPT = 600            -- seconds until the state of a gate that no process uses is forgotten
 local SAME_TIME = 1e-4      -- seconds; the curve is not exact to the last bit
 
-for field, default in pairs({ limit_at = -INF, seen = -INF, epoch = 0, granted = 0 }) do FIELDS[field] = default end
+local OWN = { limit_at = -INF, seen = -INF, epoch = 0, granted = 0, expected = 1, rejoining_until = -INF }
+for field, default in pairs(OWN) do FIELDS[field] = default end
 local TIMES = {
   "opens_at", "closed_until", "grows_since", "opened_at", "began_at", "first_refused_at", "refused_at", "limit_at",
+  "rejoining_until",
 }
 
 local function number_of(text)
@@ -168,7 +171,7 @@ local function refuse(g, now, slices, back, epoch, refusal)
   if closes then g.granted = 0 end
 end
 
-local function next_time(g, now, back)
+local function next_time(g, now, back, active)
   local stale = now - 0.5 / rate_at(g, now)
   while #back > 0 do
     local at = table.remove(back, 1)
@@ -176,6 +179,10 @@ local function next_time(g, now, back)
   end
   local at = math.max(now, g.opens_at)
   take(g, at)
+  if at < g.rejoining_until and active < g.expected then
+    -- Those that have not found the server again still take their part of the rate.
+    g.opens_at = at + (g.opens_at - at) * g.expected / active
+  end
   return at
 end
 
@@ -197,7 +204,7 @@ local function hand_out(g, now, members, slices, back, question)
   end
   local times = {}
   for i = 1, math.min(question.wanted, share - question.held) do
-    local at = next_time(g, now, back)
+    local at = next_time(g, now, back, active)
     count_grants(g, slices, at, 1)
     times[i] = microseconds(at)
     members[mine] = math.max(members[mine] or now, at + STAYS_ACTIVE)
@@ -224,6 +231,9 @@ if question.used > 0 then
   count_grants(g, slices, now, question.used)
   -- They were used before the gate closed, of which the process did not know yet.
   if question.epoch ~= g.epoch then g.granted = g.granted - question.used end
+end
+if not is_known and question.processes > 1 then
+  g.expected, g.rejoining_until = question.processes, now + REJOINED
 end
 take_back(g, slices, back, question.back)
 for _, refusal in ipairs(question.refusals) do refuse(g, now, slices, back, question.epoch, refusal) end

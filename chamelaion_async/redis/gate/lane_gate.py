@@ -175,7 +175,8 @@ class LaneGate:
             now = loop_time()
             held, closed = len(self._times), max(self._closed_until - now, 0.0)
             wanted = max(len(self._queue) - held, 0)
-            question = self._news.question(now, wanted=wanted, held=held, closed=closed)
+            processes = self._engine.processes
+            question = self._news.question(now, wanted=wanted, held=held, closed=closed, processes=processes)
             try:
                 answer = Answer.of(await self._engine.run(GATE, [self._key], [question.to_json()]))
             except (EngineLost, ValueError, TypeError):

@@ -91,7 +91,7 @@ class News:
         )
         self.refusals.append(refusal)
 
-    def question(self, now: float, *, wanted: int, held: int, closed: float) -> Question:
+    def question(self, now: float, *, wanted: int, held: int, closed: float, processes: int) -> Question:
         """Return the next question, and forget what it tells."""
         last = self.answer
         is_known = last is not None and last.is_throttled and not last.is_free and now < self.answered_at + _RECALLED
@@ -106,6 +106,7 @@ class News:
             refusals=self.refusals,
             rate=last.rate if last is not None and is_known else None,
             closed=closed,
+            processes=processes,
         )
         if self.used:
             self._grants.add(now, self.used)

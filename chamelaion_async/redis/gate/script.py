@@ -89,6 +89,7 @@ class Question:
         refusals: The 429s since the last question.
         rate: The rate that the gate has learned, for one that lost its state, or None.
         closed: Seconds that the lane was still closed then.
+        processes: How many processes there were when the engine was last reached, this one included.
     """
 
     member: str
@@ -101,6 +102,7 @@ class Question:
     refusals: Sequence[Refusal] = ()
     rate: float | None = None
     closed: float = 0.0
+    processes: int = 1
 
     def to_json(self) -> str:
         """Return the script's argument. What is None is left out, since Lua takes JSON's null for true."""

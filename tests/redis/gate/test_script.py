@@ -73,6 +73,26 @@ def test_each_process_gets_one_time_at_least(gate: Gate) -> None:
     assert found == [pytest.approx([0.5 * n], abs=1e-6) for n in range(3)]
 
 
+def test_a_gate_that_has_lost_its_state_leaves_the_part_of_those_that_have_not_come_back(gate: Gate) -> None:
+    due = {"a": gate.now, "b": gate.now}
+
+    def granted(*members: str) -> int:
+        """Count what these use in half a second, of the twenty a second of four processes."""
+        count = 0
+        for _ in range(100):
+            gate.now += 0.005
+            for member in members:
+                if gate.now >= due[member]:
+                    (after,) = gate.take(1, member, limit=20.0, processes=4)
+                    due[member] = gate.now + after
+                    count += 1
+        return count
+
+    assert granted("a") == pytest.approx(3, abs=1)
+    assert granted("a", "b") == pytest.approx(5, abs=1)
+    assert granted("a", "b") == pytest.approx(10, abs=1)  # a second later, there are two
+
+
 def test_a_process_that_holds_its_share_gets_no_more(gate: Gate) -> None:
     gate.take(1, limit=2.0)
     assert gate.take(9, held=1, limit=2.0) == []
