@@ -97,16 +97,16 @@ class _JumpingSelector(selectors.DefaultSelector):
             # Not for long: a thread wakes this loop with its result, and only then is no longer busy.
             seconds = min(timeout, _SLICE)
             return super().select(min(seconds, still)) if still else self._select_in_real_time(seconds)
-        ready = super().select(0)  # after the question above, so that it sees what a worker has brought
-        if ready:
-            return ready
         began = time.monotonic()
-        while (left := min(self._patience_now(), timeout) - (time.monotonic() - began)) > 0:
-            ready = super().select(min(left, _SLICE))
+        while True:
+            left = min(self._patience_now(), timeout) - (time.monotonic() - began)
+            # After the questions, so that it sees what a worker, or a thread that has ended, had brought by then.
+            ready = super().select(max(min(left, _SLICE), 0.0))
             if ready:
                 return ready
-        self._advance(timeout)
-        return []
+            if left <= 0:
+                self._advance(timeout)
+                return []
 
     def _patience_now(self) -> float:
         """Return for how many real seconds something from outside may still come."""

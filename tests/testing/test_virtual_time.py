@@ -19,6 +19,7 @@ import pytest
 from chamelaion_async import AsyncClient, WaitTimeoutError
 from chamelaion_async.sandbox import Fault, Sandbox
 from chamelaion_async.testing import VirtualTimeLoop, sandbox_in_thread
+from chamelaion_async.testing.workers import Workers
 
 T = TypeVar("T")
 WORK = 0.1  # real seconds of work outside of the loop, which is far more than the loop's patience where that is 0
@@ -199,6 +200,26 @@ OUTSIDE = {"a thread of ones own": _other_thread, "a server in another thread": 
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_what_the_loop_knows_nothing_of_is_listened_to(name: str) -> None:
     run(OUTSIDE[name](), patience=30.0)
+
+
+def test_what_a_thread_brings_right_before_its_end_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread brings it after the loop has last listened, and has ended when the loop asks for threads."""
+
+    async def main() -> None:
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+        answers = iter([True, True])
+
+        def has_strangers(_: Workers) -> bool:
+            if next(answers, False):
+                return True
+            loop.call_soon_threadsafe(done.set)
+            return False
+
+        monkeypatch.setattr(Workers, "has_strangers", has_strangers)
+        async with asyncio.timeout(SOON):
+            await done.wait()
+
+    run(main(), patience=30.0)
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
