@@ -32,6 +32,7 @@ async def app(
         if os.environ["MADE"] == "in the lifespan of a worker":
             signal.signal(signal.SIGTERM, lambda *_: None)
         async with client or make_client() as client:
+            print("started", flush=True)  # noqa: T201 - the test reads it
             await send({"type": "lifespan.startup.complete"})
             await receive()
         print("closed", flush=True)  # noqa: T201 - the test reads it

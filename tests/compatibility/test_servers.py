@@ -61,9 +61,15 @@ class Stopped:
 
 
 async def stop(
-    arguments: list[str], number: signal.Signals, made: str, *, path: str = "/", all_processes: bool = False
+    arguments: list[str],
+    number: signal.Signals,
+    made: str,
+    *,
+    path: str = "/",
+    workers: int = 0,
+    all_processes: bool = False,
 ) -> Stopped:
-    """Start a server, open three streams, and send a signal to it or to its workers too."""
+    """Start a server, open three streams, and send a signal to it, or to all once its workers have started."""
     port = free_port()
     async with Sandbox(job_seconds=3600) as sandbox, asyncio.timeout(60):
         sandbox.add_job(reference_id="job")
@@ -79,6 +85,9 @@ async def stop(
         streams = []
         try:
             streams = [await open_stream(port, path) for _ in range(3)]
+            assert process.stdout is not None
+            for _ in range(workers):
+                await process.stdout.readuntil(b"started\n")
             since = time.monotonic()
             if all_processes:
                 os.killpg(process.pid, number)
@@ -131,7 +140,7 @@ WORKERS = ["-m", "hypercorn", "--workers=2", "--bind=127.0.0.1:{port}", "stream_
 
 
 async def test_workers_of_hypercorn_stop_at_a_signal_to_all_processes() -> None:
-    stopped = await stop(WORKERS, signal.SIGTERM, "in the lifespan of a worker", all_processes=True)
+    stopped = await stop(WORKERS, signal.SIGTERM, "in the lifespan of a worker", workers=2, all_processes=True)
     assert ["event: end" in text for text in stopped.rest] == [True] * 3
     assert stopped.output.count("closed") == 2
     assert "Traceback" not in stopped.output
@@ -140,7 +149,7 @@ async def test_workers_of_hypercorn_stop_at_a_signal_to_all_processes() -> None:
 
 async def test_workers_of_hypercorn_hear_nothing_of_a_signal_to_its_main_process() -> None:
     """Once they do, docs/howto/web.md can say less of them."""
-    stopped = await stop([*WORKERS, "--graceful-timeout=0"], signal.SIGTERM, "in the lifespan")
+    stopped = await stop([*WORKERS, "--graceful-timeout=0"], signal.SIGTERM, "in the lifespan", workers=2)
     assert ["event: end" in text for text in stopped.rest] == [False] * 3
     assert stopped.output.count("closed") == 2
     assert stopped.took < AT_MOST

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -245,6 +246,8 @@ async def test_a_board_of_300_jobs_takes_less_than_three_hundredths_of_a_core(jo
     console = Console(file=file, force_terminal=True, width=80, height=24, legacy_windows=False)
     board = TableBoard(names, durations=durations(job, now=45.0, finished=200), console=console)
     changed = job("processing")
+    tracer = sys.gettrace()
+    sys.settrace(None)  # what it costs to measure coverage is not its own
     began = time.process_time()
     with board:
         for second in range(60):
@@ -254,5 +257,7 @@ async def test_a_board_of_300_jobs_takes_less_than_three_hundredths_of_a_core(jo
             for _ in range(4):
                 await asyncio.sleep(0.25)
                 board._live.put(names[0], board._live.rows[names[0]])
+    took = time.process_time() - began
+    sys.settrace(tracer)
     assert file.getvalue().count("0 of 300 done") >= 200
-    assert time.process_time() - began < 0.03 * 60
+    assert took < 0.03 * 60
