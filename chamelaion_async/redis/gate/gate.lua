@@ -181,7 +181,8 @@ local function next_time(g, now, back, active)
   take(g, at)
   if at < g.rejoining_until and active < g.expected then
     -- Those that have not found the server again still take their part of the rate.
-    g.opens_at = at + (g.opens_at - at) * g.expected / active
+    local stretched = at + (g.opens_at - at) * g.expected / active
+    g.opens_at = math.min(stretched, math.max(g.opens_at, g.rejoining_until))
   end
   return at
 end

@@ -461,7 +461,7 @@ class TestWithoutTheEngine:
         assert len(times) >= 0.9 * 120
 
     async def test_the_gate_is_asked_again_as_soon_as_it_is_back(self, join: Join, engine: VirtualEngine) -> None:
-        engine.processes = 10
+        engine.processes = 1
         callers = Callers(join(10.0), 100)
         engine.is_live = False
         await asyncio.sleep(5.0)
@@ -469,6 +469,20 @@ class TestWithoutTheEngine:
         before = len(callers.times)
         await asyncio.sleep(1.0)
         assert len(callers.times) - before == pytest.approx(10, abs=1)
+        await callers.cancel()
+
+    @pytest.mark.parametrize("rate", [10.0, 0.5])
+    async def test_a_gate_without_a_state_gives_all_of_the_rate_after_a_second(
+        self, join: Join, engine: VirtualEngine, rate: float
+    ) -> None:
+        """Until then, nine others may not have found the engine again."""
+        engine.processes = 10
+        callers = Callers(join(rate), 100)
+        await asyncio.sleep(1.0)
+        assert len(callers.times) <= 2
+        before = len(callers.times)
+        await asyncio.sleep(10.0)
+        assert len(callers.times) - before == pytest.approx(10 * rate, abs=1)
         await callers.cancel()
 
     async def test_commands_that_are_lost_make_it_go_on_alone(self, join: Join, engine: VirtualEngine) -> None:
