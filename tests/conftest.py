@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import signal
@@ -33,6 +34,12 @@ Factories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 pytest_plugins = ["chamelaion_async.testing", "pytester"]
 # The tests of the site read a build of it: `nox -s docs` makes one, says where it is, and runs them.
 collect_ignore = [] if "CHAMELAION_SITE" in os.environ else ["site"]
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of garbage collections, which many tests ask for."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
