@@ -156,7 +156,7 @@ def docs(session: nox.Session) -> None:
     install_servers(session)
     install_wheel(session, "redis", with_lock=locked(session, "site"))
     site = build_docs(session, Path("docs"))
-    session.run("pytest", "tests/site", *session.posargs, env={"CHAMELAION_SITE": str(site)})
+    session.run(*PYTEST, "tests/site", *session.posargs, env={"CHAMELAION_SITE": str(site)})
 
 
 def build_docs(session: nox.Session, pages: Path) -> Path:
