@@ -9,6 +9,7 @@ from typing import Any
 
 import get_many
 import many
+import replicas
 import throughput
 import when
 from dot_chart import Dot, dot_chart
@@ -179,6 +180,24 @@ def spacing(results: Results) -> str:
     )
 
 
+def sharing(results: Results) -> str:
+    """Draw the delay against the requests of replicas, without sharing and with it."""
+    rows = {row["what"]: (row["requests"], row["delay_mean_s"]) for row in results["replicas"]["rows"]}
+    one = rows[replicas.ONE]
+    return pair_chart(
+        title="1,000 jobs, 20 requests a second allowed: what replicas cost",
+        subtitle="Hollow: not shared. Full: shared through Valkey. Service with 0.3 s, jobs that finish over 30 s",
+        pairs=[
+            Pair(name=replicas.ONE, before=one, after=one),
+            *(Pair(name=after, before=rows[before], after=rows[after]) for before, after in replicas.PAIRS.items()),
+        ],
+        x_title="requests",
+        y_title="mean delay from finished to known, in seconds",
+        foot=("Requests of all replicas together, with those answered 429.",),
+        names=("not shared", "shared"),
+    )
+
+
 CHARTS: dict[str, tuple[str, Callable[[Results], str]]] = {
     "delay.svg": ("many", delay),
     "requests.svg": ("many", requests),
@@ -186,6 +205,7 @@ CHARTS: dict[str, tuple[str, Callable[[Results], str]]] = {
     "get-many.svg": ("get_many", batches),
     "schedule.svg": ("when", schedule),
     "spacing.svg": ("when", spacing),
+    "replicas.svg": ("replicas", sharing),
 }
 """The benchmark that each file shows, and how it is drawn."""
 

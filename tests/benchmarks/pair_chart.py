@@ -23,7 +23,14 @@ class Pair:
 
 
 def pair_chart(
-    *, title: str, subtitle: str, pairs: Sequence[Pair], x_title: str, y_title: str, foot: Sequence[str]
+    *,
+    title: str,
+    subtitle: str,
+    pairs: Sequence[Pair],
+    x_title: str,
+    y_title: str,
+    foot: Sequence[str],
+    names: tuple[str, str] = ("by age", "learned"),
 ) -> str:
     """Return the chart, with a legend that has the figures."""
 
@@ -53,8 +60,8 @@ def pair_chart(
     for series, pair in enumerate(pairs):
         start, end = ((x(place[0]), y(place[1])) for place in (pair.before, pair.after))
         drawing.line([start, end], series, dash="2 3")
-        drawing.mark(*start, series, words=f"{pair.name}, by age", hollow=True)
-        drawing.mark(*end, series, words=f"{pair.name}, learned")
+        drawing.mark(*start, series, words=f"{pair.name}, {names[0]}", hollow=True)
+        drawing.mark(*end, series, words=f"{pair.name}, {names[1]}")
         up = TOP + 14 + series * LEGEND_STEP
         drawing.mark(LEGEND + 8, up - 4, series)
         drawing.text(LEGEND + 22, up, pair.name)

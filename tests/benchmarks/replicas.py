@@ -77,8 +77,12 @@ ONE, ONE_SAME = "one process", "one process, 500 jobs"
 ONE_SLOW, ONE_LEARNS = "one process, 5 a second", "one process, 5 a second, limit learned"
 CASES: Final = (
     Case(what=ONE, count=1, shares=False),
+    Case(what="2 x 500, not shared", count=2, shares=False, max_rate=None, over=ONE),
+    Case(what="2 x 500", count=2, over=ONE),
     Case(what="4 x 250, not shared", shares=False, max_rate=None, over=ONE),
     Case(what="4 x 250", over=ONE, bounds=(("requests", 1.1), ("delay_mean_s", 1.1), ("status_429", 0))),
+    Case(what="8 x 125, not shared", count=8, shares=False, max_rate=None, over=ONE),
+    Case(what="8 x 125", count=8, over=ONE),
     Case(what=ONE_SAME, count=1, shares=False, work=SAME),
     Case(what="4 x the same 500, not shared", shares=False, max_rate=None, ids="same", work=SAME, over=ONE_SAME),
     Case(
@@ -133,10 +137,15 @@ CASES: Final = (
 )
 
 
+PAIRS: Final = {"2 x 500, not shared": "2 x 500", "4 x 250, not shared": "4 x 250", "8 x 125, not shared": "8 x 125"}
+"""What the chart compares."""
+
+
 def measure(short: bool) -> list[dict[str, Any]]:
     """Return a row for each case."""
     if short:
-        return [_run(evolve(case, work=evolve(case.work, jobs=40, latest=4.0))) for case in CASES[:3]]
+        cases = [case for case in CASES if case.what in {ONE, "4 x 250, not shared", "4 x 250"}]
+        return [_run(evolve(case, work=evolve(case.work, jobs=40, latest=4.0))) for case in cases]
     return [_run(case) for case in CASES]
 
 
