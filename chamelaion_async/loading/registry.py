@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Final, Generic, TypeVar
 
+import attrs
+
 from ..models import Job
 from .entries import Entry, Subscriber
 from .packing import reference_of
@@ -165,7 +167,11 @@ class Registry(Generic[J]):
                 group.add(entry)
             elif group is not entry:
                 self._by_reference[reference] = {group, entry}
-        entry.packed, entry.stamp = snapshot.packed, snapshot.stamp
+        stamp = snapshot.stamp
+        if entry.stamp is not None and entry.stamp.began > stamp.began:
+            # An earlier read has confirmed what a later one showed; what began in between may still show less.
+            stamp = attrs.evolve(stamp, began=entry.stamp.began)
+        entry.packed, entry.stamp = snapshot.packed, stamp
 
 
 def _add(entry: Entry[J], subscriber: Subscriber[J]) -> None:

@@ -253,6 +253,15 @@ KNOWN: Final[Mapping[str, World]] = {
         users=(User(at=0.57), User(at=0.56, by_reference=True)),
         nudges=(Nudge(at=0.9, target=0, by_reference=True),),
     ),
+    "a slow GET by reference that began before what a page has shown": World(
+        settings=Settings(get_seconds=1.2),
+        jobs=(*_jobs(2, 22.0), Job(number=2, reference="name-2", started=0.39, ended=42.68)),
+        users=(
+            User(call="watch", targets=(2,)),
+            User(call="as_finished", at=0.56, targets=(1, 0)),
+            User(targets=(2,), by_reference=True),
+        ),
+    ),
     "a record that a page spoils": World(
         settings=Settings(page_seconds=1.0),
         jobs=_jobs(4, 20.0),
