@@ -182,7 +182,7 @@ def spacing(results: Results) -> str:
 
 def sharing(results: Results) -> str:
     """Draw the delay against the requests of replicas, without sharing and with it."""
-    rows = {row["what"]: (row["requests"], row["delay_mean_s"]) for row in results["replicas"]["rows"]}
+    rows = {row["what"]: (row["requests"], round(row["delay_mean_s"], 2)) for row in results["replicas"]["rows"]}
     one = rows[replicas.ONE]
     return pair_chart(
         title="1,000 jobs, 20 requests a second allowed: what replicas cost",
