@@ -20,7 +20,8 @@ nox.options.sessions = ["lint", "tests", "docs", "demo"]
 
 MINORS = range(11, 15)
 PYTHONS = [f"3.{minor}" for minor in MINORS]
-PYTEST = ["pytest", "--numprocesses=auto", "--dist=worksteal"]
+# One process more than there are cores: tests wait for servers, browsers and programs almost half of the time.
+PYTEST = ["pytest", f"--numprocesses={(os.cpu_count() or 1) + 1}", "--dist=worksteal"]
 WITHOUT_LIMIT = ["-o", "faulthandler_timeout=0"]  # for long forms, in which one test may take an hour
 SERVERS = {
     "redis-server": ["redis-server"],

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.virtual_time
 
 POLLS: Final = int(os.environ.get("CHAMELAION_POLLS", "300"))
 _WARM_UP: Final = 400  # until the tables of the interpreter and of the read queue have their size
-_REMEMBERED: Final = 1000  # answers whose times a lane keeps for its rate
+_REMEMBERED: Final = 1000  # answers whose times a lane keeps for its rate, and paths that were refused
 _KEPT_URLS: Final = 128
 _KEPT_OBJECTS: Final = 255
 _PARTS: Final = 4
@@ -60,7 +60,8 @@ async def held() -> int:
 async def fill(client: AsyncClient) -> None:
     """Fill what has bounds.
 
-    Lanes remember some answers and submissions some jobs, yarl keeps some URLs, and CPython objects to use again.
+    Lanes remember some answers and refused paths, submissions some jobs, yarl keeps some URLs, and CPython keeps
+    objects to use again.
     """
     loop = asyncio.get_running_loop()
     _ = [(copy_context(), iter(loop.create_future())) for _ in range(_KEPT_OBJECTS)]
@@ -68,6 +69,8 @@ async def fill(client: AsyncClient) -> None:
         for _ in range(_REMEMBERED):
             loop._advance(1e-3)  # type: ignore[attr-defined] # the loop of these tests
             lane.answered()
+    refused = (f"/v1/lipsync/requests/{uuid(-number)}" for number in range(1, _REMEMBERED + 1))
+    client._transport.lanes["status"]._answers._refused.update(dict.fromkeys(refused, False))
     submissions = client._common.lipsync.submissions
     for number in range(CAPACITY):
         for recent in (submissions._returned, submissions._uncertain):
