@@ -99,9 +99,15 @@ async def growth(client: AsyncClient, api: StatelessApi, begin: Callable[[], Awa
 async def test_repeated_work_does_not_grow_the_client(
     client: AsyncClient, api: StatelessApi, tmp_path: Path, work: Work
 ) -> None:
-    grown = await growth(client, api, partial(work, Bench(client, api, tmp_path)))
-    assert sum(grown) - max(grown) <= _ALLOWED, grown
-    assert min(grown[_PARTS // 2 :]) <= _ALLOWED_LATER, grown
+    # Another thread of the test process may receive something meanwhile. A leak shows both times.
+    measured: list[list[int]] = []
+    while len(measured) < 2 and not any(map(_is_bounded, measured)):
+        measured.append(await growth(client, api, partial(work, Bench(client, api, tmp_path))))
+    assert any(map(_is_bounded, measured)), measured
+
+
+def _is_bounded(grown: list[int]) -> bool:
+    return sum(grown) - max(grown) <= _ALLOWED and min(grown[_PARTS // 2 :]) <= _ALLOWED_LATER
 
 
 async def test_work_that_keeps_its_answers_is_noticed(client: AsyncClient, api: StatelessApi, tmp_path: Path) -> None:
@@ -115,4 +121,4 @@ async def test_work_that_keeps_its_answers_is_noticed(client: AsyncClient, api: 
         return step
 
     grown = await growth(client, api, careless)
-    assert min(grown[_PARTS // 2 :]) > _ALLOWED_LATER, grown
+    assert not _is_bounded(grown), grown
