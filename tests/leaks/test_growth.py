@@ -76,7 +76,9 @@ async def fill(client: AsyncClient) -> None:
         for recent in (submissions._returned, submissions._uncertain):
             recent.add(uuid(number))
     for number in range(_KEPT_URLS):
+        # yarl keeps the URLs that are parsed and those that are put together, each in a table of their own.
         await client.lipsync.requests.list(limit=1, offset=number)
+        await client.lipsync.requests.get(uuid(-number - 1))
 
 
 async def growth(client: AsyncClient, api: StatelessApi, begin: Callable[[], Awaitable[Step]]) -> list[int]:
@@ -99,15 +101,9 @@ async def growth(client: AsyncClient, api: StatelessApi, begin: Callable[[], Awa
 async def test_repeated_work_does_not_grow_the_client(
     client: AsyncClient, api: StatelessApi, tmp_path: Path, work: Work
 ) -> None:
-    # Another thread of the test process may receive something meanwhile. A leak shows both times.
-    measured: list[list[int]] = []
-    while len(measured) < 2 and not any(map(_is_bounded, measured)):
-        measured.append(await growth(client, api, partial(work, Bench(client, api, tmp_path))))
-    assert any(map(_is_bounded, measured)), measured
-
-
-def _is_bounded(grown: list[int]) -> bool:
-    return sum(grown) - max(grown) <= _ALLOWED and min(grown[_PARTS // 2 :]) <= _ALLOWED_LATER
+    grown = await growth(client, api, partial(work, Bench(client, api, tmp_path)))
+    assert sum(grown) - max(grown) <= _ALLOWED, grown
+    assert min(grown[_PARTS // 2 :]) <= _ALLOWED_LATER, grown
 
 
 async def test_work_that_keeps_its_answers_is_noticed(client: AsyncClient, api: StatelessApi, tmp_path: Path) -> None:
@@ -121,4 +117,4 @@ async def test_work_that_keeps_its_answers_is_noticed(client: AsyncClient, api: 
         return step
 
     grown = await growth(client, api, careless)
-    assert not _is_bounded(grown), grown
+    assert min(grown[_PARTS // 2 :]) > _ALLOWED_LATER, grown
